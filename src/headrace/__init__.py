@@ -1,0 +1,1 @@
+"""Headrace brings moving data to a model."""

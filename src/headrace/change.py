@@ -1,0 +1,195 @@
+"""What moves: changes, their positions and stamps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from headrace.clock import rfc3339
+from headrace.errors import BadRequest
+
+Value = None | bool | int | float | str | bytes
+"""A column's value. JSON, numeric and every type without a natural Python form stay text, to the digit."""
+
+Row = tuple[Value, ...]
+"""Values in the order of the schema's columns."""
+
+
+class Op(StrEnum):
+    """What happened to a row or document, in Debezium's letters."""
+
+    CREATE = "c"
+    UPDATE = "u"
+    DELETE = "d"
+    READ = "r"
+    TRUNCATE = "t"
+
+
+class Position(NamedTuple):
+    """Where a change stands in its source; positions of one source are totally ordered.
+
+    Postgres: (LSN of the commit, sequence in the transaction). Files: (hybrid clock in microseconds, 0).
+    """
+
+    major: int
+    minor: int = 0
+
+
+START = Position(0, 0)
+
+
+class Stamp(NamedTuple):
+    """What every derived thing carries: the source, the position and the commit time of the version it is made of."""
+
+    source: str
+    position: Position
+    committed_at: int  # microseconds since the epoch
+
+
+class Style(StrEnum):
+    """How a source writes its positions."""
+
+    LSN = "lsn"
+    NUMBER = "number"
+
+
+def format_position(position: Position, style: Style) -> str:
+    """`0/16B3748:3` or `1763732100000000`; a minor of 0 is left out."""
+    major, minor = position
+    head = f"{major >> 32:X}/{major & 0xFFFFFFFF:X}" if style is Style.LSN else str(major)
+    return f"{head}:{minor}" if minor else head
+
+
+_POSITION = re.compile(
+    r"^(?:(?P<hi>[0-9A-Fa-f]{1,8})/(?P<lo>[0-9A-Fa-f]{1,8})|(?P<n>\d{1,19}))(?::(?P<minor>\d{1,18}))?$"
+)
+
+
+def parse_position(text: str) -> Position:
+    """The inverse of `format_position`, of either style. Raises BadRequest."""
+    match = _POSITION.match(text)
+    if match is None:
+        raise BadRequest(
+            step="read a position",
+            expected="an LSN such as 0/16B3748, or a number",
+            got=repr(text[:60]),
+            remedy="Pass a position as a stamp shows it.",
+        )
+    major = int(match["n"]) if match["n"] else (int(match["hi"], 16) << 32) | int(match["lo"], 16)
+    return Position(major, int(match["minor"] or 0))
+
+
+def stamp_json(stamp: Stamp, style: Style) -> dict[str, str]:
+    """A stamp as every face shows it."""
+    return {
+        "source": stamp.source,
+        "position": format_position(stamp.position, style),
+        "committed_at": rfc3339(stamp.committed_at),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column and its type by the source's own name (`int4`, `jsonb`, ...)."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The shape of a topic's rows at one point of its history. `table` is empty for a source of documents."""
+
+    source: str
+    table: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def topic(self) -> str:
+        return f"{self.source}.{self.table}" if self.table else self.source
+
+    def index(self, column: str) -> int:
+        """Position of a column in a row. Raises KeyError."""
+        for i, c in enumerate(self.columns):
+            if c.name == column:
+                return i
+        raise KeyError(column)
+
+    def record(self, row: Row) -> dict[str, Value]:
+        """A row by column names."""
+        return {c.name: v for c, v in zip(self.columns, row, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One committed change. `key` holds the key columns' values; it is empty for a truncate.
+
+    `before` is what the source gave of the old row (often nothing but the key, the rest None), `after` the whole
+    new row. An update that changes the key is two changes: a delete of the old key and a create of the new.
+    """
+
+    schema: Schema
+    op: Op
+    position: Position
+    committed_at: int
+    transaction: int
+    key: Row
+    before: Row | None
+    after: Row | None
+
+    @property
+    def stamp(self) -> Stamp:
+        return Stamp(self.schema.source, self.position, self.committed_at)
+
+
+DOCUMENT_COLUMNS = (Column("path", "text"), Column("content", "bytea"))
+"""The columns of a source of documents: the path relative to its root, and the file's bytes."""
+
+
+def document_schema(source: str) -> Schema:
+    return Schema(source, "", DOCUMENT_COLUMNS, ("path",))
+
+
+_ESCAPES = {"%": "%25", "/": "%2F", ",": "%2C"}
+
+
+def _escape(text: str) -> str:
+    return "".join(_ESCAPES.get(c, c) for c in text)
+
+
+def key_text(key: Row) -> str:
+    """Key values joined by `,`; `%`, `/` and `,` inside a value percent-encoded."""
+    return ",".join(_escape(value_text(v)) for v in key)
+
+
+def value_text(value: Value) -> str:
+    """One value as text: as the source writes it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()
+    return str(value)
+
+
+def document_id(schema: Schema, key: Row) -> str:
+    """`policies/baggage.md` for a document, `airline/public.flights/HAT001` for a row."""
+    if not schema.table:
+        return f"{schema.source}/{key[0]}"
+    return f"{schema.source}/{schema.table}/{key_text(key)}"
+
+
+class Versioned(NamedTuple):
+    """When a version was valid: from the change that opened it up to the change that closed it."""
+
+    opened: Stamp
+    closed: Stamp | None
+
+
+Cut = Mapping[str, Position]
+"""Per source, the last position that has been seen."""

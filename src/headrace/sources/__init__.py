@@ -1,0 +1,137 @@
+"""Port: a source captures the committed changes of one outside system."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from headrace.change import Change, Position, Style
+from headrace.errors import HeadraceError
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One input that could not become a change: it goes to the dead letters and the stream goes on.
+
+    `topic` and `key` name it as the log would have; `key` is text (a path, or key values joined by `,`).
+    """
+
+    topic: str
+    key: str
+    position: Position
+    committed_at: int
+    error: HeadraceError
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """One step of a source: appended to the log as a whole, with the state, or not at all.
+
+    `changes` are whole transactions in commit order (a very large one may be cut: then `frontier` stays before it
+    until its last part). `state` is what the source wants to find again after a restart that resumes behind these
+    changes; a value of None removes a key. `frontier`: every change up to here has been given.
+    """
+
+    frontier: Position
+    changes: Sequence[Change] = ()
+    state: Mapping[str, bytes | None] = field(default_factory=dict[str, bytes | None])
+    rejected: Sequence[Rejected] = ()
+    settled: Sequence[tuple[str, str]] = ()
+    """(topic, key) of earlier rejected inputs that are in order again without a change (deleted, or readable as before)."""
+
+
+class State(Protocol):
+    """The state that a source left with the last changes that the log holds."""
+
+    async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of those keys that exist."""
+        ...
+
+    async def scan(self, prefix: str) -> dict[str, bytes]:
+        """Every key that starts with `prefix`, with its value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where to go on: the last position in the log (START when there is none) and the state that stands with it."""
+
+    position: Position
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotProgress:
+    """How far a first copy is: rows (or files) done and expected in all, since `started_at` (microseconds)."""
+
+    done: int
+    total: int
+    started_at: int
+
+
+class Source(Protocol):
+    """Changes of one outside system, in the order in which it committed them.
+
+    - `stream(resume)` yields everything committed after `resume.position`, first a consistent snapshot when there is
+      no position yet, without gap or overlap, then changes as they come; it waits for wake-ups, never polls. Closing
+      the iterator stops reading. A connection that breaks is re-opened inside with growing pauses (`problem` says
+      why meanwhile); what a person must mend raises SourceError, above all a position that the source no longer
+      holds: it never resumes silently somewhere else.
+    - `ack(position)`: the log holds everything up to here on disk; the source may forget it. Called at any time from
+      the same event loop; keeps no promise about when the source acts on it.
+    - `head()`: a position P such that everything committed before the call is at or before P, and such that the
+      stream's frontier reaches P without further changes (a source may have to be woken for it: that is this method's
+      duty). Raises SourceError when the source cannot be asked.
+    - `retry(topic, key)`: read a rejected input again and give it as a change if that works now; False when this
+      source cannot read single inputs again.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str:
+        """`postgresql`, `file`, ..."""
+        ...
+
+    @property
+    def style(self) -> Style: ...
+    @property
+    def address(self) -> str:
+        """The URL without secrets."""
+        ...
+
+    @property
+    def problem(self) -> HeadraceError | None:
+        """Why nothing comes at the moment; None while all is well."""
+        ...
+
+    @property
+    def snapshot(self) -> SnapshotProgress | None:
+        """The first copy's progress while it runs."""
+        ...
+
+    def stream(self, resume: Resume) -> AsyncIterator[Captured]: ...
+    async def ack(self, position: Position) -> None: ...
+    async def head(self) -> Position: ...
+    async def retry(self, topic: str, key: str) -> bool: ...
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """What `[[sources]]` says, secrets resolved. `id` names this Headrace's slot at shared sources."""
+
+    name: str
+    url: str
+    id: str
+    tables: tuple[str, ...] = ("public.*",)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    max_bytes: int = 32 * 1024 * 1024
+    batch_rows: int = 4000
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+SourceFactory = Callable[[SourceSettings], Source]
+"""What the registry's addresses name."""

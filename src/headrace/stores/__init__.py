@@ -1,0 +1,374 @@
+"""Ports: where effects live. One transaction per applied batch, one snapshot per answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.change import Position, Row, Stamp
+from headrace.token import Token
+
+JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+Object = Mapping[str, JSON]
+Tenant = str
+DEFAULT_TENANT: Tenant = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How far an operator has applied a source: the append's number, and what it ends with."""
+
+    operator: str
+    source: str
+    number: int
+    position: Position
+    committed_at: int
+    changes_total: int
+    bytes_total: int
+
+
+# ---- knowledge ------------------------------------------------------------------------------------------------------
+
+Terms = NDArray[np.int64]
+Counts = NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDraft:
+    """A chunk about to be stored. `start` and `end` are character offsets into the document's text.
+
+    `terms` are the distinct terms' hashes, ascending, and `counts` how often each stands there; `length` is their sum.
+    """
+
+    ordinal: int
+    text: str
+    start: int
+    end: int
+    heading: str
+    terms: Terms
+    counts: Counts
+    length: int
+    text_hash: bytes
+    vector: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDraft:
+    """A document's new version. `failure` is set (and there are no chunks) when a step could not be done."""
+
+    id: str
+    topic: str
+    stamp: Stamp
+    content_hash: str
+    title: str
+    text: str
+    chunks: Sequence[ChunkDraft]
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one step could not be done, as HeadraceError says it."""
+
+    step: str
+    expected: str
+    got: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A document's end. `id` None: every document of the topic (a truncate)."""
+
+    id: str | None
+    topic: str
+    stamp: Stamp
+
+
+class KnowledgeWriter(Protocol):
+    """Applies documents inside a transaction.
+
+    `swap` closes each document's open version and opens the draft; a draft that is not newer than what is known of its
+    document (opened, closed or hidden) changes nothing. `remove` closes what is open and older; with `overtaking` it
+    also keeps out drafts older than the removal that come later.
+    """
+
+    async def swap(self, drafts: Sequence[DocumentDraft]) -> None: ...
+    async def remove(self, removals: Sequence[Removal], *, overtaking: bool = False) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk as found: `score` is the fused one; `start`, `end` are characters in the document's text."""
+
+    document: str
+    chunk: str
+    ordinal: int
+    title: str
+    heading: str
+    text: str
+    start: int
+    end: int
+    score: float
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A document's present (or then present) version, without its text."""
+
+    id: str
+    stamp: Stamp
+    content_hash: str
+    title: str
+    chunks: int
+    stage: Literal["ready", "failed"]
+    error: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document with its text and chunks in order."""
+
+    info: DocumentInfo
+    text: str
+    chunks: Sequence[Passage]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a search is limited to."""
+
+    source: str | None = None
+    document_prefix: str | None = None
+
+
+class KnowledgeReader(Protocol):
+    """Reads documents and searches chunks in one snapshot, of the present or as of a cut."""
+
+    async def search(
+        self, terms: Terms, vector: NDArray[np.float32] | None, k: int, where: Filter
+    ) -> Sequence[Passage]:
+        """The k best passages by fused vector and BM25 rank, best first."""
+        ...
+
+    async def document(self, id: str) -> Document | None: ...
+    def documents(self, source: str | None) -> AsyncIterator[DocumentInfo]: ...
+
+
+class WorkCache(Protocol):
+    """Work done before, found by the hash of its input."""
+
+    async def vectors(self, text_hashes: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]: ...
+
+
+# ---- profiles -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDraft:
+    """A record's new version: `identifiers` are `type:value`, normalised; `fields` by name. None fields: deleted."""
+
+    id: str
+    topic: str
+    stamp: Stamp
+    identifiers: tuple[str, ...]
+    fields: Object | None
+
+
+@dataclass(frozen=True, slots=True)
+class FactDraft:
+    """A child row's new version. `owners` are identifiers. `fields` None: deleted. `time`: when it happens (us)."""
+
+    id: str
+    topic: str
+    key: Row
+    stamp: Stamp
+    owners: tuple[str, ...]
+    order: JSON
+    time: int | None
+    fields: Object | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """A truncated topic: all its records or facts end."""
+
+    topic: str
+    stamp: Stamp
+
+
+ProfileChange = RecordDraft | FactDraft | Cleared
+
+
+class ProfileWriter(Protocol):
+    """Applies records and facts in the given order; whatever is not newer than what is known changes nothing."""
+
+    async def apply(self, changes: Sequence[ProfileChange]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """`name = function(column)`; `column` is `*` for count."""
+
+    name: str
+    function: Literal["count", "sum", "min", "max", "avg"]
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactRule:
+    """How a topic's facts are shown: the newest `keep` by order, with aggregates over all of them."""
+
+    topic: str
+    name: str
+    keep: int
+    aggregates: tuple[Aggregate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A child row of a profile. `text` is how it reads as a sentence."""
+
+    topic: str
+    table: str
+    key: str
+    name: str
+    fields: Object
+    text: str
+    time: int | None
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One person or thing, from all records that share identifiers; `facts` newest first per topic."""
+
+    id: str
+    identifiers: tuple[str, ...]
+    fields: Object
+    aggregates: Mapping[str, JSON]
+    facts: Sequence[Fact]
+    records: tuple[str, ...]
+    stamp: Stamp
+
+
+class ProfileReader(Protocol):
+    async def profile(self, id_or_identifier: str) -> Profile | None:
+        """By profile id, or by identifier such as `email:ada@example.com` (normalised here)."""
+        ...
+
+    def profiles(self) -> AsyncIterator[Profile]: ...
+
+
+# ---- conversations, dead letters ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation; `focus` is what the answer was about, for follow-up questions."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    focus: Object
+    at: int
+
+
+class ConversationReader(Protocol):
+    async def turns(self, conversation: str, limit: int) -> Sequence[Turn]:
+        """The last `limit` turns, oldest first. Raises NotFound when the conversation belongs to another user."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    id: int
+    operator: str
+    source: str
+    topic: str
+    key: str
+    stamp: Stamp
+    failure: Failure
+    at: int
+    attempts: int
+    resolved_at: int | None
+    change: bytes | None
+    """The change as the log encodes it; None when it never became one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterDraft:
+    operator: str
+    topic: str
+    key: str
+    stamp: Stamp
+    failure: Failure
+    change: bytes | None = None
+
+
+class DeadLetterWriter(Protocol):
+    """`put` records a failure (again: attempts grow); `settle` marks what a newer change of (topic, key) put right."""
+
+    async def put(self, letters: Sequence[DeadLetterDraft]) -> None: ...
+    async def settle(self, operator: str, keys: Sequence[tuple[str, str]], before: Position) -> None: ...
+
+
+# ---- the store ------------------------------------------------------------------------------------------------------
+
+
+class Transaction(Protocol):
+    """Everything that one applied batch does, committed as a whole."""
+
+    @property
+    def knowledge(self) -> KnowledgeWriter: ...
+    @property
+    def profiles(self) -> ProfileWriter: ...
+    @property
+    def dead_letters(self) -> DeadLetterWriter: ...
+    async def progress(self, applied: Applied) -> None: ...
+
+
+class Snapshot(Protocol):
+    """One consistent view for one answer."""
+
+    @property
+    def knowledge(self) -> KnowledgeReader: ...
+    @property
+    def profiles(self) -> ProfileReader: ...
+    @property
+    def conversations(self) -> ConversationReader: ...
+    async def progress(self) -> Sequence[Applied]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """A point to read at: what a token saw, or what was committed by a time (microseconds). One of the two."""
+
+    token: Token | None = None
+    time: int | None = None
+
+
+PRESENT = AsOf()
+
+
+class Store(Protocol):
+    """`transaction()` commits on leaving (visible at once, on disk a little later), rolls back on an exception;
+    `snapshot()` reads one state of everything, of the present or as of a point."""
+
+    @property
+    def work(self) -> WorkCache: ...
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+    def snapshot(self, at: AsOf = PRESENT) -> AbstractAsyncContextManager[Snapshot]: ...
+    async def save_turns(self, conversation: str, user: str | None, turns: Sequence[Turn]) -> None:
+        """On disk when this returns."""
+        ...
+
+    async def progress(self) -> Sequence[Applied]: ...
+    async def letters(self, *, open_only: bool = True, limit: int = 1000) -> Sequence[DeadLetter]: ...
+    async def close(self) -> None: ...
