@@ -1,0 +1,253 @@
+"""Checks the direction of imports inside the package: the tree of ARCHITECTURE.md, read from the syntax alone.
+
+- A module imports only modules of its own layer's allowed layers (LAYERS below).
+- There is no cycle of modules.
+- An adapter imports no other adapter, and nobody imports an adapter: registry.py names it as "module:Class" and loads
+  it when it is asked for. Every such name must exist.
+- No import of ours inside a function, and no importlib outside registry.py.
+
+    check_imports.py [SRC]      SRC holds the package (default: src); exit 1 and one line per finding
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PACKAGE = "headrace"
+PORTS = ("sources", "log", "stores", "models")
+
+# Layer -> what it may import besides itself. First match of MEMBERS names a module's layer.
+LAYERS: dict[str, frozenset[str]] = {
+    "ground": frozenset(),
+    "settings": frozenset({"ground"}),
+    "port": frozenset({"ground", "settings"}),
+    "adapter": frozenset({"ground", "settings", "port"}),
+    "domain": frozenset({"ground", "settings", "port"}),
+    "answer": frozenset({"ground", "settings", "port", "domain"}),
+    "ops": frozenset({"ground", "settings", "port"}),
+    "engine": frozenset({"ground", "settings", "port", "ops"}),
+    "app": frozenset({"ground", "settings", "port", "domain", "answer", "ops", "engine"}),
+    "server": frozenset({"ground", "settings", "port", "domain", "answer", "ops", "engine", "app"}),
+    "demo": frozenset({"ground", "settings", "port", "app", "server"}),
+    "cli": frozenset({"ground", "settings", "port", "app", "server", "demo", "ops"}),
+}
+MEMBERS: tuple[tuple[str, str], ...] = (
+    (r"(__init__|change|position|token|envelope|errors|clock)", "ground"),
+    (r"(config|registry)(\..+)?", "settings"),
+    (rf"({'|'.join(PORTS)}|operators)", "port"),
+    (rf"({'|'.join(PORTS)})\..+", "adapter"),
+    (r"(knowledge|profiles)(\..+)?", "domain"),
+    (r"answer(\..+)?", "answer"),
+    (r"ops(\..+)?", "ops"),
+    (r"engines(\..+)?", "engine"),
+    (r"app(\..+)?", "app"),
+    (r"server(\..+)?", "server"),
+    (r"demo(\..+)?", "demo"),
+    (r"(cli|__main__)(\..+)?", "cli"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import of one of our modules; `late` when it stands inside a function."""
+
+    target: str
+    line: int
+    late: bool
+
+
+@dataclass(slots=True)
+class Module:
+    """A module by its name below the package (`sources.postgres`; the package itself is `__init__`)."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+    imports: list[Import] = field(default_factory=list[Import])
+
+    @property
+    def layer(self) -> str | None:
+        return next((layer for pattern, layer in MEMBERS if re.fullmatch(pattern, self.name)), None)
+
+    @property
+    def unit(self) -> str:
+        """The adapter that the module is part of: one file, or one folder per outside system."""
+        return ".".join(self.name.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One breach."""
+
+    path: Path
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.message}"
+
+
+def main(arguments: list[str]) -> int:
+    """Print the findings; returns 1 when there are any."""
+    src = Path(arguments[0]) if arguments else Path(__file__).resolve().parent.parent / "src"
+    modules = load(src)
+    findings = sorted(check(modules), key=lambda finding: (str(finding.path), finding.line))
+    for finding in findings:
+        print(finding)
+    if not findings:
+        print(f"imports: {len(modules)} modules, {sum(len(m.imports) for m in modules.values())} imports in order")
+    return 1 if findings else 0
+
+
+def load(src: Path) -> dict[str, Module]:
+    """Parse every module of the package below `src`."""
+    root = src / PACKAGE
+    modules: dict[str, Module] = {}
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+        modules[name] = Module(name, path, ast.parse(path.read_text(), str(path)))
+    for module in modules.values():
+        module.imports.extend(_imports(module, modules))
+    return modules
+
+
+def check(modules: dict[str, Module]) -> Iterator[Finding]:
+    """Every breach of the rules above."""
+    for module in modules.values():
+        if module.layer is None:
+            yield Finding(module.path, 1, f"{module.name} belongs to no layer: add it to MEMBERS")
+            continue
+        yield from _direction(module, modules)
+        yield from _late(module)
+    yield from _cycles(modules)
+    yield from _registered(modules)
+
+
+def _imports(module: Module, modules: dict[str, Module]) -> Iterator[Import]:
+    for node, late in _walk(module.tree, late=False):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _base(module, node)
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name == PACKAGE or name.startswith(f"{PACKAGE}."):
+                yield Import(_known(name.removeprefix(PACKAGE).lstrip("."), modules), node.lineno, late)
+
+
+def _walk(node: ast.AST, *, late: bool) -> Iterator[tuple[ast.AST, bool]]:
+    for child in ast.iter_child_nodes(node):
+        yield child, late
+        inside = late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from _walk(child, late=inside)
+
+
+def _base(module: Module, node: ast.ImportFrom) -> str:
+    if node.level == 0:
+        return node.module or ""
+    is_package = module.path.name == "__init__.py"
+    parts = [PACKAGE, *module.name.split(".")] if module.name != "__init__" else [PACKAGE]
+    kept = parts[: len(parts) - node.level + (1 if is_package else 0)]
+    return ".".join([*kept, *([node.module] if node.module else [])])
+
+
+def _known(name: str, modules: dict[str, Module]) -> str:
+    """The longest prefix of a dotted name that is a module: the rest are names inside it."""
+    parts = name.split(".") if name else []
+    while parts and ".".join(parts) not in modules:
+        parts.pop()
+    return ".".join(parts) or "__init__"
+
+
+def _direction(module: Module, modules: dict[str, Module]) -> Iterator[Finding]:
+    layer = module.layer or ""
+    for each in module.imports:
+        target = modules.get(each.target)
+        if target is None or target.layer is None or target.name == module.name:
+            continue
+        if layer == "adapter" and target.layer == "adapter":
+            if target.unit != module.unit:
+                yield Finding(module.path, each.line, f"adapter {module.name} imports adapter {target.name}")
+        elif target.layer != layer and target.layer not in LAYERS[layer]:
+            yield Finding(module.path, each.line, f"{layer} {module.name} imports {target.layer} {target.name}")
+
+
+def _late(module: Module) -> Iterator[Finding]:
+    for each in module.imports:
+        if each.late:
+            yield Finding(module.path, each.line, f"{each.target} is imported inside a function")
+    if module.name.split(".")[0] == "registry":
+        return
+    for node in ast.walk(module.tree):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module == "importlib":
+            names = [f"importlib.{alias.name}" for alias in node.names]
+        if any(name in {"importlib", "importlib.import_module"} for name in names):
+            yield Finding(module.path, getattr(node, "lineno", 1), "importlib: only registry.py loads modules by name")
+
+
+def _cycles(modules: dict[str, Module]) -> Iterator[Finding]:
+    edges = {name: {i.target for i in module.imports} - {name} for name, module in modules.items()}
+    for cycle in _strongly_connected(edges):
+        yield Finding(modules[cycle[0]].path, 1, f"import cycle: {' -> '.join([*cycle, cycle[0]])}")
+
+
+def _strongly_connected(edges: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that reach each other."""
+    reach = {name: _reachable(name, edges) for name in edges}
+    groups: list[list[str]] = []
+    seen: set[str] = set()
+    for name in edges:
+        if name in seen or name not in reach[name]:
+            continue
+        group = sorted(other for other in reach[name] if name in reach[other])
+        seen.update(group)
+        groups.append(group)
+    return groups
+
+
+def _reachable(start: str, edges: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    todo = list(edges[start])
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo.extend(edges.get(name, ()))
+    return found
+
+
+def _registered(modules: dict[str, Module]) -> Iterator[Finding]:
+    """Every "module:Name" that registry.py holds must exist."""
+    for module in modules.values():
+        if module.name.split(".")[0] != "registry":
+            continue
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                match = re.fullmatch(rf"{PACKAGE}\.([\w.]+):(\w+)", node.value)
+                if match and not _defines(modules.get(match[1]), match[2]):
+                    yield Finding(module.path, node.lineno, f"{node.value} does not exist")
+
+
+def _defines(module: Module | None, name: str) -> bool:
+    return module is not None and name in set(_defined(module.tree.body))
+
+
+def _defined(body: Sequence[ast.stmt]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,27 @@
+"""Hatch's build hook: without the page or the model file a wheel would start and then fail, so it is not built."""
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+NEEDED = {
+    "src/headrace/server/static/index.html": "the page",
+    "src/headrace/models/data/": "the model file",
+}
+
+
+class CustomBuildHook(BuildHookInterface[Any]):
+    """Stops the build when something is absent; an editable install needs neither, as both are built on the spot."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called by hatchling before each build; `version` is "editable" or "standard"."""
+        if version == "editable":
+            return
+        absent = [f"{what} ({path})" for path, what in NEEDED.items() if not _there(Path(self.root) / path)]
+        if absent:
+            raise SystemExit(f"Not built: {' and '.join(absent)} missing. `make wheel` makes them first.")
+
+
+def _there(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else path.is_file()
