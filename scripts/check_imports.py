@@ -2,8 +2,8 @@
 
 - A module imports only modules of its own layer's allowed layers (LAYERS below).
 - There is no cycle of modules.
-- An adapter imports no other adapter, and nobody imports an adapter: registry.py names it as "module:Class" and loads
-  it when it is asked for. Every such name must exist.
+- Nobody imports an adapter: registry.py names it as "module:Class" and loads it when it is asked for. Every such name
+  must exist. An adapter may be several files; the others of its package serve it, and only that package.
 - No import of ours inside a function, and no importlib outside registry.py.
 
     check_imports.py [SRC]      SRC holds the package (default: src); exit 1 and one line per finding
@@ -36,6 +36,7 @@ LAYERS: dict[str, frozenset[str]] = {
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
     (r"(__init__|change|position|token|envelope|errors|clock)", "ground"),
+    (r"stores\.sqlfile", "ground"),  # reads named statements from a file; knows no store
     (r"(config|registry)(\..+)?", "settings"),
     (rf"({'|'.join(PORTS)}|operators)", "port"),
     (rf"({'|'.join(PORTS)})\..+", "adapter"),
@@ -73,9 +74,9 @@ class Module:
         return next((layer for pattern, layer in MEMBERS if re.fullmatch(pattern, self.name)), None)
 
     @property
-    def unit(self) -> str:
-        """The adapter that the module is part of: one file, or one folder per outside system."""
-        return ".".join(self.name.split(".")[:2])
+    def package(self) -> str:
+        """The port's package that an adapter belongs to."""
+        return self.name.split(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ def check(modules: dict[str, Module]) -> Iterator[Finding]:
     yield from _registered(modules)
 
 
-def _imports(module: Module, modules: dict[str, Module]) -> Iterator[Import]:
+def _imports(module: Module, modules: dict[str, Module]) -> set[Import]:
+    found: set[Import] = set()
     for node, late in _walk(module.tree, late=False):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -138,7 +140,8 @@ def _imports(module: Module, modules: dict[str, Module]) -> Iterator[Import]:
             continue
         for name in names:
             if name == PACKAGE or name.startswith(f"{PACKAGE}."):
-                yield Import(_known(name.removeprefix(PACKAGE).lstrip("."), modules), node.lineno, late)
+                found.add(Import(_known(name.removeprefix(PACKAGE).lstrip("."), modules), node.lineno, late))
+    return found
 
 
 def _walk(node: ast.AST, *, late: bool) -> Iterator[tuple[ast.AST, bool]]:
@@ -167,12 +170,13 @@ def _known(name: str, modules: dict[str, Module]) -> str:
 
 def _direction(module: Module, modules: dict[str, Module]) -> Iterator[Finding]:
     layer = module.layer or ""
+    adapters = {name for _, _, name, _ in _names_in_registry(modules)}
     for each in module.imports:
         target = modules.get(each.target)
         if target is None or target.layer is None or target.name == module.name:
             continue
         if layer == "adapter" and target.layer == "adapter":
-            if target.unit != module.unit:
+            if target.package != module.package or target.name in adapters:
                 yield Finding(module.path, each.line, f"adapter {module.name} imports adapter {target.name}")
         elif target.layer != layer and target.layer not in LAYERS[layer]:
             yield Finding(module.path, each.line, f"{layer} {module.name} imports {target.layer} {target.name}")
@@ -182,7 +186,7 @@ def _late(module: Module) -> Iterator[Finding]:
     for each in module.imports:
         if each.late:
             yield Finding(module.path, each.line, f"{each.target} is imported inside a function")
-    if module.name.split(".")[0] == "registry":
+    if module.package == "registry":
         return
     for node in ast.walk(module.tree):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
@@ -225,14 +229,19 @@ def _reachable(start: str, edges: dict[str, set[str]]) -> set[str]:
 
 def _registered(modules: dict[str, Module]) -> Iterator[Finding]:
     """Every "module:Name" that registry.py holds must exist."""
+    for path, line, name, attribute in _names_in_registry(modules):
+        if not _defines(modules.get(name), attribute):
+            yield Finding(path, line, f"{PACKAGE}.{name}:{attribute} does not exist")
+
+
+def _names_in_registry(modules: dict[str, Module]) -> Iterator[tuple[Path, int, str, str]]:
     for module in modules.values():
-        if module.name.split(".")[0] != "registry":
-            continue
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                match = re.fullmatch(rf"{PACKAGE}\.([\w.]+):(\w+)", node.value)
-                if match and not _defines(modules.get(match[1]), match[2]):
-                    yield Finding(module.path, node.lineno, f"{node.value} does not exist")
+        if module.package == "registry":
+            for node in ast.walk(module.tree):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    match = re.fullmatch(rf"{PACKAGE}\.([\w.]+):(\w+)", node.value)
+                    if match:
+                        yield module.path, node.lineno, match[1], match[2]
 
 
 def _defines(module: Module | None, name: str) -> bool:

@@ -53,7 +53,16 @@ def test_the_package_keeps_the_direction() -> None:
         pytest.param(
             {"stores/postgres.py": "", "log/embedded.py": "from headrace.stores.postgres import Store"},
             "embedded.py:1: adapter log.embedded imports adapter stores.postgres",
-            id="adapter imports an adapter",
+            id="adapter imports another port's adapter",
+        ),
+        pytest.param(
+            {
+                "registry.py": 'STORES = ("headrace.stores.postgres:Store", "headrace.stores.lance:Store")',
+                "stores/postgres.py": "class Store: ...",
+                "stores/lance.py": "import headrace.stores.postgres\nclass Store: ...",
+            },
+            "lance.py:1: adapter stores.lance imports adapter stores.postgres",
+            id="adapter imports an adapter of its port",
         ),
         pytest.param(
             {"knowledge/operator.py": "", "engines/embedded.py": "from ..knowledge.operator import Knowledge"},
@@ -108,6 +117,8 @@ def test_what_is_allowed_passes(tmp_path: Path) -> None:
             "registry.py": "import importlib\nSOURCES = {'postgresql': 'headrace.sources.postgres:open_source'}",
             "sources/postgres/__init__.py": "from .decode import decode\ndef open_source(): ...",
             "sources/postgres/decode.py": "from headrace.change import Change",
+            "log/embedded.py": "from headrace.log.codec import decode",
+            "log/codec.py": "from headrace.change import Change",
             "knowledge/operator.py": "from headrace.stores import Transaction\nimport json",
             "app.py": "from headrace import config, registry\nfrom headrace.knowledge.operator import Knowledge",
             "cli.py": "from headrace.app import App",
