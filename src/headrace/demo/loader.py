@@ -12,8 +12,6 @@ from typing import LiteralString
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
-from headrace.demo.queries import read_sql
-
 # In the order that foreign keys ask for.
 TABLES = (
     "airports",
@@ -26,6 +24,7 @@ TABLES = (
     "payments",
 )
 
+_FILES = files("headrace.demo")
 _LOCK = 0x41495231
 _IS_LOADED: LiteralString = "select to_regclass('public.payments') is not null"
 
@@ -52,7 +51,7 @@ async def load(
         found = await (await connection.execute(_IS_LOADED)).fetchone()
         if found and found[0]:
             return False
-        await connection.execute(read_sql("schema.sql"))
+        await connection.execute(_FILES.joinpath("schema.sql").read_bytes())
         for done, table in enumerate(TABLES, 1):
             rows = await _copy(connection, table)
             progress(LoadProgress(table, rows, done, len(TABLES)))
@@ -73,4 +72,4 @@ async def _copy(connection: AsyncConnection[TupleRow], table: str) -> int:
 
 
 def _read(table: str) -> bytes:
-    return gzip.decompress(files(__package__).joinpath("data", f"{table}.csv.gz").read_bytes())
+    return gzip.decompress(_FILES.joinpath("data", f"{table}.csv.gz").read_bytes())

@@ -29,7 +29,7 @@ def copy_policies(folder: Path) -> list[str]:
     A file that is there stays as it is, and once any of them is there none is added: what a person changed or deleted
     is never undone.
     """
-    originals = [entry for entry in files(__package__).joinpath("policies").iterdir() if entry.name.endswith(".md")]
+    originals = [entry for entry in files("headrace.demo").joinpath("policies").iterdir() if entry.name.endswith(".md")]
     folder.mkdir(parents=True, exist_ok=True)
     if any((folder / original.name).exists() for original in originals):
         return []
