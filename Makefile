@@ -38,7 +38,7 @@ bench: dev ## measure latency and throughput; tables and JSON
 
 wheel: dev ## build dist/*.whl with the model file and the page inside
 	@rm -rf dist
-	@"$$(sh scripts/bootstrap.sh uv)" build --quiet --wheel --out-dir dist
+	@"$$(sh scripts/bootstrap.sh uv)" build --wheel --out-dir dist
 	@$(PY) scripts/check_wheel.py dist/*.whl
 
 docs: packages ## write docs/configuration.md and docs/cli.md again from the code
