@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import as_file, files
@@ -12,10 +13,10 @@ from pathlib import Path
 import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow, dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from headrace.clock import now_us, rfc3339
-from headrace.demo.errors import Refused, UnknownPlace
+from headrace.demo.errors import AirlineAway, Refused, UnknownPlace
 from headrace.demo.personas import PERSONAS
 from headrace.demo.policies import Policy, list_policies, read_policy, write_policy
 from headrace.stores.sqlfile import Statements, load
@@ -99,8 +100,8 @@ class Member:
 class Desk:
     """Reads and writes the airline's database and its policy folder.
 
-    Raises UnknownPlace for what is not there, Refused for values that the airline does not take, and psycopg.Error
-    when the database is away.
+    Raises UnknownPlace for what is not there, Refused for values that the airline does not take, and AirlineAway
+    while its database cannot be reached.
     """
 
     def __init__(self, pool: Pool, policies: Path) -> None:
@@ -109,12 +110,12 @@ class Desk:
 
     async def tables(self) -> list[Table]:
         """The desk's tables."""
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             return [await _table(connection, name) for name in EDITABLE]
 
     async def rows(self, table: str, *, q: str = "", limit: int = 50, offset: int = 0) -> Rows:
         """Rows in the order of their key in which every word of `q` occurs, at most MAX_ROWS at once."""
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             described = await _table(connection, table)
             names = [sql.Identifier(column.name) for column in described.columns]
             text = sql.SQL("concat_ws(' ', {})").format(
@@ -139,13 +140,13 @@ class Desk:
 
     async def update(self, table: str, key: Mapping[str, object], values: Mapping[str, object]) -> str:
         """Changes one row; returns the log's position after its commit, as `0/16B3748`."""
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             described = await _table(connection, table)
             _check_names(described, key, values)
             statement = sql.SQL("update {table} set {values} where {key}").format(
                 table=sql.Identifier("public", table),
                 values=sql.SQL(", ").join(map(_assignment, values)),
-                key=sql.SQL(" and ").joinmap(_assignment, described.key),
+                key=sql.SQL(" and ").join(map(_assignment, described.key)),
             )
             given = [*map(_given, values.values()), *(_given(key[name]) for name in described.key)]
             try:
@@ -168,7 +169,7 @@ class Desk:
 
     async def members(self) -> list[Member]:
         """The personas with the name and tier that they have now; one who was removed is left out."""
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             values = {"users": [persona.user_id for persona in PERSONAS]}
             found = {row[0]: row[1:] for row in await (await connection.execute(SQL["memberships"], values)).fetchall()}
         return [Member(p.user, *found[p.user_id], about=p.about) for p in PERSONAS if p.user_id in found]
@@ -185,6 +186,23 @@ class Desk:
         """Replaces a policy's text in one step; returns when, in RFC 3339."""
         await asyncio.to_thread(write_policy, self._policies, name, text)
         return rfc3339(now_us())
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[AsyncConnection[TupleRow]]:
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise _away(error) from error
+
+
+def _away(error: Exception) -> AirlineAway:
+    return AirlineAway(
+        step="ask the airline's database",
+        expected="a connection to it",
+        got=type(error).__name__,
+        remedy="It is connected to again by itself: try once more in a moment.",
+    )
 
 
 async def _table(connection: AsyncConnection[TupleRow], name: str) -> Table:

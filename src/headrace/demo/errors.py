@@ -23,3 +23,10 @@ class SimulatorStopped(HeadraceError):
 
     status = 503
     title = "The simulator is not running"
+
+
+class AirlineAway(HeadraceError):
+    """The airline's database cannot be reached."""
+
+    status = 503
+    title = "The airline's database is not available"
