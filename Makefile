@@ -49,5 +49,8 @@ clean: ## remove what was built or installed here (not the data of a demo)
 	@rm -rf .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-dev packages:
-	@sh scripts/bootstrap.sh $@
+dev: ## set up everything for working on the code
+	@sh scripts/bootstrap.sh dev
+
+packages:
+	@sh scripts/bootstrap.sh packages

@@ -35,7 +35,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "cli": frozenset({"ground", "settings", "port", "app", "server", "demo", "ops"}),
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
-    (r"(__init__|change|position|token|envelope|errors|clock)", "ground"),
+    (r"(__init__|change|position|token|codec|envelope|errors|clock)", "ground"),
     (r"stores\.sqlfile", "ground"),  # reads named statements from a file; knows no store
     (r"(config|registry)(\..+)?", "settings"),
     (rf"({'|'.join(PORTS)}|operators)", "port"),
