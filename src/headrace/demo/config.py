@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -27,7 +28,7 @@ def config_text(
         data=_quoted(str(data)),
         host=_quoted(host),
         port=str(port),
-        now=_quoted(NOW.isoformat()),
+        now=_quoted(NOW.replace(tzinfo=UTC).isoformat()),
     )
 
 

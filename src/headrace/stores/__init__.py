@@ -281,7 +281,7 @@ class Turn:
 
 
 class ConversationReader(Protocol):
-    async def turns(self, conversation: str, limit: int) -> Sequence[Turn]:
+    async def turns(self, conversation: str, user: str | None, limit: int) -> Sequence[Turn]:
         """The last `limit` turns, oldest first. Raises NotFound when the conversation belongs to another user."""
         ...
 
@@ -370,5 +370,19 @@ class Store(Protocol):
         ...
 
     async def progress(self) -> Sequence[Applied]: ...
-    async def letters(self, *, open_only: bool = True, limit: int = 1000) -> Sequence[DeadLetter]: ...
+    async def rewind(self, operator: str, source: str) -> None:
+        """Lets an operator see a source's whole log again at the next start; its effects stay."""
+        ...
+
+    async def letters(
+        self, *, open_only: bool = True, limit: int = 1000, id: int | None = None
+    ) -> Sequence[DeadLetter]: ...
+    async def counts(self) -> tuple[int, int, int, str, int]:
+        """Documents ready, documents failed, profiles, the server's version, its bytes."""
+        ...
+
+    async def purge(self, before: int) -> int:
+        """Forgets versions closed before a time (microseconds); how many rows went."""
+        ...
+
     async def close(self) -> None: ...

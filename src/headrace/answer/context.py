@@ -1,0 +1,60 @@
+"""What an answer is made from, and what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from headrace.change import Stamp
+from headrace.stores import Fact, Object, Passage, Profile, Turn
+
+Similarities = Mapping[str, float]
+"""Cosine of a quotable text and the question, by the text as `extractive.candidates` gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything one answer may rest on, read in one snapshot.
+
+    `passages` best first; `facts` of the asking user (those of `profile` when left out); `history` oldest first,
+    without the question itself; `now` in microseconds since the epoch, `zone` the asker's seconds east of UTC.
+    `similarities` are optional: without them an answer is chosen by words alone.
+    """
+
+    question: str
+    passages: Sequence[Passage] = ()
+    profile: Profile | None = None
+    facts: Sequence[Fact] = ()
+    history: Sequence[Turn] = ()
+    now: int = 0
+    zone: int = 0
+    similarities: Similarities | None = None
+
+    @property
+    def own_facts(self) -> Sequence[Fact]:
+        return self.facts or (self.profile.facts if self.profile else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a part of an answer stands: `quote` is an exact substring of the chunk's text."""
+
+    document: str
+    chunk: str
+    quote: str
+    title: str
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`text` marks citations `[1]`, `[2]` in their order and facts `[F1]`, `[F2]` in theirs.
+
+    `focus` is what the next turn's "it" or "the one after" may refer to; it belongs into that turn's `Turn.focus`.
+    """
+
+    text: str
+    abstained: bool
+    citations: Sequence[Citation] = ()
+    facts: Sequence[Fact] = ()
+    focus: Object = field(default_factory=dict[str, str])

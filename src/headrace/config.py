@@ -1,0 +1,279 @@
+"""Settings: `headrace.toml`, overridden by `HEADRACE_SECTION__KEY` in the environment.
+
+Unknown keys are errors that suggest the near name; secrets stand in the file only by reference (`${env:NAME}`,
+`${file:/path}`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from headrace.errors import ConfigError
+
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,40}$", description="lower-case letters, digits and _")]
+
+
+class Main(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[headrace]`: where things live."""
+
+    store: Annotated[str, Meta(description="`embedded:` or `postgresql://…` (15 or newer, with pgvector)")] = (
+        "embedded:"
+    )
+    log: Annotated[str, Meta(description="`embedded:`, in the store; `embedded:?partitions=4` for more partitions")] = (
+        "embedded:"
+    )
+    data: Annotated[str, Meta(description="folder for everything that Headrace keeps on this machine")] = "./.headrace"
+    history: Annotated[str, Meta(description="how long closed versions are kept, such as `12h`, `7d`")] = "7d"
+    retention: Annotated[str, Meta(description="how long the log is kept, such as `30d`")] = "30d"
+
+
+class Server(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[server]`: where it answers."""
+
+    host: Annotated[str, Meta(description="address to bind; loopback unless you know better")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 picks a free one")] = 8420
+    hosts: Annotated[list[str], Meta(description="further names under which browsers may reach it")] = field(
+        default_factory=list[str]
+    )
+    max_body: Annotated[int, Meta(ge=1024, description="largest request body, bytes")] = 1_048_576
+
+
+class Models(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[models]`: what embeds and what writes."""
+
+    embedding: Annotated[str, Meta(description="`onnx:all-MiniLM-L6-v2`, or `onnx:/folder`")] = "onnx:all-MiniLM-L6-v2"
+    generation: Annotated[
+        str | None, Meta(description="`openai+http://host/v1?model=NAME`; without it answers are extractive")
+    ] = None
+
+
+class SourceEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[sources]]`: one outside system."""
+
+    name: Name
+    url: Annotated[str, Meta(description="`postgresql://…` or `file://./folder`")]
+    tables: Annotated[list[str], Meta(description="for databases: `schema.table` patterns")] = field(
+        default_factory=lambda: ["public.*"]
+    )
+    include: Annotated[list[str], Meta(description="for folders: globs of what to read; empty: everything")] = field(
+        default_factory=list[str]
+    )
+    exclude: Annotated[list[str], Meta(description="for folders: globs of what to leave out")] = field(
+        default_factory=list[str]
+    )
+    max_bytes: Annotated[int, Meta(ge=1, description="largest document, bytes")] = 33_554_432
+
+
+class RowEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[knowledge.rows]]`: a table whose rows are documents too."""
+
+    table: Annotated[str, Meta(description="`source.schema.table`")]
+    text: Annotated[str, Meta(description="Jinja2 template over the row's columns")]
+
+
+class Knowledge(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[knowledge]`."""
+
+    rows: list[RowEntry] = field(default_factory=list[RowEntry])
+
+
+class RecordEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[profiles.records]]`: a table whose rows describe somebody."""
+
+    table: Annotated[str, Meta(description="`source.schema.table`")]
+    identifiers: Annotated[dict[str, str], Meta(description="identifier type = column")]
+    fields: Annotated[dict[str, str], Meta(description="field = column")] = field(default_factory=dict[str, str])
+
+
+class FactEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[profiles.facts]]`: a table whose rows belong to somebody."""
+
+    table: Annotated[str, Meta(description="`source.schema.table`")]
+    belongs_to: Annotated[dict[str, str], Meta(description="identifier type = column")]
+    order_by: Annotated[str | None, Meta(description="column by which the newest are kept")] = None
+    keep: Annotated[int, Meta(ge=1, description="how many of the newest a profile shows")] = 50
+    aggregates: Annotated[
+        dict[str, str], Meta(description="name = `count(*)`, `sum(column)`, `min`, `max`, `avg`; over all of them")
+    ] = field(default_factory=dict[str, str])
+    name: Annotated[str | None, Meta(description="what one is called, such as `flight`")] = None
+    time: Annotated[str | None, Meta(description="column that says when it happens, for `next` and `last`")] = None
+    text: Annotated[str | None, Meta(description="Jinja2 template: how one reads as a sentence")] = None
+
+
+class Profiles(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[profiles]`."""
+
+    records: list[RecordEntry] = field(default_factory=list[RecordEntry])
+    facts: list[FactEntry] = field(default_factory=list[FactEntry])
+
+
+class AnswerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[answer]`."""
+
+    now: Annotated[str | None, Meta(description="a fixed time for `today` and `next`, for demos and replays")] = None
+    passages: Annotated[int, Meta(ge=1, le=100, description="how many chunks an answer is made from")] = 10
+    wait_ms: Annotated[int, Meta(ge=0, description="how long `after` waits when a request does not say")] = 2000
+    max_tokens: Annotated[int, Meta(ge=1, description="longest answer of a language model, tokens")] = 700
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings."""
+
+    headrace: Main = field(default_factory=Main)
+    server: Server = field(default_factory=Server)
+    models: Models = field(default_factory=Models)
+    sources: list[SourceEntry] = field(default_factory=list[SourceEntry])
+    knowledge: Knowledge = field(default_factory=Knowledge)
+    profiles: Profiles = field(default_factory=Profiles)
+    answer: AnswerSettings = field(default_factory=AnswerSettings)
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Reads a file; relative folders are resolved against it. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            step="read the configuration",
+            expected=f"a file at {path}",
+            got=error.strerror or str(error),
+            remedy="Run `headrace init` here, or name a file with -c.",
+        ) from None
+    return parse(text, path.parent.resolve(), os.environ if environ is None else environ)
+
+
+def parse(text: str, base: Path, environ: Mapping[str, str]) -> Config:
+    """A configuration's text to settings. Raises ConfigError."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _bad("read the configuration", "TOML", str(error), "Correct that line.") from None
+    _override(raw, environ)
+    _unknown(raw, Config, "")
+    resolved = _resolve(raw, environ)
+    try:
+        config = msgspec.convert(resolved, Config)
+    except msgspec.ValidationError as error:
+        raise _bad("read the configuration", "values of the documented types", str(error), "Correct it.") from None
+    return _checked(_absolute(config, base))
+
+
+def duration_us(text: str) -> int:
+    """`7d`, `12h`, `30m`, `45s` to microseconds. Raises ConfigError."""
+    match = re.fullmatch(r"(\d+)\s*([smhd])", text.strip())
+    if match is None:
+        raise _bad("read a duration", "a number with s, m, h or d, such as 7d", repr(text), "Correct it.")
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]] * 1_000_000
+
+
+def redacted(url: str) -> str:
+    """An address without password or query values, for logs, status and errors."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    user = parts.username or ""
+    query = "&".join(p.partition("=")[0] + "=…" for p in parts.query.split("&") if p)
+    return urlunsplit((parts.scheme, f"{user}@{host}" if user else host, parts.path, query, ""))
+
+
+def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """`HEADRACE_SERVER__PORT=9000` sets `[server] port`; lists of tables cannot be set so."""
+    for name, value in environ.items():
+        section, _, key = name.removeprefix("HEADRACE_").lower().partition("__")
+        if name.startswith("HEADRACE_") and key and section in {"headrace", "server", "models", "answer"}:
+            raw.setdefault(section, {})[key] = int(value) if value.isdigit() else value
+
+
+def _unknown(raw: object, kind: Any, where: str) -> None:
+    """Raises for a key that is not a setting, naming the nearest one."""
+    if isinstance(raw, list) and get_origin(kind) is list:
+        for item in raw:  # pyright: ignore[reportUnknownVariableType]
+            _unknown(item, get_args(kind)[0], where)  # pyright: ignore[reportUnknownArgumentType]
+    if not isinstance(raw, dict) or not (isinstance(kind, type) and issubclass(kind, Struct)):
+        return
+    fields = {f.name: f.type for f in msgspec.structs.fields(kind)}
+    for key, value in raw.items():  # pyright: ignore[reportUnknownVariableType]
+        name = f"{where}{key}"
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1)  # pyright: ignore[reportUnknownArgumentType]
+            hint = f"Did you mean `{near[0]}`?" if near else "Known here: " + ", ".join(fields) + "."
+            raise _bad("read the configuration", "a known setting", f"`{name}`", hint)
+        _unknown(value, fields[key], f"{name}.")  # pyright: ignore[reportUnknownArgumentType]
+
+
+_REFERENCE = re.compile(r"\$\{(\w+):([^}]*)\}")
+
+
+def _resolve(value: Any, environ: Mapping[str, str]) -> Any:
+    """Replaces references to secrets in all texts."""
+    if isinstance(value, dict):
+        return {k: _resolve(v, environ) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list):
+        return [_resolve(v, environ) for v in value]  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(value, str):
+        return value
+    readers: dict[str, Callable[[str], str]] = {"env": lambda n: _from_env(n, environ), "file": _from_file}
+
+    def read(match: re.Match[str]) -> str:
+        if match[1] not in readers:
+            raise _bad("read a secret", "${env:NAME} or ${file:/path}", match[0], "Use one of these.")
+        return readers[match[1]](match[2])
+
+    return _REFERENCE.sub(read, value)
+
+
+def _from_env(name: str, environ: Mapping[str, str]) -> str:
+    if name not in environ:
+        raise _bad("read a secret", f"the environment variable {name}", "none of that name", f"Set {name}.")
+    return environ[name]
+
+
+def _from_file(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise _bad("read a secret", f"a readable file {path}", error.strerror or "", "Create it.") from None
+
+
+def _absolute(config: Config, base: Path) -> Config:
+    """Folders relative to the file's own place."""
+    main = msgspec.structs.replace(config.headrace, data=str((base / config.headrace.data).resolve()))
+    sources = [msgspec.structs.replace(s, url=_absolute_url(s.url, base)) for s in config.sources]
+    return msgspec.structs.replace(config, headrace=main, sources=sources)
+
+
+def _absolute_url(url: str, base: Path) -> str:
+    if not url.startswith("file://"):
+        return url
+    return "file://" + str((base / url.removeprefix("file://")).resolve())
+
+
+def _checked(config: Config) -> Config:
+    duration_us(config.headrace.history)
+    duration_us(config.headrace.retention)
+    names = [s.name for s in config.sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise _bad("read the configuration", "a name of its own for each source", f"`{name}` twice", "Rename one.")
+    tables = [(f"knowledge.rows.{e.table}", e.table) for e in config.knowledge.rows]
+    tables += [(f"profiles.records.{e.table}", e.table) for e in config.profiles.records]
+    tables += [(f"profiles.facts.{e.table}", e.table) for e in config.profiles.facts]
+    for where, table in tables:
+        if table.partition(".")[0] not in names:
+            near = difflib.get_close_matches(table.partition(".")[0], names, n=1)
+            hint = f"Did you mean `{near[0]}`?" if near else "Sources: " + (", ".join(names) or "none") + "."
+            raise _bad("read the configuration", "a table of a configured source", where, hint)
+    return config
+
+
+def _bad(step: str, expected: str, got: str, remedy: str) -> ConfigError:
+    return ConfigError(step=step, expected=expected, got=got, remedy=remedy)

@@ -1,0 +1,1 @@
+"""Engines run operators over the log; they see only ports."""

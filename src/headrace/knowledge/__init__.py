@@ -1,0 +1,1 @@
+"""The knowledge base: documents and rows become chunks that can be found."""

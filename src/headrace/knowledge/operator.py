@@ -1,0 +1,201 @@
+"""Operator: document changes to chunks that can be found."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.change import Change, Op, document_id, key_text
+from headrace.codec import encode
+from headrace.errors import BadInput
+from headrace.knowledge.chunk import Piece, chunk
+from headrace.knowledge.parse import Parsed, parse
+from headrace.knowledge.rows import RowTemplate
+from headrace.knowledge.terms import bag
+from headrace.models import Embedder
+from headrace.stores import (
+    ChunkDraft,
+    DeadLetterDraft,
+    DocumentDraft,
+    Failure,
+    Removal,
+    Transaction,
+    WorkCache,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a batch does: ends first, then new versions; of each document the last state only."""
+
+    removals: Sequence[Removal]
+    drafts: Sequence[DocumentDraft]
+    letters: Sequence[DeadLetterDraft]
+    settled: Sequence[tuple[str, str]]
+    changes: Sequence[Change]
+
+
+@dataclass(slots=True)
+class _Plan:
+    """A document on its way: its text, and per piece what is embedded and its hash."""
+
+    change: Change
+    content_hash: str
+    parsed: Parsed
+    pieces: list[Piece] = field(default_factory=list[Piece])
+    indexed: list[str] = field(default_factory=list[str])
+    hashes: list[bytes] = field(default_factory=list[bytes])
+
+
+class Knowledge:
+    """Implements `headrace.operators.Operator` for documents and for rows that are documents too."""
+
+    name = "knowledge"
+
+    def __init__(
+        self, documents: frozenset[str], rows: Mapping[str, RowTemplate], embedder: Embedder, work: WorkCache
+    ) -> None:
+        self._documents = documents
+        self._rows = rows
+        self._embedder = embedder
+        self._work = work
+
+    def wants(self, topic: str) -> bool:
+        return topic in self._documents or topic in self._rows
+
+    def overtakes(self, change: Change) -> bool:
+        return change.op in (Op.DELETE, Op.TRUNCATE)
+
+    async def overtake(self, changes: Sequence[Change], transaction: Transaction) -> None:
+        await transaction.knowledge.remove([_removal(c) for c in changes], overtaking=True)
+
+    async def prepare(self, changes: Sequence[Change], *, background: bool) -> Prepared:
+        removals, latest = _collapse(changes)
+        plans: list[_Plan] = []
+        drafts: list[DocumentDraft] = []
+        letters: list[DeadLetterDraft] = []
+        for change in latest:
+            try:
+                plans.append(self._plan(change))
+            except BadInput as error:
+                failure = Failure(error.step, error.expected, error.got, error.remedy)
+                drafts.append(_failed(change, failure))
+                key = key_text(change.key)
+                letters.append(
+                    DeadLetterDraft(self.name, change.schema.topic, key, change.stamp, failure, encode([change]))
+                )
+        vectors = await self._vectors(plans, background)
+        drafts += [_draft(p, vectors) for p in plans]
+        good = [p.change for p in plans] + [c for c in changes if c.op is Op.DELETE]
+        settled = [(c.schema.topic, key_text(c.key)) for c in good]
+        return Prepared(removals, drafts, letters, settled, changes)
+
+    async def apply(self, prepared: Prepared, transaction: Transaction) -> None:
+        if prepared.removals:
+            await transaction.knowledge.remove(prepared.removals)
+        if prepared.drafts:
+            await transaction.knowledge.swap(prepared.drafts)
+        if prepared.changes:
+            await transaction.dead_letters.settle(self.name, prepared.settled, prepared.changes[-1].position)
+        await transaction.dead_letters.put(prepared.letters)
+
+    def _plan(self, change: Change) -> _Plan:
+        topic = change.schema.topic
+        assert change.after is not None
+        if topic in self._rows:
+            text = self._rows[topic].render(change)
+            if "\0" in text:
+                raise BadInput(
+                    step=f"render the text of {topic} {key_text(change.key)}",
+                    expected="text without NUL characters",
+                    got="a NUL character",
+                    remedy="Leave the column out of the template, or clean it at the source.",
+                )
+            title = f"{change.schema.table.rpartition('.')[2]} {key_text(change.key)}"
+            plan = _Plan(change, _sha256(text.encode()), Parsed(title, text, False))
+            context = ""
+        else:
+            path, content = change.after
+            assert isinstance(path, str)
+            assert isinstance(content, bytes)
+            plan = _Plan(change, _sha256(content), parse(path, content))
+            context = plan.parsed.title
+        plan.pieces = chunk(plan.parsed, self._embedder.tokenizer)
+        for piece in plan.pieces:
+            indexed = _indexed(context, piece)
+            plan.indexed.append(indexed)
+            plan.hashes.append(hashlib.sha256(f"{self._embedder.id}\0{indexed}".encode()).digest())
+        return plan
+
+    async def _vectors(self, plans: Sequence[_Plan], background: bool) -> dict[bytes, NDArray[np.float32]]:
+        """Every piece's vector by the hash of its text and model: what was ever made is not made again."""
+        wanted = {h: t for p in plans for h, t in zip(p.hashes, p.indexed, strict=True)}
+        if not wanted:
+            return {}
+        found = await self._work.vectors(list(wanted))
+        missing = [h for h in wanted if h not in found]
+        if missing:
+            made = await self._embedder.embed([wanted[h] for h in missing], background=background)
+            found |= dict(zip(missing, made, strict=True))
+        return found
+
+
+def _collapse(changes: Sequence[Change]) -> tuple[list[Removal], list[Change]]:
+    """The ends in a batch, and each document's last live state."""
+    ends: dict[str, Removal] = {}
+    latest: dict[str, Change] = {}
+    for change in changes:
+        if change.op is Op.TRUNCATE:
+            latest = {id: c for id, c in latest.items() if c.schema.topic != change.schema.topic}
+            ends[f"\0{change.schema.topic}"] = _removal(change)
+        elif change.op is Op.DELETE:
+            id = document_id(change.schema, change.key)
+            latest.pop(id, None)
+            ends[id] = _removal(change)
+        else:
+            latest[document_id(change.schema, change.key)] = change
+    return list(ends.values()), list(latest.values())
+
+
+def _removal(change: Change) -> Removal:
+    whole = change.op is Op.TRUNCATE
+    return Removal(None if whole else document_id(change.schema, change.key), change.schema.topic, change.stamp)
+
+
+def _indexed(title: str, piece: Piece) -> str:
+    """What is embedded and searched: the chunk under its title and headings, which often name its subject."""
+    context = piece.heading or title
+    return f"{context}\n{piece.text}" if context and context not in piece.text else piece.text
+
+
+def _draft(plan: _Plan, vectors: Mapping[bytes, NDArray[np.float32]]) -> DocumentDraft:
+    chunks: list[ChunkDraft] = []
+    for n, (piece, indexed, digest) in enumerate(zip(plan.pieces, plan.indexed, plan.hashes, strict=True)):
+        words = bag(indexed)
+        chunks.append(
+            ChunkDraft(
+                n, piece.text, piece.start, piece.end, piece.heading, words.terms, words.counts, words.length, digest,
+                vectors[digest],
+            )
+        )  # fmt: skip
+    change = plan.change
+    return DocumentDraft(
+        document_id(change.schema, change.key), change.schema.topic, change.stamp, plan.content_hash,
+        plan.parsed.title, plan.parsed.text, chunks,
+    )  # fmt: skip
+
+
+def _failed(change: Change, failure: Failure) -> DocumentDraft:
+    """A version that cannot be shown: the one before it is no longer true either."""
+    content = change.after[1] if change.after is not None and not change.schema.table else b""
+    digest = _sha256(content) if isinstance(content, bytes) else ""
+    id = document_id(change.schema, change.key)
+    return DocumentDraft(id, change.schema.topic, change.stamp, digest, key_text(change.key), "", (), failure)
+
+
+def _sha256(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()

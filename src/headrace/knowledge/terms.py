@@ -1,0 +1,60 @@
+"""Words to terms: folded, stemmed, hashed. The same for chunks and for queries."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+import snowballstemmer
+
+from headrace.stores import Counts, Terms
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
+_stemmer = snowballstemmer.stemmer("english")
+
+STOP = frozenset(
+    ["a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "did", "do", "does", "for", "from", "had", "has", "have", "how", "i", "if", "in", "is", "it", "its", "me", "my", "no", "not", "of", "on", "or", "our", "so", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "up", "us", "was", "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bag:
+    """Distinct terms ascending, how often each occurs, and the number of words."""
+
+    terms: Terms
+    counts: Counts
+    length: int
+
+
+def words(text: str) -> list[str]:
+    """A text's words, compatibility-folded and lower-cased, in order."""
+    return [w.replace("’", "'") for w in _WORD.findall(unicodedata.normalize("NFKC", text).casefold())]
+
+
+@lru_cache(maxsize=200_000)
+def term(word: str) -> int:
+    """The term of a folded word: a signed 64-bit hash of its English stem (a code or number is its own stem)."""
+    stem = word.removesuffix("'s")
+    if stem.isascii() and stem.isalpha():
+        stem = _stemmer.stemWord(stem)
+    return int.from_bytes(blake2b(stem.encode(), digest_size=8).digest(), "little", signed=True)
+
+
+def bag(text: str) -> Bag:
+    """A chunk's terms."""
+    counted = Counter(map(term, words(text)))
+    terms = np.array(sorted(counted), np.int64)
+    counts = np.array([min(counted[t], 0xFFFF) for t in terms.tolist()], np.uint16)
+    return Bag(terms, counts, sum(counted.values()))
+
+
+def query_terms(text: str) -> Terms:
+    """A query's distinct terms; words that stand in every text count only when there are no others."""
+    found = words(text)
+    telling = [w for w in found if w not in STOP] or found
+    return np.array(sorted({term(w) for w in telling}), np.int64)

@@ -1,0 +1,261 @@
+"""Adapter: the log in PostgreSQL tables, record batches instead of a row per change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+
+from headrace.change import Change, Op, Position, Style
+from headrace.errors import Fenced
+from headrace.log import Append, Logged, SourceHead, TopicPartition
+from headrace.codec import decode, encode
+from headrace.log.partition import partition_of
+from headrace.log.tail import Tail
+from headrace.stores import DEFAULT_TENANT
+from headrace.stores.sqlfile import load
+
+SQL = load(Path(__file__).with_name("postgres.sql"))
+READ_AHEAD = 2000
+"""Changes that a follower takes at once when it is behind."""
+
+
+@dataclass(slots=True)
+class _Topic:
+    id: int
+    next: list[int]
+
+
+@dataclass(slots=True)
+class _Writer:
+    """What one source's writer knows: nobody else writes while its epoch stands."""
+
+    source: str
+    epoch: int
+    number: int
+    changes: int
+    bytes: int
+    position: Position
+    committed_at: int
+    topics: dict[str, _Topic] = field(default_factory=dict[str, _Topic])
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class PostgresLog:
+    """Implements `headrace.log.Log`; a truncate is written to every partition of its topic."""
+
+    def __init__(
+        self, write: AsyncConnection[Any], read: AsyncConnection[Any], sync: AsyncConnection[Any], partitions: int
+    ) -> None:
+        self._write = write
+        self._read = read
+        self._sync = sync
+        self._partitions = partitions
+        self._writers: dict[str, _Writer] = {}
+        self._tails: dict[str, Tail] = {}
+
+    @classmethod
+    async def connect(cls, dsn: str, *, partitions: int = 1) -> PostgresLog:
+        """Three connections: appends must not wait behind readers, and a sync waits for the disk."""
+        relaxed = "-c synchronous_commit=off"
+        write, read, sync = await asyncio.gather(
+            AsyncConnection.connect(dsn, autocommit=True, options=relaxed, prepare_threshold=1),
+            AsyncConnection.connect(dsn, autocommit=True, options=relaxed, prepare_threshold=3),
+            AsyncConnection.connect(dsn, autocommit=True, options="-c synchronous_commit=on", prepare_threshold=1),
+        )
+        return cls(write, read, sync, partitions)
+
+    async def open(self, source: str, style: Style) -> SourceHead:
+        args = {"tenant": DEFAULT_TENANT, "source": source, "style": style.value}
+        row = await (await self._write.execute(SQL["take_over"], args)).fetchone()
+        assert row is not None
+        epoch, number, major, minor, at, changes, size = row
+        position = Position(major, minor)
+        self._writers[source] = _Writer(source, epoch, number, changes, size, position, at)
+        self._tails[source] = Tail(number)
+        return SourceHead(source, number, position, at, changes, size)
+
+    def state(self, source: str) -> PostgresState:
+        return PostgresState(self._read, source)
+
+    async def append(
+        self, source: str, changes: Sequence[Change], state: Mapping[str, bytes | None] | None = None
+    ) -> Append | None:
+        writer = self._writers[source]
+        async with writer.lock:
+            return await self._append(writer, changes, state or {})
+
+    async def _append(
+        self, writer: _Writer, changes: Sequence[Change], state: Mapping[str, bytes | None]
+    ) -> Append | None:
+        if not changes and not state:
+            return None
+        batches = [b for part in _split(changes, self._partitions) for b in [(*part, encode(part[2]))]]
+        for topic in {b[0] for b in batches} - writer.topics.keys():
+            writer.topics[topic] = await self._topic(writer.source, topic)
+        offsets = _offsets(writer.topics, batches)
+        last = changes[-1] if changes else None
+        position = last.position if last else writer.position
+        committed_at = last.committed_at if last else writer.committed_at
+        size = sum(len(b[3]) for b in batches)
+        count = sum(len(b[2]) for b in batches)
+        number = writer.number + 1
+        args = {
+            "tenant": DEFAULT_TENANT, "source": writer.source, "epoch": writer.epoch, "number": number,
+            "major": position.major, "minor": position.minor, "committed_at": committed_at,
+            "changes": count, "bytes": size,
+            "topics": [writer.topics[b[0]].id for b in batches], "partitions": [b[1] for b in batches],
+            "offsets": offsets, "counts": [len(b[2]) for b in batches], "payloads": [b[3] for b in batches],
+            "state_keys": list(state.keys()), "state_values": list(state.values()),
+        }  # fmt: skip
+        try:
+            await self._write.execute(SQL["append"], args)
+        except psycopg.Error as error:
+            writer.topics.clear()  # the offsets in memory may be ahead of the table now
+            if error.sqlstate == "HR001":
+                raise _fenced(writer.source) from None
+            raise
+        writer.number, writer.position, writer.committed_at = number, position, committed_at
+        writer.changes += count
+        writer.bytes += size
+        append = Append(writer.source, number, changes, position, committed_at, writer.changes, writer.bytes)
+        self._tails[writer.source].push(append)
+        return append
+
+    async def _topic(self, source: str, topic: str) -> _Topic:
+        args = {"tenant": DEFAULT_TENANT, "source": source, "topic": topic, "partitions": self._partitions}
+        await self._write.execute(SQL["add_topic"], args)
+        row = await (await self._write.execute(SQL["topic"], args)).fetchone()
+        assert row is not None
+        return _Topic(row[0], list(row[1]))
+
+    async def sync(self) -> None:
+        await self._sync.execute(SQL["sync"])
+
+    async def follow(self, source: str, after: int) -> AsyncIterator[Sequence[Append]]:
+        tail = self._tails[source]
+        while True:
+            await tail.wait(after)
+            appends = tail.after(after, READ_AHEAD)
+            if appends is None:
+                appends = await self._stored(source, after)
+            after = appends[-1].number
+            yield appends
+
+    async def _stored(self, source: str, after: int) -> Sequence[Append]:
+        args: dict[str, str | int] = {"tenant": DEFAULT_TENANT, "source": source, "after": after}
+        ahead = await (await self._read.execute(SQL["batches_ahead"], {**args, "changes": READ_AHEAD})).fetchone()
+        assert ahead is not None
+        upto = ahead[0] or self._tails[source].head  # appends of state alone have no batches
+        cursor = await self._read.execute(SQL["appends"], {**args, "upto": upto})
+        appends: list[Append] = []
+        for number, rows in groupby(await cursor.fetchall(), key=lambda row: row[0]):
+            batch = list(rows)
+            _, major, minor, at, changes_total, bytes_total, _ = batch[-1]
+            changes = sorted((c for r in batch for c in decode(r[6])), key=lambda c: c.position)
+            changes = _once(changes)
+            appends.append(Append(source, number, changes, Position(major, minor), at, changes_total, bytes_total))
+        if not appends:
+            head = self._writers[source]
+            appends.append(Append(source, upto, (), head.position, head.committed_at, head.changes, head.bytes))
+        return appends
+
+    async def read(self, topic: str, partition: int, offset: int, limit: int) -> Sequence[Logged]:
+        args = {"tenant": DEFAULT_TENANT, "topic": topic, "partition": partition, "offset": offset}
+        cursor = await self._read.execute(SQL["read"], {**args, "batches": max(1, min(limit, 64))})
+        found: list[Logged] = []
+        for base, payload in await cursor.fetchall():
+            for n, change in enumerate(decode(payload), start=base):
+                if n >= offset and len(found) < limit:
+                    found.append(Logged(topic, partition, n, change))
+        return found
+
+    async def wait(self, topic: str, partition: int, offset: int) -> None:
+        source = await self._source_of(topic)
+        tail = self._tails[source]
+        while True:
+            seen = tail.head
+            extent = await self._extent(topic, partition)
+            if extent is not None and extent.next > offset:
+                return
+            await tail.wait(seen)
+
+    async def _source_of(self, topic: str) -> str:
+        """The longest known source name that the topic starts with: a topic may not exist yet."""
+        names = [s for s in self._tails if topic == s or topic.startswith(s + ".")]
+        return max(names, key=len)
+
+    async def _extent(self, topic: str, partition: int) -> TopicPartition | None:
+        return next((t for t in await self.topics() if t.topic == topic and t.partition == partition), None)
+
+    async def topics(self) -> Sequence[TopicPartition]:
+        cursor = await self._read.execute(SQL["topics"], {"tenant": DEFAULT_TENANT})
+        return [TopicPartition(*row) for row in await cursor.fetchall()]
+
+    async def heads(self) -> Sequence[SourceHead]:
+        cursor = await self._read.execute(SQL["heads"], {"tenant": DEFAULT_TENANT})
+        return [SourceHead(s, n, Position(a, i), at, c, b) for s, n, a, i, at, c, b in await cursor.fetchall()]
+
+    async def trim(self, before: int) -> int:
+        row = await (await self._read.execute(SQL["trim"], {"tenant": DEFAULT_TENANT, "before": before})).fetchone()
+        return int(row[0]) if row else 0
+
+    async def close(self) -> None:
+        for connection in (self._write, self._read, self._sync):
+            await connection.close()
+
+
+class PostgresState:
+    """Implements `headrace.sources.State` over the table that appends write."""
+
+    def __init__(self, connection: AsyncConnection[Any], source: str) -> None:
+        self._connection = connection
+        self._source = source
+
+    async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        args = {"tenant": DEFAULT_TENANT, "source": self._source, "keys": list(keys)}
+        return dict(await (await self._connection.execute(SQL["state_get"], args)).fetchall())
+
+    async def scan(self, prefix: str) -> dict[str, bytes]:
+        args = {"tenant": DEFAULT_TENANT, "source": self._source, "prefix": prefix}
+        return dict(await (await self._connection.execute(SQL["state_scan"], args)).fetchall())
+
+
+def _split(changes: Sequence[Change], partitions: int) -> list[tuple[str, int, list[Change]]]:
+    """Changes by topic and partition, each in order."""
+    parts: dict[tuple[str, int], list[Change]] = {}
+    for change in changes:
+        topic = change.schema.topic
+        everywhere = change.op is Op.TRUNCATE
+        for n in range(partitions) if everywhere else (partition_of(change.key, partitions),):
+            parts.setdefault((topic, n), []).append(change)
+    return [(topic, n, group) for (topic, n), group in parts.items()]
+
+
+def _offsets(topics: Mapping[str, _Topic], batches: Sequence[tuple[str, int, list[Change], bytes]]) -> list[int]:
+    """Gives each batch the next offsets of its partition."""
+    offsets: list[int] = []
+    for topic, partition, changes, _ in batches:
+        offsets.append(topics[topic].next[partition])
+        topics[topic].next[partition] += len(changes)
+    return offsets
+
+
+def _once(changes: list[Change]) -> list[Change]:
+    """A truncate stands in every partition; readers of a source see it once."""
+    return [c for i, c in enumerate(changes) if not (i and c.op is Op.TRUNCATE and changes[i - 1] == c)]
+
+
+def _fenced(source: str) -> Fenced:
+    return Fenced(
+        step=f"append to the log of {source}",
+        expected="to be its only writer",
+        got="another Headrace that has taken the source over",
+        remedy="Run one Headrace per store, or give this one a store of its own.",
+    )

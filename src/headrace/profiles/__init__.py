@@ -1,0 +1,1 @@
+"""Profiles: records of many tables unified by the identifiers they share, with child rows as facts."""

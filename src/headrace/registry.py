@@ -1,0 +1,53 @@
+"""Every address that Headrace knows: URL scheme -> "module:factory", loaded when it is first used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+from headrace.errors import ConfigError
+
+SOURCES = {
+    "postgresql": "headrace.sources.postgres:open",
+    "postgres": "headrace.sources.postgres:open",
+    "file": "headrace.sources.files:open",
+}
+LOGS = {"embedded": "headrace.log.postgres:PostgresLog"}
+STORES = {
+    "embedded": "headrace.stores.postgres.store:PostgresStore",
+    "postgresql": "headrace.stores.postgres.store:PostgresStore",
+    "postgres": "headrace.stores.postgres.store:PostgresStore",
+}
+SERVERS = {"embedded": "headrace.stores.embedded_postgres:EmbeddedPostgres"}
+MIGRATIONS = {"postgresql": "headrace.stores.migrate:migrate"}
+EMBEDDERS = {"onnx": "headrace.models.onnx_minilm:open_embedder"}
+GENERATORS = {
+    "openai+http": "headrace.models.openai:open_generator",
+    "openai+https": "headrace.models.openai:open_generator",
+}
+
+
+def lookup(kind: str, table: dict[str, str], url: str) -> Callable[..., Any]:
+    """The factory for an address. Raises ConfigError naming what there is; `headrace.<kind>` entry points add to it."""
+    scheme = url.partition(":")[0]
+    target = table.get(scheme) or _plugin(kind, scheme)
+    if target is None:
+        raise ConfigError(
+            step=f"find the {kind} for an address",
+            expected="one of " + ", ".join(f"{s}:" for s in sorted(table)),
+            got=f"{scheme}:",
+            remedy="Correct the address, or install the plugin that brings it.",
+        )
+    if not isinstance(target, str):
+        return target
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _plugin(kind: str, scheme: str) -> Callable[..., Any] | None:
+    for point in entry_points(group=f"headrace.{kind}"):
+        if point.name == scheme:
+            return point.load()
+    return None

@@ -1,0 +1,1 @@
+"""The parts of the embedded PostgreSQL's launcher, `headrace.stores.embedded_postgres`."""

@@ -1,0 +1,47 @@
+"""Writes dead letters inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from headrace.change import Position
+from headrace.clock import now_us
+from headrace.stores import DEFAULT_TENANT, DeadLetterDraft
+from headrace.stores.sqlfile import load
+
+SQL = load(Path(__file__).with_name("state.sql"))
+
+
+class PostgresDeadLetterWriter:
+    """Implements `headrace.stores.DeadLetterWriter` on a connection whose transaction the caller holds."""
+
+    def __init__(self, connection: AsyncConnection[Any], maybe_open: set[tuple[str, str, str]]) -> None:
+        self._connection = connection
+        # Every open letter is in here (and perhaps some settled ones): settling nothing must cost nothing.
+        self._maybe_open = maybe_open
+
+    async def put(self, letters: Sequence[DeadLetterDraft]) -> None:
+        for letter in letters:
+            self._maybe_open.add((letter.operator, letter.topic, letter.key))
+            source, (major, minor), committed_at = letter.stamp
+            args = {
+                "tenant": DEFAULT_TENANT, "operator": letter.operator, "source": source, "topic": letter.topic,
+                "key": letter.key, "major": major, "minor": minor, "committed_at": committed_at,
+                "step": letter.failure.step, "expected": letter.failure.expected, "got": letter.failure.got,
+                "remedy": letter.failure.remedy, "change": letter.change, "at": now_us(),
+            }  # fmt: skip
+            await self._connection.execute(SQL["put_letter"], args)
+
+    async def settle(self, operator: str, keys: Sequence[tuple[str, str]], before: Position) -> None:
+        keys = [k for k in keys if (operator, *k) in self._maybe_open]
+        if not keys:
+            return
+        args = {
+            "tenant": DEFAULT_TENANT, "operator": operator, "at": now_us(), "major": before.major,
+            "minor": before.minor, "topics": [t for t, _ in keys], "keys": [k for _, k in keys],
+        }  # fmt: skip
+        await self._connection.execute(SQL["settle_letters"], args)

@@ -1,0 +1,149 @@
+"""Writes documents and their chunks inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from pgvector import HalfVector
+from psycopg import AsyncConnection
+
+from headrace.change import START, Position
+from headrace.stores import DEFAULT_TENANT, DocumentDraft, Removal
+from headrace.stores.sqlfile import load
+
+SQL = load(Path(__file__).with_name("knowledge.sql"))
+OPERATOR = "knowledge"
+
+
+class PostgresKnowledgeWriter:
+    """Implements `headrace.stores.KnowledgeWriter` on a connection whose transaction the caller holds."""
+
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        self._connection = connection
+
+    async def swap(self, drafts: Sequence[DocumentDraft]) -> None:
+        newest = {d.id: d for d in drafts}  # the last one of each wins
+        fresh = await self._newer(list(newest.values()))
+        if not fresh:
+            return
+        versions, chunks = await self._allocate(len(fresh), sum(len(d.chunks) for d in fresh))
+        await self._close([(d.id, d.stamp.position, d.stamp.committed_at) for d in fresh], overtaken=False)
+        await self._open(fresh, versions)
+        await self._add_chunks(fresh, versions, chunks)
+
+    async def remove(self, removals: Sequence[Removal], *, overtaking: bool = False) -> None:
+        ends: list[tuple[str, Position, int]] = []
+        for removal in removals:
+            if removal.id is None:
+                ends += await self._truncate(removal)
+            else:
+                ends.append((removal.id, removal.stamp.position, removal.stamp.committed_at))
+        # Of several ends of one document in a batch the last one counts.
+        latest = {document: (document, position, at) for document, position, at in ends}
+        await self._close(list(latest.values()), overtaken=overtaking)
+        if overtaking:
+            await self._bar([r for r in removals if r.id is not None])
+
+    async def _newer(self, drafts: Sequence[DocumentDraft]) -> list[DocumentDraft]:
+        args = {"tenant": DEFAULT_TENANT, "documents": [d.id for d in drafts]}
+        known = await self._connection.execute(SQL["known_positions"], args)
+        topics = {"tenant": DEFAULT_TENANT, "operator": OPERATOR, "topics": list({d.topic for d in drafts})}
+        fences = await self._connection.execute(SQL["fences"], topics)
+        seen = {document: (Position(*pair), failed) for document, pair, failed in await known.fetchall()}
+        barred = {topic: Position(major, minor) for topic, major, minor in await fences.fetchall()}
+        return [
+            d
+            for d in drafts
+            if _is_newer(d, *seen.get(d.id, (START, False))) and d.stamp.position > barred.get(d.topic, START)
+        ]
+
+    async def _allocate(self, versions: int, chunks: int) -> tuple[list[int], list[int]]:
+        cursor = await self._connection.execute(SQL["allocate"], {"versions": versions, "chunks": chunks})
+        row = await cursor.fetchone()
+        assert row is not None
+        return row[0], row[1] or []
+
+    async def _close(self, ends: Sequence[tuple[str, Position, int]], *, overtaken: bool) -> None:
+        if not ends:
+            return
+        args = {
+            "tenant": DEFAULT_TENANT,
+            "documents": [e[0] for e in ends],
+            "majors": [e[1].major for e in ends],
+            "minors": [e[1].minor for e in ends],
+            "ats": [e[2] for e in ends],
+            "overtaken": overtaken,
+        }
+        await self._connection.execute(SQL["close_documents"], args)
+
+    async def _truncate(self, removal: Removal) -> list[tuple[str, Position, int]]:
+        position = removal.stamp.position
+        args = {"tenant": DEFAULT_TENANT, "topic": removal.topic, "major": position.major, "minor": position.minor}
+        cursor = await self._connection.execute(SQL["close_topic"], args)
+        await self._connection.execute(SQL["raise_fence"], {**args, "operator": OPERATOR})
+        return [(row[0], position, removal.stamp.committed_at) for row in await cursor.fetchall()]
+
+    async def _bar(self, removals: Sequence[Removal]) -> None:
+        if not removals:
+            return
+        args = {
+            "tenant": DEFAULT_TENANT,
+            "documents": [r.id for r in removals],
+            "sources": [r.stamp.source for r in removals],
+            "topics": [r.topic for r in removals],
+            "majors": [r.stamp.position.major for r in removals],
+            "minors": [r.stamp.position.minor for r in removals],
+            "ats": [r.stamp.committed_at for r in removals],
+        }
+        await self._connection.execute(SQL["tombstone"], args)
+
+    async def _open(self, drafts: Sequence[DocumentDraft], versions: Sequence[int]) -> None:
+        args = {
+            "tenant": DEFAULT_TENANT,
+            "versions": list(versions),
+            "documents": [d.id for d in drafts],
+            "sources": [d.stamp.source for d in drafts],
+            "topics": [d.topic for d in drafts],
+            "majors": [d.stamp.position.major for d in drafts],
+            "minors": [d.stamp.position.minor for d in drafts],
+            "ats": [d.stamp.committed_at for d in drafts],
+            "hashes": [d.content_hash for d in drafts],
+            "titles": [d.title for d in drafts],
+            "texts": [d.text for d in drafts],
+            "chunk_counts": [len(d.chunks) for d in drafts],
+            "failures": [msgspec.json.encode(d.failure).decode() if d.failure else None for d in drafts],
+        }
+        await self._connection.execute(SQL["open_documents"], args)
+
+    async def _add_chunks(
+        self, drafts: Sequence[DocumentDraft], versions: Sequence[int], chunk_ids: Sequence[int]
+    ) -> None:
+        if not chunk_ids:
+            return
+        rows = [(d, v, c) for d, v in zip(drafts, versions, strict=True) for c in d.chunks]
+        args = {
+            "tenant": DEFAULT_TENANT,
+            "ids": list(chunk_ids),
+            "versions": [v for _, v, _ in rows],
+            "sources": [d.stamp.source for d, _, _ in rows],
+            "documents": [d.id for d, _, _ in rows],
+            "ordinals": [c.ordinal for _, _, c in rows],
+            "texts": [c.text for _, _, c in rows],
+            "starts": [c.start for _, _, c in rows],
+            "ends": [c.end for _, _, c in rows],
+            "headings": [c.heading for _, _, c in rows],
+            "text_hashes": [c.text_hash for _, _, c in rows],
+            "terms": [c.terms.astype("<i8").tobytes() for _, _, c in rows],
+            "counts": [c.counts.astype("<u2").tobytes() for _, _, c in rows],
+            "lengths": [c.length for _, _, c in rows],
+            "vectors": [HalfVector(c.vector) for _, _, c in rows],
+        }
+        await self._connection.execute(SQL["add_chunks"], args)
+
+
+def _is_newer(draft: DocumentDraft, known: Position, failed: bool) -> bool:
+    """A failed version may be replaced by a later try at the same change."""
+    return draft.stamp.position > known or (failed and draft.stamp.position == known)

@@ -1,0 +1,108 @@
+"""BM25 over packed postings, in numpy. Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009), eq. 3.15."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float64]
+
+K1 = 1.2
+B = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """Where one term stands: chunk ids with the term's count and the chunk's length there."""
+
+    ids: Ids
+    counts: NDArray[np.uint16]
+    lengths: NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """One chunk that is not yet packed."""
+
+    id: int
+    terms: NDArray[np.int64]
+    counts: NDArray[np.uint16]
+    length: int
+
+
+def gather(
+    packed: Sequence[tuple[int, bytes, bytes, bytes]], recent: Sequence[Recent], terms: Sequence[int], dead: Ids
+) -> dict[int, Posting]:
+    """Each query term's postings among present chunks: packed ones without the dead, and the recent ones."""
+    parts: dict[int, list[Posting]] = {t: [] for t in terms}
+    for term, ids, counts, lengths in packed:
+        parts[term].append(_alive(unpack(ids, counts, lengths), dead))
+    wanted = np.asarray(terms, dtype=np.int64)
+    for chunk in recent:
+        places = np.searchsorted(chunk.terms, wanted)
+        for term, place in zip(terms, places.tolist(), strict=True):
+            if place < len(chunk.terms) and int(chunk.terms[place]) == term:
+                parts[term].append(_single(chunk, place))
+    return {t: _joined(p) for t, p in parts.items() if p}
+
+
+def unpack(ids: bytes, counts: bytes, lengths: bytes) -> Posting:
+    """A packed row: little-endian int64 ids, uint16 counts and lengths."""
+    return Posting(np.frombuffer(ids, "<i8"), np.frombuffer(counts, "<u2"), np.frombuffer(lengths, "<u2"))
+
+
+def score(postings: Mapping[int, Posting], chunks: int, tokens: int) -> tuple[Ids, Scores]:
+    """BM25 of every chunk that holds one of the terms: ids ascending, with their scores."""
+    if not postings or chunks <= 0:
+        return np.empty(0, np.int64), np.empty(0, np.float64)
+    average = max(tokens / chunks, 1.0)
+    ids = np.concatenate([p.ids for p in postings.values()])
+    weights = np.concatenate([_weights(p, chunks, average) for p in postings.values()])
+    unique, inverse = np.unique(ids, return_inverse=True)
+    return unique, np.bincount(inverse, weights=weights, minlength=len(unique))
+
+
+def best(ids: Ids, scores: Scores, k: int) -> tuple[Ids, Scores]:
+    """The k highest, best first; equal scores by id, so that the order is always the same."""
+    if len(ids) > k:
+        floor = np.partition(scores, len(scores) - k)[len(scores) - k]
+        keep = scores >= floor
+        ids, scores = ids[keep], scores[keep]
+    order = np.lexsort((ids, -scores))[:k]
+    return ids[order], scores[order]
+
+
+def _weights(posting: Posting, chunks: int, average: float) -> Scores:
+    found = len(posting.ids)
+    idf = np.log1p((chunks - found + 0.5) / (found + 0.5)) if chunks > found else np.log1p(0.5 / (found + 0.5))
+    counts = posting.counts.astype(np.float64)
+    return idf * counts * (K1 + 1) / (counts + K1 * (1 - B + B * posting.lengths / average))
+
+
+def _alive(posting: Posting, dead: Ids) -> Posting:
+    if not len(dead):
+        return posting
+    keep = ~np.isin(posting.ids, dead)
+    return posting if keep.all() else Posting(posting.ids[keep], posting.counts[keep], posting.lengths[keep])
+
+
+def _single(chunk: Recent, place: int) -> Posting:
+    return Posting(
+        np.array([chunk.id], np.int64),
+        chunk.counts[place : place + 1],
+        np.array([min(chunk.length, 0xFFFF)], np.uint16),
+    )
+
+
+def _joined(parts: Sequence[Posting]) -> Posting:
+    if len(parts) == 1:
+        return parts[0]
+    return Posting(
+        np.concatenate([p.ids for p in parts]),
+        np.concatenate([p.counts for p in parts]),
+        np.concatenate([p.lengths for p in parts]),
+    )

@@ -1,0 +1,101 @@
+"""Reads profiles with their facts and aggregates in one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from headrace.change import Position, Stamp
+from headrace.stores import DEFAULT_TENANT, JSON, Aggregate, AsOf, Fact, FactRule, Profile
+from headrace.stores.postgres.profiles import OPERATOR
+from headrace.stores.postgres.valid import Validity, validity
+from headrace.stores.sqlfile import load
+
+SQL = load(Path(__file__).with_name("profiles.sql"))
+
+_EXPRESSIONS = {
+    "count": "count(v.fields -> %({p})s)",
+    "sum": "sum((v.fields ->> %({p})s)::numeric)",
+    "avg": "avg((v.fields ->> %({p})s)::numeric)",
+    "min": "(array_agg(v.fields -> %({p})s order by v.fields -> %({p})s))[1]",
+    "max": "(array_agg(v.fields -> %({p})s order by v.fields -> %({p})s desc))[1]",
+}
+
+
+class PostgresProfileReader:
+    """Implements `headrace.stores.ProfileReader` on a connection that holds a snapshot."""
+
+    def __init__(self, connection: AsyncConnection[Any], at: AsOf, rules: Sequence[FactRule]) -> None:
+        self._connection = connection
+        self._rules = rules
+        self._past = at.token is not None or at.time is not None
+        self._profiles = validity(at, OPERATOR, closer="v.closed_source", overtaken="false")
+        self._facts = validity(at, OPERATOR, overtaken="false")
+
+    async def profile(self, id_or_identifier: str) -> Profile | None:
+        args = {"tenant": DEFAULT_TENANT, "id": id_or_identifier, **self._profiles.args}
+        name = "past_profile" if self._past else "profile"
+        row = await (await self._connection.execute(_valid(SQL[name], self._profiles), args)).fetchone()
+        return await self._complete(row) if row else None
+
+    async def profiles(self) -> AsyncIterator[Profile]:
+        args = {"tenant": DEFAULT_TENANT, **self._profiles.args}
+        async with self._connection.cursor("profiles") as cursor:
+            await cursor.execute(_valid(SQL["profiles"], self._profiles), args)
+            async for row in cursor:
+                yield await self._complete(row)
+
+    async def _complete(self, row: Sequence[Any]) -> Profile:
+        id, source, major, minor, at, identifiers, records, fields = row
+        facts, aggregates = await self._children(identifiers)
+        stamp = Stamp(source, Position(major, minor), at)
+        return Profile(id, tuple(identifiers), fields, aggregates, facts, tuple(records), stamp)
+
+    async def _children(self, identifiers: Sequence[str]) -> tuple[list[Fact], dict[str, JSON]]:
+        facts: list[Fact] = []
+        aggregates: dict[str, JSON] = {}
+        base = {"tenant": DEFAULT_TENANT, "owners": list(identifiers), **self._facts.args}
+        async with self._connection.pipeline():
+            answers = [(rule, *await self._ask(rule, base)) for rule in self._rules]
+        for rule, rows, sums in answers:
+            facts += [_fact(rule, row) for row in await rows.fetchall()]
+            if sums is not None:
+                values = await sums.fetchone()
+                aggregates |= dict(zip((a.name for a in rule.aggregates), map(_plain, values or ()), strict=True))
+        return facts, aggregates
+
+    async def _ask(self, rule: FactRule, base: Mapping[str, Any]):
+        args = {**base, "topic": rule.topic, "keep": rule.keep}
+        rows = await self._connection.execute(_valid(SQL["facts"], self._facts), args)
+        if not rule.aggregates:
+            return rows, None
+        columns = ", ".join(_expression(a, f"c{n}") for n, a in enumerate(rule.aggregates)).encode()
+        args |= {f"c{n}": a.column for n, a in enumerate(rule.aggregates)}
+        statement = _valid(SQL["aggregates"].replace(b"{columns}", columns), self._facts)
+        return rows, await self._connection.execute(statement, args)
+
+
+def _expression(aggregate: Aggregate, parameter: str) -> str:
+    if aggregate.column == "*":
+        return "count(*)"
+    return _EXPRESSIONS[aggregate.function].replace("{p}", parameter)
+
+
+def _valid(sql: bytes, condition: Validity) -> bytes:
+    return sql.replace(b"{valid}", condition.sql.encode())
+
+
+def _fact(rule: FactRule, row: Sequence[Any]) -> Fact:
+    id, source, major, minor, at, fields, text, happens = row
+    table, _, key = id.partition("/")[2].partition("/")
+    return Fact(rule.topic, table, key, rule.name, fields, text, happens, Stamp(source, Position(major, minor), at))
+
+
+def _plain(value: Any) -> JSON:
+    """Sums and averages are exact numbers: whole ones as integers, others as text, to the digit."""
+    if value is None or isinstance(value, (bool, int, float, str, list, dict)):
+        return value
+    return int(value) if value == value.to_integral_value() else str(value)

@@ -1,0 +1,185 @@
+"""Writes records, profiles and facts inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+
+from headrace.change import START, Position, Stamp
+from headrace.stores import DEFAULT_TENANT, Cleared, FactDraft, ProfileChange, RecordDraft
+from headrace.stores.postgres.components import Record, Unified, unify
+from headrace.stores.sqlfile import load
+
+SQL = load(Path(__file__).with_name("profiles.sql"))
+OPERATOR = "profiles"
+
+
+def as_json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+class PostgresProfileWriter:
+    """Implements `headrace.stores.ProfileWriter` on a connection whose transaction the caller holds."""
+
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        self._connection = connection
+
+    async def apply(self, changes: Sequence[ProfileChange]) -> None:
+        for kind, run in groupby(changes, key=type):
+            if kind is RecordDraft:
+                await self._records([c for c in run if isinstance(c, RecordDraft)])
+            elif kind is FactDraft:
+                await self._facts([c for c in run if isinstance(c, FactDraft)])
+            else:
+                for cleared in run:
+                    assert isinstance(cleared, Cleared)
+                    await self._clear(cleared)
+
+    async def _clear(self, cleared: Cleared) -> None:
+        major, minor = cleared.stamp.position
+        args = {"tenant": DEFAULT_TENANT, "topic": cleared.topic, "major": major, "minor": minor}
+        await self._connection.execute(SQL["close_topic_facts"], {**args, "at": cleared.stamp.committed_at})
+        cursor = await self._connection.execute(SQL["topic_records"], args)
+        gone = [RecordDraft(row[0], cleared.topic, cleared.stamp, (), None) for row in await cursor.fetchall()]
+        await self._records(gone)
+
+    # ---- records and the profiles they make --------------------------------------------------------------------------
+
+    async def _records(self, drafts: Sequence[RecordDraft]) -> None:
+        newest = {d.id: d for d in drafts}
+        before = {r.id: r for r in await self._load("records", records=list(newest))}
+        fresh = [d for d in newest.values() if _supersedes(d, before.get(d.id))]
+        if not fresh:
+            return
+        touched = {i for d in fresh for i in d.identifiers}
+        touched |= {i for d in fresh if d.id in before for i in before[d.id].identifiers}
+        around = {r.id: r for r in await self._load("connected", identifiers=list(touched))} if touched else {}
+        old = {r.id: r for r in [*around.values(), *before.values()]}
+        new = old | {d.id: Record(d.id, d.topic, d.stamp, d.identifiers, d.fields, None) for d in fresh}
+        profiles = unify(new.values())
+        cause = max((d.stamp for d in fresh), key=lambda s: s.committed_at)
+        changed = {d.id for d in fresh}
+        await self._save_records(new, profiles, changed)
+        await self._save_profiles({r.profile for r in old.values() if r.profile}, profiles, fresh, cause)
+
+    async def _load(self, statement: str, **keys: list[str]) -> list[Record]:
+        cursor = await self._connection.execute(SQL[statement], {"tenant": DEFAULT_TENANT, **keys})
+        return [
+            Record(record, topic, Stamp(source, Position(major, minor), at), tuple(ids), fields, profile)
+            for record, major, minor, at, profile, ids, fields, source, topic in await cursor.fetchall()
+        ]
+
+    async def _save_records(
+        self, records: Mapping[str, Record], profiles: Sequence[Unified], changed: set[str]
+    ) -> None:
+        owner = {record: p.id for p in profiles for record in p.records}
+        moved = [r for r in records.values() if r.id in changed or r.profile != owner.get(r.id)]
+        await self._connection.execute(
+            SQL["save_records"],
+            {
+                "tenant": DEFAULT_TENANT,
+                **_stamps([r.stamp for r in moved]),
+                "records": [r.id for r in moved],
+                "topics": [r.topic for r in moved],
+                "profiles": [owner.get(r.id) for r in moved],
+                "identifiers": [as_json(r.identifiers) for r in moved],
+                "fields": [as_json(r.fields) if r.fields is not None else None for r in moved],
+            },
+        )
+        ids = [r.id for r in moved]
+        await self._connection.execute(SQL["forget_identifiers"], {"tenant": DEFAULT_TENANT, "records": ids})
+        pairs = [(i, r.id, owner[r.id]) for r in moved if r.id in owner for i in r.identifiers]
+        if pairs:
+            args = {"identifiers": [p[0] for p in pairs], "records": [p[1] for p in pairs]}
+            args["profiles"] = [p[2] for p in pairs]
+            await self._connection.execute(SQL["save_identifiers"], {"tenant": DEFAULT_TENANT, **args})
+
+    async def _save_profiles(
+        self, before: Iterable[str], profiles: Sequence[Unified], fresh: Sequence[RecordDraft], cause: Stamp
+    ) -> None:
+        now = {p.id: p for p in profiles}
+        names = list({*before, *now})
+        cursor = await self._connection.execute(SQL["open_profiles"], {"tenant": DEFAULT_TENANT, "profiles": names})
+        rows = await cursor.fetchall()
+        open_now = {row[0]: Unified(row[0], tuple(row[4]), tuple(row[5]), dict(sorted(row[6].items()))) for row in rows}
+        stamps = {d.id: d.stamp for d in fresh}
+        ended = [p for p in open_now.values() if now.get(p.id) != p]
+        begun = [p for p in now.values() if open_now.get(p.id) != p]
+        causes = {p.id: _cause(p, stamps, cause) for p in begun}
+        if ended:
+            ends = [causes.get(p.id) or _cause(p, stamps, cause) for p in ended]
+            args = {"tenant": DEFAULT_TENANT, "profiles": [p.id for p in ended], **_stamps(ends)}
+            await self._connection.execute(SQL["close_profiles"], args)
+        if begun:
+            args = {
+                "tenant": DEFAULT_TENANT,
+                "profiles": [p.id for p in begun],
+                **_stamps([causes[p.id] for p in begun]),
+                "identifiers": [as_json(p.identifiers) for p in begun],
+                "records": [as_json(p.records) for p in begun],
+                "fields": [as_json(p.fields) for p in begun],
+            }
+            await self._connection.execute(SQL["add_profiles"], args)
+
+    # ---- facts -------------------------------------------------------------------------------------------------------
+
+    async def _facts(self, drafts: Sequence[FactDraft]) -> None:
+        newest = {d.id: d for d in drafts}
+        args = {"tenant": DEFAULT_TENANT, "facts": list(newest)}
+        cursor = await self._connection.execute(SQL["known_facts"], args)
+        known = {fact: (Position(*pair), there) for fact, pair, there in await cursor.fetchall()}
+        fresh = [d for d in newest.values() if _is_newer(d, *known.get(d.id, (START, False)))]
+        if not fresh:
+            return
+        if any(d.id in known for d in fresh):
+            ends = {"tenant": DEFAULT_TENANT, "facts": [d.id for d in fresh], **_stamps([d.stamp for d in fresh])}
+            await self._connection.execute(SQL["close_facts"], ends)
+        live = [d for d in fresh if d.fields is not None]
+        if live:
+            await self._connection.execute(
+                SQL["add_facts"],
+                {
+                    "tenant": DEFAULT_TENANT,
+                    **_stamps([d.stamp for d in live]),
+                    "facts": [d.id for d in live],
+                    "topics": [d.topic for d in live],
+                    "owners": [as_json(d.owners) for d in live],
+                    "orderings": [as_json(d.order) if d.order is not None else None for d in live],
+                    "happens": [d.time for d in live],
+                    "fields": [as_json(d.fields) for d in live],
+                    "texts": [d.text for d in live],
+                },
+            )
+
+
+def _supersedes(draft: RecordDraft, record: Record | None) -> bool:
+    """Newer, or a later try at the change whose failure took the record away."""
+    if record is None:
+        return draft.fields is not None
+    again = record.fields is None and draft.fields is not None and draft.stamp.position == record.stamp.position
+    return draft.stamp.position > record.stamp.position or again
+
+
+def _is_newer(draft: FactDraft, known: Position, there: bool) -> bool:
+    again = not there and draft.fields is not None and draft.stamp.position == known
+    return draft.stamp.position > known or again
+
+
+def _cause(profile: Unified, stamps: Mapping[str, Stamp], otherwise: Stamp) -> Stamp:
+    """The newest of the batch's changes that made this version; a split-off part takes the batch's newest."""
+    own = [stamps[r] for r in profile.records if r in stamps]
+    return max(own, key=lambda s: s.committed_at) if own else otherwise
+
+
+def _stamps(stamps: Sequence[Stamp]) -> dict[str, list[Any]]:
+    return {
+        "sources": [s.source for s in stamps],
+        "majors": [s.position.major for s in stamps],
+        "minors": [s.position.minor for s in stamps],
+        "ats": [s.committed_at for s in stamps],
+    }

@@ -1,0 +1,141 @@
+-- name: records
+-- Records by id, with what is known of their position.
+select record, major, minor, committed_at, profile, identifiers, fields, source, topic
+  from profile_records where tenant = %(tenant)s and record = any(%(records)s);
+
+-- name: connected
+-- Every record that some of these identifiers reach, over other records and their identifiers.
+with recursive reach(record) as (
+    select record from profile_identifiers where tenant = %(tenant)s and identifier = any(%(identifiers)s)
+    union
+    select there.record from reach
+      join profile_identifiers here on here.tenant = %(tenant)s and here.record = reach.record
+      join profile_identifiers there on there.tenant = %(tenant)s and there.identifier = here.identifier
+)
+select r.record, r.major, r.minor, r.committed_at, r.profile, r.identifiers, r.fields, r.source, r.topic
+  from reach join profile_records r on r.tenant = %(tenant)s and r.record = reach.record;
+
+-- name: topic_records
+-- The records of a topic that a truncate ends.
+select record from profile_records
+ where tenant = %(tenant)s and topic = %(topic)s and profile is not null
+   and (major, minor) < (%(major)s::bigint, %(minor)s::bigint);
+
+-- name: save_records
+-- Records as they are now; without a profile: deleted, kept as a fence.
+insert into profile_records (tenant, record, source, topic, major, minor, committed_at, profile, identifiers, fields)
+select %(tenant)s, r.record, r.source, r.topic, r.major, r.minor, r.at, r.profile,
+       array(select jsonb_array_elements_text(r.identifiers::jsonb)), r.fields::jsonb
+  from unnest(%(records)s::text[], %(sources)s::text[], %(topics)s::text[], %(majors)s::bigint[], %(minors)s::bigint[],
+              %(ats)s::bigint[], %(profiles)s::text[], %(identifiers)s::text[], %(fields)s::text[])
+       as r(record, source, topic, major, minor, at, profile, identifiers, fields)
+on conflict (tenant, record) do update set
+    major = excluded.major, minor = excluded.minor, committed_at = excluded.committed_at, profile = excluded.profile,
+    identifiers = excluded.identifiers, fields = excluded.fields;
+
+-- name: forget_identifiers
+-- Takes records' identifiers away.
+delete from profile_identifiers where tenant = %(tenant)s and record = any(%(records)s);
+
+-- name: save_identifiers
+-- Which record has which identifier, and the profile both belong to.
+insert into profile_identifiers (tenant, identifier, record, profile)
+select %(tenant)s, i.identifier, i.record, i.profile
+  from unnest(%(identifiers)s::text[], %(records)s::text[], %(profiles)s::text[]) as i(identifier, record, profile);
+
+-- name: open_profiles
+-- The present versions of profiles.
+select profile, source, opened_major, opened_minor, identifiers, records, fields from profile_versions
+ where tenant = %(tenant)s and profile = any(%(profiles)s) and closed_at is null;
+
+-- name: close_profiles
+-- Closes the present versions of profiles.
+update profile_versions v
+   set closed_source = e.source, closed_major = e.major, closed_minor = e.minor, closed_at = greatest(e.at, v.opened_at)
+  from unnest(%(profiles)s::text[], %(sources)s::text[], %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[])
+       as e(profile, source, major, minor, at)
+ where v.tenant = %(tenant)s and v.profile = e.profile and v.closed_at is null;
+
+-- name: add_profiles
+-- New present versions of profiles.
+insert into profile_versions (tenant, profile, source, opened_major, opened_minor, opened_at, identifiers, records, fields)
+select %(tenant)s, p.profile, p.source, p.major, p.minor, p.at,
+       array(select jsonb_array_elements_text(p.identifiers::jsonb)),
+       array(select jsonb_array_elements_text(p.records::jsonb)), p.fields::jsonb
+  from unnest(%(profiles)s::text[], %(sources)s::text[], %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[],
+              %(identifiers)s::text[], %(records)s::text[], %(fields)s::text[])
+       as p(profile, source, major, minor, at, identifiers, records, fields);
+
+-- name: known_facts
+-- The newest position at which each fact was opened or closed, and whether it is there now.
+select fact, max(array[greatest(opened_major, coalesce(closed_major, 0)),
+                       case when coalesce(closed_major, 0) > opened_major then closed_minor
+                            when coalesce(closed_major, 0) = opened_major then greatest(closed_minor, opened_minor)
+                            else opened_minor end]),
+       bool_or(closed_at is null)
+  from fact_versions where tenant = %(tenant)s and fact = any(%(facts)s) group by fact;
+
+-- name: close_facts
+-- Closes the present versions of facts.
+update fact_versions v
+   set closed_major = e.major, closed_minor = e.minor, closed_at = greatest(e.at, v.opened_at)
+  from unnest(%(facts)s::text[], %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[])
+       as e(fact, major, minor, at)
+ where v.tenant = %(tenant)s and v.fact = e.fact and v.closed_at is null
+   and (v.opened_major, v.opened_minor) < (e.major, e.minor);
+
+-- name: close_topic_facts
+-- Closes every present fact of a truncated topic.
+update fact_versions
+   set closed_major = %(major)s, closed_minor = %(minor)s, closed_at = greatest(%(at)s, opened_at)
+ where tenant = %(tenant)s and topic = %(topic)s and closed_at is null
+   and (opened_major, opened_minor) < (%(major)s::bigint, %(minor)s::bigint);
+
+-- name: add_facts
+-- New present versions of facts.
+insert into fact_versions (tenant, fact, source, topic, opened_major, opened_minor, opened_at, owners, ordering,
+                           happens_at, fields, text)
+select %(tenant)s, f.fact, f.source, f.topic, f.major, f.minor, f.at,
+       array(select jsonb_array_elements_text(f.owners::jsonb)), f.ordering::jsonb, f.happens, f.fields::jsonb, f.text
+  from unnest(%(facts)s::text[], %(sources)s::text[], %(topics)s::text[], %(majors)s::bigint[], %(minors)s::bigint[],
+              %(ats)s::bigint[], %(owners)s::text[], %(orderings)s::text[], %(happens)s::bigint[], %(fields)s::text[],
+              %(texts)s::text[])
+       as f(fact, source, topic, major, minor, at, owners, ordering, happens, fields, text);
+
+-- name: find_profile
+-- The profile that an identifier belongs to now.
+select profile from profile_identifiers where tenant = %(tenant)s and identifier = %(identifier)s limit 1;
+
+-- name: profile
+-- One profile's version, by id or by identifier.
+select v.profile, v.source, v.opened_major, v.opened_minor, v.opened_at, v.identifiers, v.records, v.fields
+  from profile_versions v
+ where v.tenant = %(tenant)s and {valid}
+   and (v.profile = %(id)s or v.profile = (select profile from profile_identifiers i
+        where i.tenant = %(tenant)s and i.identifier = %(id)s limit 1))
+ limit 1;
+
+-- name: past_profile
+-- One profile's version at a point, by id or by an identifier that it had then.
+select v.profile, v.source, v.opened_major, v.opened_minor, v.opened_at, v.identifiers, v.records, v.fields
+  from profile_versions v
+ where v.tenant = %(tenant)s and {valid} and (v.profile = %(id)s or v.identifiers @> array[%(id)s::text])
+ limit 1;
+
+-- name: profiles
+-- Every profile, by id.
+select v.profile, v.source, v.opened_major, v.opened_minor, v.opened_at, v.identifiers, v.records, v.fields
+  from profile_versions v where v.tenant = %(tenant)s and {valid} order by v.profile;
+
+-- name: facts
+-- The newest facts of an owner in one topic, with how many there are.
+select v.fact, v.source, v.opened_major, v.opened_minor, v.opened_at, v.fields, v.text, v.happens_at
+  from fact_versions v
+ where v.tenant = %(tenant)s and v.owners && %(owners)s::text[] and v.topic = %(topic)s and {valid}
+ order by v.ordering desc nulls last, v.fact limit %(keep)s;
+
+-- name: aggregates
+-- Aggregates over all facts of an owner in one topic; {columns} are expressions over parameters only.
+select {columns}
+  from fact_versions v
+ where v.tenant = %(tenant)s and v.owners && %(owners)s::text[] and v.topic = %(topic)s and {valid};

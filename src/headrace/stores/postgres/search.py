@@ -1,0 +1,178 @@
+"""Reads documents and searches chunks in one snapshot: pgvector and exact BM25, fused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from pgvector import HalfVector
+from psycopg import AsyncConnection
+
+from headrace.change import Position, Stamp
+from headrace.stores import DEFAULT_TENANT, AsOf, Document, DocumentInfo, Failure, Filter, Passage, Terms
+from headrace.stores.postgres.knowledge import OPERATOR
+from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, score
+from headrace.stores.postgres.valid import validity
+from headrace.stores.sqlfile import load
+
+SQL = load(Path(__file__).with_name("search.sql"))
+CANDIDATES = 50
+"""How many chunks each of the two searches contributes."""
+EXACT_CHUNKS = 4000
+"""Up to so many present chunks every vector is looked at, which is exact and takes a few milliseconds."""
+VECTOR_WEIGHT = 0.5
+"""The vector search's part in the fused score; both are scaled to 0..1 first."""
+
+
+class PostgresKnowledgeReader:
+    """Implements `headrace.stores.KnowledgeReader` on a connection that holds a snapshot."""
+
+    def __init__(self, connection: AsyncConnection[Any], at: AsOf, dimensions: int) -> None:
+        self._connection = connection
+        self._valid = validity(at, OPERATOR)
+        self._past = at.token is not None or at.time is not None
+        self._dimensions = dimensions
+
+    async def search(
+        self, terms: Terms, vector: NDArray[np.float32] | None, k: int, where: Filter
+    ) -> Sequence[Passage]:
+        if self._past:
+            lexical, nearest = await self._search_past(terms, vector, where)
+        else:
+            lexical, nearest = await self._search_present(terms, vector, where)
+        ranked = fuse(lexical, nearest)[:k]
+        return await self._passages(dict(ranked))
+
+    async def _search_present(self, terms: Terms, vector: NDArray[np.float32] | None, where: Filter):
+        wanted: list[int] = terms.tolist()
+        args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "terms": wanted, **_filter(where)}
+        execute = self._connection.execute
+        corpus = await (await execute(SQL["corpus"], args)).fetchone()
+        chunks, tokens = corpus or (0, 0)
+        async with self._connection.pipeline():
+            packed = await execute(SQL["postings"], args, binary=True)
+            recent = await execute(SQL["recent"], args, binary=True)
+            dead = await execute(SQL["dead"], args, binary=True)
+            near = await self._nearest(vector, where, chunks) if vector is not None else None
+        gone = np.array([r[0] for r in await dead.fetchall()], np.int64)
+        fresh = [
+            Recent(i, np.frombuffer(t, "<i8"), np.frombuffer(c, "<u2"), n) for i, t, c, n in await recent.fetchall()
+        ]
+        ids, scores = score(gather(await packed.fetchall(), fresh, wanted, gone), chunks, tokens)
+        lexical = await self._allowed(ids, scores, where)
+        rows = await near.fetchall() if near else []
+        return lexical, (np.array([r[0] for r in rows], np.int64), np.array([-r[1] for r in rows], np.float64))
+
+    async def _nearest(self, vector: NDArray[np.float32], where: Filter, chunks: int):
+        name = "nearest_exact" if chunks <= EXACT_CHUNKS else "nearest_indexed"
+        args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "limit": CANDIDATES, **_filter(where)}
+        return await self._connection.execute(_sized(SQL[name], self._dimensions), args)
+
+    async def _allowed(self, ids: Ids, scores: Scores, where: Filter) -> tuple[Ids, Scores]:
+        """The best lexical candidates inside the filter; looks further down only when a filter takes some away."""
+        if where == Filter():
+            return best(ids, scores, CANDIDATES)
+        order = np.lexsort((ids, -scores))
+        kept: list[int] = []
+        for start in range(0, len(order), 2000):
+            part = ids[order[start : start + 2000]]
+            args = {"tenant": DEFAULT_TENANT, "ids": part.tolist(), **_filter(where)}
+            cursor = await self._connection.execute(SQL["allowed"], args)
+            allowed = np.array([r[0] for r in await cursor.fetchall()], np.int64)
+            kept += order[start : start + 2000][np.isin(part, allowed)].tolist()
+            if len(kept) >= CANDIDATES:
+                break
+        chosen = np.array(kept[:CANDIDATES], np.int64)
+        return ids[chosen], scores[chosen]
+
+    async def _search_past(self, terms: Terms, vector: NDArray[np.float32] | None, where: Filter):
+        """Looks at every chunk that was valid then, so that scores are exactly what they were."""
+        query = HalfVector(vector if vector is not None else np.zeros(self._dimensions, np.float32))
+        args = {"tenant": DEFAULT_TENANT, "vector": query, **self._valid.args, **_filter(where)}
+        statement = _valid(_sized(SQL["past_chunks"], self._dimensions), self._valid.sql)
+        rows = await (await self._connection.execute(statement, args, binary=True)).fetchall()
+        recent = [Recent(i, np.frombuffer(t, "<i8"), np.frombuffer(c, "<u2"), n) for i, t, c, n, _, _ in rows]
+        postings = gather([], recent, terms.tolist(), np.empty(0, np.int64))
+        ids, scores = score(postings, len(rows), sum(r[3] for r in rows))
+        inside = np.array([r[5] for r in rows], bool)
+        all_ids = np.array([r[0] for r in rows], np.int64)
+        keep = np.isin(ids, all_ids[inside])
+        lexical = best(ids[keep], scores[keep], CANDIDATES)
+        if vector is None:
+            return lexical, (np.empty(0, np.int64), np.empty(0, np.float64))
+        similarity = np.array([r[4] for r in rows], np.float64)
+        return lexical, best(all_ids[inside], similarity[inside], CANDIDATES)
+
+    async def _passages(self, scores: Mapping[int, float]) -> list[Passage]:
+        if not scores:
+            return []
+        args = {"tenant": DEFAULT_TENANT, "ids": list(scores)}
+        cursor = await self._connection.execute(SQL["passages"], args)
+        found = {
+            chunk: Passage(
+                document, f"{document}#{ordinal}", ordinal, title, heading, text, start, end, scores[chunk],
+                Stamp(source, Position(major, minor), at),
+            )
+            for chunk, document, ordinal, title, heading, text, start, end, source, major, minor, at
+            in await cursor.fetchall()
+        }  # fmt: skip
+        return [found[chunk] for chunk in scores if chunk in found]
+
+    async def document(self, id: str) -> Document | None:
+        args = {"tenant": DEFAULT_TENANT, "document": id, **self._valid.args}
+        row = await (await self._connection.execute(_valid(SQL["document"], self._valid.sql), args)).fetchone()
+        if row is None:
+            return None
+        version, source, major, minor, at, digest, title, text, count, failure = row
+        stamp = Stamp(source, Position(major, minor), at)
+        info = _info(id, stamp, digest, title, count, failure)
+        cursor = await self._connection.execute(SQL["document_chunks"], {"version": version})
+        chunks = [
+            Passage(id, f"{id}#{ordinal}", ordinal, title, heading, body, start, end, 0.0, stamp)
+            for _, ordinal, heading, body, start, end in await cursor.fetchall()
+        ]
+        return Document(info, text, chunks)
+
+    async def documents(self, source: str | None) -> AsyncIterator[DocumentInfo]:
+        args = {"tenant": DEFAULT_TENANT, "source": source, **self._valid.args}
+        async with self._connection.cursor("documents") as cursor:
+            await cursor.execute(_valid(SQL["documents"], self._valid.sql), args)
+            async for document, name, major, minor, at, digest, title, count, failure in cursor:
+                yield _info(document, Stamp(name, Position(major, minor), at), digest, title, count, failure)
+
+
+def fuse(lexical: tuple[Ids, Scores], nearest: tuple[Ids, Scores]) -> list[tuple[int, float]]:
+    """A convex sum of both scores, each scaled to 0..1 over its candidates; best first, ties by id."""
+    total: dict[int, float] = {}
+    for (ids, scores), weight in ((lexical, 1 - VECTOR_WEIGHT), (nearest, VECTOR_WEIGHT)):
+        for id, value in zip(ids.tolist(), _scaled(scores).tolist(), strict=True):
+            total[id] = total.get(id, 0.0) + weight * value
+    return sorted(total.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _scaled(scores: Scores) -> Scores:
+    if not len(scores):
+        return scores
+    low, high = scores.min(), scores.max()
+    return np.ones_like(scores) if high == low else (scores - low) / (high - low)
+
+
+def _filter(where: Filter) -> dict[str, str | None]:
+    return {"source": where.source, "prefix": where.document_prefix}
+
+
+def _sized(sql: bytes, dimensions: int) -> bytes:
+    return sql.replace(b"{dimensions}", str(dimensions).encode())
+
+
+def _valid(sql: bytes, condition: str) -> bytes:
+    return sql.replace(b"{valid}", condition.encode())
+
+
+def _info(id: str, stamp: Stamp, digest: str, title: str, chunks: int, failure: Any) -> DocumentInfo:
+    error = msgspec.convert(failure, Failure) if failure else None
+    return DocumentInfo(id, stamp, digest, title, chunks, "failed" if error else "ready", error)

@@ -1,0 +1,77 @@
+-- name: corpus
+-- How many chunks are present and how long they are together.
+select chunks, tokens from corpus where tenant = %(tenant)s;
+
+-- name: postings
+-- The packed postings of the query's terms.
+select term, ids, counts, lengths from lexical_postings where tenant = %(tenant)s and term = any(%(terms)s::bigint[]);
+
+-- name: recent
+-- The newest chunks' terms, not yet packed.
+select chunk_id, terms, counts, length from lexical_recent where tenant = %(tenant)s order by chunk_id;
+
+-- name: dead
+-- Chunks whose packed postings stand though they are no longer present.
+select chunk_id from lexical_dead where tenant = %(tenant)s;
+
+-- name: nearest_exact
+-- The nearest present chunks, by looking at every vector (negative inner product, ascending).
+select chunk_id, (vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) + 0.0 as distance
+  from chunk_vectors
+ where tenant = %(tenant)s and open
+   and (%(source)s::text is null or source = %(source)s)
+   and (%(prefix)s::text is null or starts_with(document, %(prefix)s))
+ order by distance, chunk_id limit %(limit)s;
+
+-- name: nearest_indexed
+-- The nearest present chunks by the index (negative inner product, ascending).
+select chunk_id, vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) as distance
+  from chunk_vectors
+ where tenant = %(tenant)s and open
+   and (%(source)s::text is null or source = %(source)s)
+   and (%(prefix)s::text is null or starts_with(document, %(prefix)s))
+ order by vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) limit %(limit)s;
+
+-- name: allowed
+-- Which of the found chunks are present and inside the filter.
+select v.chunk_id from chunk_vectors v
+ where v.tenant = %(tenant)s and v.open and v.chunk_id = any(%(ids)s::bigint[])
+   and (%(source)s::text is null or v.source = %(source)s)
+   and (%(prefix)s::text is null or starts_with(v.document, %(prefix)s));
+
+-- name: passages
+-- Chunks with what stands around them.
+select c.chunk_id, v.document, c.ordinal, v.title, c.heading, c.text, c.start_char, c.end_char, v.source,
+       v.opened_major, v.opened_minor, v.opened_at
+  from chunks c join document_versions v using (version_id)
+ where c.tenant = %(tenant)s and c.chunk_id = any(%(ids)s::bigint[]);
+
+-- name: past_chunks
+-- Every chunk that was valid at a point, with its terms and vector, and whether it is inside the filter.
+select c.chunk_id, c.terms, c.counts, c.length,
+       -(t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) as similarity,
+       (%(source)s::text is null or v.source = %(source)s)
+       and (%(prefix)s::text is null or starts_with(v.document, %(prefix)s)) as inside
+  from document_versions v
+  join chunks c using (version_id) join chunk_vectors t using (chunk_id)
+ where v.tenant = %(tenant)s and {valid}
+ order by c.chunk_id;
+
+-- name: document
+-- One document's version.
+select v.version_id, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.text, v.chunks,
+       v.failure
+  from document_versions v where v.tenant = %(tenant)s and v.document = %(document)s and {valid}
+ order by v.opened_major desc, v.opened_minor desc limit 1;
+
+-- name: document_chunks
+-- A version's chunks in order.
+select chunk_id, ordinal, heading, text, start_char, end_char from chunks
+ where version_id = %(version)s order by ordinal;
+
+-- name: documents
+-- Every document, by id.
+select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.chunks, v.failure
+  from document_versions v
+ where v.tenant = %(tenant)s and {valid} and (%(source)s::text is null or v.source = %(source)s)
+ order by v.document;

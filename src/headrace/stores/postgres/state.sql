@@ -1,0 +1,100 @@
+-- name: progress
+-- How far every operator has applied every source.
+select operator, source, number, major, minor, committed_at, changes, bytes
+  from operator_progress where tenant = %(tenant)s;
+
+-- name: save_progress
+-- How far one operator has applied one source; never goes back.
+insert into operator_progress (tenant, operator, source, number, major, minor, committed_at, changes, bytes)
+values (%(tenant)s, %(operator)s, %(source)s, %(number)s, %(major)s, %(minor)s, %(committed_at)s, %(changes)s, %(bytes)s)
+on conflict (tenant, operator, source) do update set
+    number = excluded.number, major = excluded.major, minor = excluded.minor, committed_at = excluded.committed_at,
+    changes = excluded.changes, bytes = excluded.bytes
+ where operator_progress.number <= excluded.number;
+
+-- name: rewind
+-- Lets an operator see a source's log again from its start.
+update operator_progress set number = 0, changes = 0, bytes = 0
+ where tenant = %(tenant)s and operator = %(operator)s and source = %(source)s;
+
+-- name: setting
+-- One remembered setting.
+select value from settings where name = %(name)s;
+
+-- name: save_setting
+-- Remembers a setting.
+insert into settings (name, value) values (%(name)s, %(value)s) on conflict (name) do update set value = excluded.value;
+
+-- name: put_letter
+-- Records a failure; the same one again counts another attempt.
+insert into dead_letters (tenant, operator, source, topic, key, major, minor, committed_at, step, expected, got, remedy,
+                          change, at)
+values (%(tenant)s, %(operator)s, %(source)s, %(topic)s, %(key)s, %(major)s, %(minor)s, %(committed_at)s, %(step)s,
+        %(expected)s, %(got)s, %(remedy)s, %(change)s, %(at)s)
+on conflict (tenant, operator, topic, key) where resolved_at is null do update set
+    major = excluded.major, minor = excluded.minor, committed_at = excluded.committed_at, step = excluded.step,
+    expected = excluded.expected, got = excluded.got, remedy = excluded.remedy, change = excluded.change,
+    at = excluded.at, attempts = dead_letters.attempts + 1
+ where (dead_letters.major, dead_letters.minor) <= (excluded.major, excluded.minor);
+
+-- name: settle_letters
+-- What a newer change put right.
+update dead_letters d set resolved_at = %(at)s
+  from unnest(%(topics)s::text[], %(keys)s::text[]) as k(topic, key)
+ where d.tenant = %(tenant)s and d.operator = %(operator)s and d.topic = k.topic and d.key = k.key
+   and d.resolved_at is null and (d.major, d.minor) <= (%(major)s::bigint, %(minor)s::bigint);
+
+-- name: letters
+-- Dead letters, newest first.
+select letter_id, operator, source, topic, key, major, minor, committed_at, step, expected, got, remedy, at, attempts,
+       resolved_at, change
+  from dead_letters
+ where tenant = %(tenant)s and (resolved_at is null or not %(open_only)s)
+   and (%(id)s::bigint is null or letter_id = %(id)s)
+ order by letter_id desc limit %(limit)s;
+
+-- name: letter_counts
+-- Open dead letters per operator.
+select operator, source, count(*) from dead_letters where tenant = %(tenant)s and resolved_at is null group by 1, 2;
+
+-- name: begin_conversation
+-- A conversation, at its first turn.
+insert into conversations (tenant, conversation, asker, started_at)
+values (%(tenant)s, %(conversation)s, %(asker)s, %(at)s) on conflict do nothing;
+
+-- name: save_turn
+-- One turn.
+insert into turns (tenant, conversation, role, text, focus, at)
+values (%(tenant)s, %(conversation)s, %(role)s, %(text)s, %(focus)s::jsonb, %(at)s);
+
+-- name: asker
+-- Whose conversation it is.
+select asker from conversations where tenant = %(tenant)s and conversation = %(conversation)s;
+
+-- name: turns
+-- A conversation's last turns, newest first.
+select role, text, focus, at from turns
+ where tenant = %(tenant)s and conversation = %(conversation)s order by n desc limit %(limit)s;
+
+-- name: counts
+-- What the status shows: documents by stage, profiles, and the database's size.
+select (select count(*) from document_versions where tenant = %(tenant)s and closed_at is null and failure is null),
+       (select count(*) from document_versions where tenant = %(tenant)s and closed_at is null and failure is not null),
+       (select count(*) from profile_versions where tenant = %(tenant)s and closed_at is null),
+       current_setting('server_version'), pg_database_size(current_database());
+
+-- name: purge_documents
+-- Forgets closed versions of documents after their time, with their chunks.
+delete from document_versions where tenant = %(tenant)s and closed_at < %(before)s;
+
+-- name: purge_profiles
+-- Forgets closed versions of profiles after their time.
+delete from profile_versions where tenant = %(tenant)s and closed_at < %(before)s;
+
+-- name: purge_facts
+-- Forgets closed versions of facts after their time.
+delete from fact_versions where tenant = %(tenant)s and closed_at < %(before)s;
+
+-- name: purge_letters
+-- Forgets resolved dead letters after their time.
+delete from dead_letters where tenant = %(tenant)s and resolved_at < %(before)s;

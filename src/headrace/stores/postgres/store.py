@@ -1,0 +1,266 @@
+"""Adapter: the store in PostgreSQL, one connection per transaction or snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from pgvector.psycopg import register_vector_async
+from psycopg import AsyncConnection, IsolationLevel
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool
+
+from headrace.change import Position, Stamp
+from headrace.errors import ConfigError, NotFound, StoreError
+from headrace.stores import (
+    DEFAULT_TENANT,
+    PRESENT,
+    Applied,
+    AsOf,
+    DeadLetter,
+    FactRule,
+    Failure,
+    Turn,
+)
+from headrace.stores.postgres.dead_letters import PostgresDeadLetterWriter
+from headrace.stores.postgres.knowledge import SQL as KNOWLEDGE
+from headrace.stores.postgres.knowledge import PostgresKnowledgeWriter
+from headrace.stores.postgres.profile_reader import PostgresProfileReader
+from headrace.stores.postgres.profiles import PostgresProfileWriter
+from headrace.stores.postgres.search import PostgresKnowledgeReader
+from headrace.stores.sqlfile import load
+
+SQL = load(Path(__file__).with_name("state.sql"))
+_RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
+_LOCK = 7_236_114_001
+"""Advisory lock: one Headrace works on a store at a time."""
+
+
+class PostgresTransaction:
+    """Implements `headrace.stores.Transaction`."""
+
+    def __init__(self, connection: AsyncConnection[Any], maybe_open: set[tuple[str, str, str]]) -> None:
+        self._connection = connection
+        self.knowledge = PostgresKnowledgeWriter(connection)
+        self.profiles = PostgresProfileWriter(connection)
+        self.dead_letters = PostgresDeadLetterWriter(connection, maybe_open)
+
+    async def progress(self, applied: Applied) -> None:
+        args = {
+            "tenant": DEFAULT_TENANT, "operator": applied.operator, "source": applied.source, "number": applied.number,
+            "major": applied.position.major, "minor": applied.position.minor, "committed_at": applied.committed_at,
+            "changes": applied.changes_total, "bytes": applied.bytes_total,
+        }  # fmt: skip
+        await self._connection.execute(SQL["save_progress"], args)
+
+
+class PostgresConversations:
+    """Implements `headrace.stores.ConversationReader`."""
+
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        self._connection = connection
+
+    async def turns(self, conversation: str, user: str | None, limit: int) -> Sequence[Turn]:
+        args = {"tenant": DEFAULT_TENANT, "conversation": conversation, "limit": limit}
+        asker = await (await self._connection.execute(SQL["asker"], args)).fetchone()
+        if asker is None:
+            return []
+        if asker[0] != user:
+            raise NotFound(
+                step="read the conversation",
+                expected="a conversation of the one who asks",
+                got="another user's",
+                remedy="Leave `conversation` out to start a new one.",
+            )
+        rows = await (await self._connection.execute(SQL["turns"], args)).fetchall()
+        return [Turn(role, text, focus, at) for role, text, focus, at in reversed(rows)]
+
+
+class PostgresSnapshot:
+    """Implements `headrace.stores.Snapshot` on a connection inside a repeatable-read transaction."""
+
+    def __init__(self, connection: AsyncConnection[Any], at: AsOf, dimensions: int, rules: Sequence[FactRule]) -> None:
+        self._connection = connection
+        self.knowledge = PostgresKnowledgeReader(connection, at, dimensions)
+        self.profiles = PostgresProfileReader(connection, at, rules)
+        self.conversations = PostgresConversations(connection)
+
+    async def progress(self) -> Sequence[Applied]:
+        return await _progress(self._connection)
+
+
+class PostgresWorkCache:
+    """Implements `headrace.stores.WorkCache`: vectors of texts that stand in the store already."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+        self._pool = pool
+
+    async def vectors(self, text_hashes: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        args = {"tenant": DEFAULT_TENANT, "hashes": list(text_hashes)}
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(KNOWLEDGE["vectors"], args, binary=True)
+            rows = await cursor.fetchall()
+        return {hash: vector.to_numpy().astype(np.float32) for hash, vector in rows}
+
+
+class PostgresStore:
+    """Implements `headrace.stores.Store`; `open` also makes it the only one at work there."""
+
+    def __init__(
+        self,
+        guard: AsyncConnection[Any],
+        writers: AsyncConnectionPool[AsyncConnection[Any]],
+        readers: AsyncConnectionPool[AsyncConnection[Any]],
+        dimensions: int,
+        rules: Sequence[FactRule],
+    ) -> None:
+        self._guard = guard
+        self._writers = writers
+        self._readers = readers
+        self._dimensions = dimensions
+        self._rules = rules
+        self._maybe_open: set[tuple[str, str, str]] = set()
+        self.work = PostgresWorkCache(readers)
+
+    @classmethod
+    async def open(
+        cls, dsn: str, *, model: str, dimensions: int, rules: Sequence[FactRule], exclusive: bool = True
+    ) -> PostgresStore:
+        """A migrated database, ready. Raises StoreError when another Headrace works on it (with `exclusive`),
+        ConfigError when its vectors are another model's."""
+        guard = await AsyncConnection.connect(dsn, autocommit=True)
+        if exclusive:
+            await _claim(guard)
+            await _check_model(guard, model)
+            await guard.execute(KNOWLEDGE["vector_index"].replace(b"{dimensions}", str(dimensions).encode()))
+        kwargs = {"options": _RELAXED, "prepare_threshold": 2}
+        writers = AsyncConnectionPool(
+            dsn, min_size=2, max_size=6, open=False, configure=_writer, kwargs={**kwargs, "autocommit": True}
+        )
+        readers = AsyncConnectionPool(dsn, min_size=3, max_size=12, open=False, configure=_reader, kwargs=kwargs)
+        await asyncio.gather(writers.open(wait=True, timeout=30), readers.open(wait=True, timeout=30))
+        store = cls(guard, writers, readers, dimensions, rules)
+        store._maybe_open |= {(x.operator, x.topic, x.key) for x in await store.letters(limit=1_000_000)}
+        return store
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
+        async with (
+            self._writers.connection() as connection,
+            connection.pipeline(),
+            connection.transaction(),
+        ):
+            yield PostgresTransaction(connection, self._maybe_open)
+
+    @asynccontextmanager
+    async def snapshot(self, at: AsOf = PRESENT) -> AsyncIterator[PostgresSnapshot]:
+        async with self._readers.connection() as connection:
+            yield PostgresSnapshot(connection, at, self._dimensions, self._rules)
+
+    async def save_turns(self, conversation: str, user: str | None, turns: Sequence[Turn]) -> None:
+        async with self._writers.connection() as connection, connection.pipeline(), connection.transaction():
+            await connection.execute("set local synchronous_commit = on")
+            base = {"tenant": DEFAULT_TENANT, "conversation": conversation}
+            await connection.execute(SQL["begin_conversation"], {**base, "asker": user, "at": turns[0].at})
+            for turn in turns:
+                args = {"role": turn.role, "text": turn.text, "focus": Jsonb(dict(turn.focus)), "at": turn.at}
+                await connection.execute(SQL["save_turn"], {**base, **args})
+
+    async def progress(self) -> Sequence[Applied]:
+        async with self._writers.connection() as connection:
+            return await _progress(connection)
+
+    async def rewind(self, operator: str, source: str) -> None:
+        """Lets an operator see a source's whole log again at the next start; effects stay."""
+        args = {"tenant": DEFAULT_TENANT, "operator": operator, "source": source}
+        async with self._writers.connection() as connection:
+            await connection.execute(SQL["rewind"], args)
+
+    async def letters(
+        self, *, open_only: bool = True, limit: int = 1000, id: int | None = None
+    ) -> Sequence[DeadLetter]:
+        args = {"tenant": DEFAULT_TENANT, "open_only": open_only, "limit": limit, "id": id}
+        async with self._readers.connection() as connection:
+            rows = await (await connection.execute(SQL["letters"], args)).fetchall()
+        return [_letter(row) for row in rows]
+
+    async def counts(self) -> tuple[int, int, int, str, int]:
+        """Documents ready, documents failed, profiles, the server's version, the database's bytes."""
+        async with self._readers.connection() as connection:
+            row = await (await connection.execute(SQL["counts"], {"tenant": DEFAULT_TENANT})).fetchone()
+        assert row is not None
+        return (row[0], row[1], row[2], row[3], row[4])
+
+    async def purge(self, before: int) -> int:
+        """Forgets what was closed before a time (microseconds); how many rows went."""
+        gone = 0
+        async with self._writers.connection() as connection:
+            for name in ("purge_documents", "purge_profiles", "purge_facts", "purge_letters"):
+                cursor = await connection.execute(SQL[name], {"tenant": DEFAULT_TENANT, "before": before})
+                gone += cursor.rowcount
+        return gone
+
+    async def close(self) -> None:
+        await asyncio.gather(self._writers.close(), self._readers.close())
+        await self._guard.close()
+
+
+async def _writer(connection: AsyncConnection[Any]) -> None:
+    await register_vector_async(connection)
+
+
+async def _reader(connection: AsyncConnection[Any]) -> None:
+    await register_vector_async(connection)
+    await connection.commit()
+    await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+    await connection.set_read_only(True)
+
+
+async def _claim(guard: AsyncConnection[Any]) -> None:
+    row = await (await guard.execute("select pg_try_advisory_lock(%s)", (_LOCK,))).fetchone()
+    if row is None or not row[0]:
+        raise StoreError(
+            step="open the store",
+            expected="no other Headrace at work on it",
+            got="one that holds its lock",
+            remedy="Stop the other one, or give this one a database of its own.",
+        )
+
+
+async def _check_model(guard: AsyncConnection[Any], model: str) -> None:
+    row = await (await guard.execute(SQL["setting"], {"name": "embedding"})).fetchone()
+    if row is None:
+        await guard.execute(SQL["save_setting"], {"name": "embedding", "value": model})
+    elif row[0] != model:
+        raise ConfigError(
+            step="open the store",
+            expected=f"[models] embedding that makes {row[0]}, as the store's vectors were made",
+            got=model,
+            remedy="Go back to that model, or start with an empty store: vectors of two models cannot be compared.",
+        )
+
+
+async def _progress(connection: AsyncConnection[Any]) -> list[Applied]:
+    rows = await (await connection.execute(SQL["progress"], {"tenant": DEFAULT_TENANT})).fetchall()
+    return [
+        Applied(operator, source, number, Position(major, minor), at, changes, size)
+        for operator, source, number, major, minor, at, changes, size in rows
+    ]
+
+
+def _letter(row: Sequence[Any]) -> DeadLetter:
+    id, operator, source, topic, key, major, minor, committed_at, step, expected, got, remedy, at, n, done, change = row
+    stamp = Stamp(source, Position(major, minor), committed_at)
+    return DeadLetter(
+        id, operator, source, topic, key, stamp, Failure(step, expected, got, remedy), at, n, done, change
+    )
+
+
+StoreFailure = psycopg.Error
+"""What a broken connection to the store raises."""
