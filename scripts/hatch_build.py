@@ -7,7 +7,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NEEDED = {
     "src/headrace/server/static/index.html": "the page",
-    "src/headrace/models/data/": "the model file",
+    "src/headrace/models/data/all-MiniLM-L6-v2/model.onnx": "the model file",
 }
 
 
@@ -18,10 +18,6 @@ class CustomBuildHook(BuildHookInterface[Any]):
         """Called by hatchling before each build; `version` is "editable" or "standard"."""
         if version == "editable":
             return
-        absent = [f"{what} ({path})" for path, what in NEEDED.items() if not _there(Path(self.root) / path)]
+        absent = [f"{what} ({path})" for path, what in NEEDED.items() if not (Path(self.root) / path).is_file()]
         if absent:
             raise SystemExit(f"Not built: {' and '.join(absent)} missing. `make wheel` makes them first.")
-
-
-def _there(path: Path) -> bool:
-    return any(path.iterdir()) if path.is_dir() else path.is_file()
