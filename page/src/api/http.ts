@@ -1,0 +1,86 @@
+import type { Problem } from "./types";
+
+/** Any failed request, with what the person can do about it. */
+export class ProblemError extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.title);
+    this.problem = problem;
+  }
+}
+
+export const UNREACHABLE: Problem = {
+  title: "The server does not answer",
+  remedy: "Check that Headrace is still running in its terminal. This page reconnects by itself.",
+};
+
+/** Whatever was thrown, as a problem that can be shown. */
+export function asProblem(error: unknown): Problem {
+  if (error instanceof ProblemError) return error.problem;
+  return { title: "Something failed in this page", detail: error instanceof Error ? error.message : String(error) };
+}
+
+export async function fetchOk(path: string, init?: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (init?.signal?.aborted) throw error;
+    throw new ProblemError(UNREACHABLE);
+  }
+  if (!response.ok) throw new ProblemError(await readProblem(response));
+  return response;
+}
+
+export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const response = await fetchOk(path, { headers: { accept: "application/json" }, ...(signal && { signal }) });
+  return (await response.json()) as T;
+}
+
+export async function sendJson<T>(method: "POST" | "PUT" | "PATCH", path: string, body: unknown): Promise<T> {
+  const response = await fetchOk(path, {
+    method,
+    headers: { "content-type": "application/json", accept: "application/json" },
+    body: JSON.stringify(body),
+  });
+  const text = await response.text();
+  return (text ? JSON.parse(text) : null) as T;
+}
+
+/** Lines of newline-delimited JSON as they arrive; stopping the iteration cancels the download. */
+export async function* readLines<T>(path: string, signal: AbortSignal): AsyncGenerator<T> {
+  const response = await fetchOk(path, { signal });
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  if (!reader) return;
+  let rest = "";
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      const lines = (rest + (value ?? "")).split("\n");
+      rest = done ? "" : (lines.pop() ?? "");
+      for (const line of lines) if (line.trim()) yield JSON.parse(line) as T;
+      if (done) return;
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined); // already closed is what was wanted
+  }
+}
+
+/** A document's path in a URL: its id encoded once more, its slashes kept. */
+export function documentPath(id: string): string {
+  return `/v1/documents/${id.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+async function readProblem(response: Response): Promise<Problem> {
+  const fallback: Problem = { title: `The server answered ${response.status} ${response.statusText}`.trim() };
+  const text = await response.text();
+  try {
+    const body = JSON.parse(text) as Partial<Problem> & { detail?: unknown };
+    const detail = typeof body.detail === "string" ? body.detail : body.detail && JSON.stringify(body.detail);
+    const { detail: _, ...rest } = body;
+    return { ...fallback, ...rest, status: response.status, ...(detail ? { detail } : {}) };
+  } catch {
+    return { ...fallback, status: response.status, ...(text ? { detail: text.slice(0, 300) } : {}) };
+  }
+}

@@ -1,0 +1,243 @@
+// What the server sends, as its HTTP and WebSocket contract says. Times are RFC 3339, ages and durations milliseconds.
+
+export type Value = string | number | boolean | null;
+export type Row = Record<string, Value>;
+
+export interface Stamp {
+  source: string;
+  position: string;
+  committed_at: string | null;
+}
+
+export interface Citation {
+  document: string;
+  chunk: string;
+  quote: string;
+  stamp: Stamp;
+  age_ms: number | null;
+  title?: string;
+}
+
+export interface Fact {
+  table: string;
+  key: unknown;
+  fields: Record<string, unknown>;
+  stamp: Stamp;
+  age_ms: number | null;
+  text?: string;
+}
+
+export interface Problem {
+  title: string;
+  status?: number;
+  detail?: string;
+  step?: string;
+  expected?: string;
+  got?: string;
+  remedy?: string;
+}
+
+export type StageName = "wait" | "retrieve" | "assemble" | "generate";
+
+export interface Stage {
+  stage: StageName;
+  ms: number;
+}
+
+export interface Finish {
+  abstained: boolean;
+  token: string;
+  freshness_ms: number | null;
+  freshness_reason?: string | null;
+  conversation: string;
+  total_ms: number;
+}
+
+export type Chunk =
+  | { type: "start"; conversation?: string; messageId: string }
+  | { type: "data-stage"; data: Stage }
+  | { type: "text-start"; id: string }
+  | { type: "text-delta"; id: string; delta: string }
+  | { type: "text-end"; id: string }
+  | { type: "data-citation"; data: Citation }
+  | { type: "data-fact"; data: Fact }
+  | { type: "finish"; data: Finish }
+  | { type: "abort"; reason?: string }
+  | { type: "error"; errorText: string; problem?: Problem };
+
+export interface Frame {
+  v: 1;
+  run: string | null;
+  seq: number;
+  chunk: Chunk;
+}
+
+export interface Question {
+  question: string;
+  user?: string;
+  conversation?: string;
+  after?: string;
+}
+
+export type Op = "c" | "u" | "d" | "r" | "t";
+
+export interface ChangeEvent {
+  source: string;
+  topic: string;
+  key: unknown;
+  op: Op;
+  stamp: Stamp;
+  applied_at: string;
+  age_ms: number;
+  changed: Record<string, [unknown, unknown]>;
+  document?: string | null;
+}
+
+export interface DocumentChunk {
+  chunk: string;
+  ordinal: number;
+  text: string;
+  start: number;
+  end: number;
+  heading?: string | null;
+}
+
+export interface DocumentText {
+  id: string;
+  stamp: Stamp;
+  content_hash: string;
+  title: string | null;
+  stage: string;
+  error: string | null;
+  text: string;
+  chunks: DocumentChunk[];
+}
+
+export interface DocumentEntry {
+  id: string;
+  stamp: Stamp;
+  content_hash: string;
+  chunks: number | DocumentChunk[];
+  stage: string;
+  error: string | null;
+  title?: string | null;
+}
+
+export interface SearchResult {
+  document: string;
+  chunk: string;
+  text: string;
+  score: number;
+  stamp: Stamp;
+  age_ms: number | null;
+}
+
+export interface SearchAnswer {
+  results: SearchResult[];
+  token: string;
+  freshness_ms: number | null;
+}
+
+export interface SourceStatus {
+  name: string;
+  kind: string;
+  url: string;
+  state: "snapshot" | "streaming" | "down" | "starting";
+  position: string | null;
+  committed_at: string | null;
+  freshness_ms: number | null;
+  reason?: string | null;
+  snapshot?: { done: number; total: number | null; rate: number | null; eta_s: number | null } | null;
+  rate: number;
+  errors: number;
+  last_error?: string | null;
+}
+
+export interface TopicStatus {
+  name: string;
+  source: string;
+  partitions: { partition: number; next_offset: number; first_offset: number }[];
+  changes: number;
+  bytes: number;
+}
+
+export interface OperatorStatus {
+  name: string;
+  source: string;
+  position: string | null;
+  lag: { changes: number; bytes: number; ms: number | null };
+  rate: number;
+  errors: number;
+  dead_letters: number;
+}
+
+export interface Status {
+  status: "ok" | "degraded";
+  started_at: string;
+  sources: SourceStatus[];
+  topics: TopicStatus[];
+  operators: OperatorStatus[];
+  documents: { total: number; by_stage: Record<string, number> };
+  profiles: number;
+  store: { version: string; bytes: number };
+}
+
+export interface DeadLetter {
+  id: string | number;
+  source: string;
+  topic: string;
+  key: unknown;
+  position: string;
+  operator: string;
+  step: string;
+  expected: string;
+  got: string;
+  remedy: string;
+  at: string;
+  attempts: number;
+  resolved_at: string | null;
+}
+
+export interface Simulator {
+  running: boolean;
+  speed: number;
+  changes: number;
+}
+
+export interface Persona {
+  user: string;
+  name: string;
+  membership: string;
+  about: string;
+}
+
+export interface ExampleQuestion {
+  text: string;
+  user?: string | null;
+  why: string;
+}
+
+export interface DemoState {
+  now: string;
+  simulator: Simulator;
+  personas: Persona[];
+  questions: ExampleQuestion[];
+}
+
+export interface DeskColumn {
+  name: string;
+  type: string;
+  editable: boolean;
+  choices?: Value[] | null;
+}
+
+export interface DeskTable {
+  name: string;
+  key: string[];
+  columns: DeskColumn[];
+}
+
+export interface Desk {
+  tables: DeskTable[];
+  policies: { name: string; title: string }[];
+}
