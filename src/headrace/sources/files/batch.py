@@ -36,6 +36,8 @@ class Batch:
         self._found: list[_Found] = []
         self._bytes = 0
         self._settled: list[tuple[str, str]] = []
+        self._changed: set[str] = set()
+        self._twice = False
         self.paths: set[str] = set()
         self.state: dict[str, bytes | None] = {}
         self.synced: list[int] = []
@@ -49,15 +51,15 @@ class Batch:
         self.state[state_key(path)] = value
         self.paths.add(path)
 
-    def give(
-        self, path: str, content: bytes, seen: Signature, moment: Moment, *, given: bool, first: bool
-    ) -> None:
+    def give(self, path: str, content: bytes, seen: Signature, moment: Moment, *, given: bool, first: bool) -> None:
         """A version: `given` when an earlier one stands in the log, `first` during the first copy."""
         op = Op.UPDATE if given else Op.READ if first else Op.CREATE
         self._bytes += len(content)
+        self._change_of(path)
         self._found.append(_Found(committed_at(seen, moment.floor, now_us()), path, op, content, None))
 
     def delete(self, path: str, moment: Moment) -> None:
+        self._change_of(path)
         self._found.append(_Found(moment.seen, path, Op.DELETE, b"", None))
 
     def reject(self, key: str, path: str, error: HeadraceError, moment: Moment) -> None:
@@ -69,7 +71,8 @@ class Batch:
 
     def captured(self, clock: HybridClock, frontier: int, *, ordered: bool) -> Captured | None:
         """None when there is nothing to tell. `ordered`: as found, otherwise by the time of their commit."""
-        found = self._found if ordered else sorted(self._found, key=lambda one: one.committed_at)
+        # Times never put two changes of one file in the wrong order.
+        found = self._found if ordered or self._twice else sorted(self._found, key=lambda one: one.committed_at)
         changes: list[Change] = []
         rejected: list[Rejected] = []
         for one in found:
@@ -84,6 +87,10 @@ class Batch:
         if not (changes or rejected or self._settled or self.state or self.advance):
             return None
         return Captured(Position(frontier), changes, self.state, rejected, self._settled)
+
+    def _change_of(self, path: str) -> None:
+        self._twice = self._twice or path in self._changed
+        self._changed.add(path)
 
     def _change(self, one: _Found, position: Position) -> Change:
         after: Row | None = None if one.op is Op.DELETE else (one.path, one.content)

@@ -84,7 +84,7 @@ def decode(state: Mapping[str, bytes]) -> dict[str, Known]:
 
 
 class Index:
-    """Known files by path, and below each folder. An unreadable folder stands in it as its path with a `/` at the end."""
+    """Known files by path, and below each folder. A folder that cannot be listed stands in it as `path/`."""
 
     def __init__(self, files: Mapping[str, Known] | None = None) -> None:
         self._files: dict[str, Known] = {}

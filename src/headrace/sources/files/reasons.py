@@ -123,7 +123,7 @@ def root_emptied(root: Path, documents: int) -> Outage:
         step="compare a folder with what was read before",
         expected=f"the folder that held {documents} documents",
         got=f"another folder at {root}, and an empty one",
-        remedy="Mount what belongs there. If its documents are really gone, put one document in: the others are deleted then.",
+        remedy="Mount what belongs there. If they are really gone, put one document in: the others are deleted then.",
     )
 
 

@@ -78,7 +78,7 @@ def walk(root: int, folder: str, ignore: Ignore, watch: Callable[[str], None], b
             watch(path)
             stack.extend(_list(root, path, ignore, tree))
         except PermissionError as error:
-            tree.closed[path] = error.strerror
+            tree.closed[path] = error.strerror or "no right to"
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 raise

@@ -10,7 +10,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ class Scope:
     max_bytes: int
     batch_files: int = 1000
     batch_bytes: int = 8 * 1024 * 1024
-    timing: Timing = Timing()
+    timing: Timing = field(default_factory=Timing)
 
 
 class Step(NamedTuple):
@@ -55,6 +55,13 @@ class Step(NamedTuple):
     synced: Sequence[int]
     more: bool
     failure: SourceError | None
+
+
+class _Stopped(Exception):
+    """Whoever reads this folder does not want more of it."""
+
+
+WatchFactory = Callable[[Path], Watch]
 
 
 class Tracker:
@@ -80,6 +87,8 @@ class Tracker:
         self._retries = {reasons.key_of(path): path for path, _ in self._index.items()}
         self._forced = set[str]()
         self._busy = dict[str, int]()
+        self._syncing = 0
+        self._looked = 0
         self._stopping = False
         self.progress: SnapshotProgress | None = None
 
@@ -114,20 +123,22 @@ class Tracker:
         batch = Batch(self._scope.source, self._scope.batch_files, self._scope.batch_bytes)
         failure: SourceError | None = None
         try:
-            self._open_root()
+            self._open_root(batch)
             self._drain()
             self._order(sync, retries)
             self._work(batch)
         except SourceError as error:
             failure = error
-            self._lose(batch)
         except OSError as error:
             failure = reasons.storage(self._scope.root, error)
-            self._lose(batch)
+        except _Stopped:
+            pass
         finally:
             if self._root >= 0:
                 os.close(self._root)
                 self._root = -1
+        if failure is not None:
+            self._lose(batch)
         captured = batch.captured(self._clock, self._frontier, ordered=self._scanning)
         if captured is not None:
             self._frontier = captured.frontier.major
@@ -137,43 +148,55 @@ class Tracker:
     def frontier(self) -> int:
         return self._frontier
 
-    def _open_root(self) -> None:
+    def _open_root(self, batch: Batch) -> None:
         """Opened anew for each step: a descriptor that is kept would keep a file system from being unmounted."""
         self._root, identity = open_root(self._scope.root)
         if self._watch is not None and identity == self._identity:
             return
-        self.close()
-        self._queue.clear()
-        self._waiting.clear()
+        self._lose(batch)
         self._identity = identity
         self._watch = self._new_watch(self._scope.root)
         self._scanning = True
         if self._first:
+            self._looked = 0
             self.progress = SnapshotProgress(0, 0, now_us())
+        syncs = [key for key in self._queue if key[0] == _SYNC]
+        self._queue.clear()
         self._queue[(TREE, "")] = Moment(self._in_step, now_us())
-        self._queue[(_DONE, "")] = Moment(0, 0)
+        for key in [(_DONE, ""), *syncs]:
+            self._queue[key] = Moment(0, 0)
 
-    def _drain(self) -> None:
+    def _lose(self, batch: Batch) -> None:
+        """The folder cannot be looked at: only what was seen to be deleted is, everything else stays as it is."""
+        if self._watch is not None:
+            self._take_hints()
+            for (kind, path), since in self._waiting.gone():
+                for lost in [path] if kind == FILE else [path, *self._index.below(path)]:
+                    self._drop(lost, since, batch)
+        self._waiting.clear()
+        self.close()
+
+    def _take_hints(self) -> None:
         if self._watch is None:
             return
-        began = now_us()
-        hints = self._watch.read()
+        began, now = now_us(), time.monotonic()
         moment = Moment(self._in_step, began)
-        self._in_step = began
-        now = time.monotonic()
-        syncing = any(kind == _SYNC for kind, _ in self._queue)
-        for hint in hints:
-            for key in self._waiting.take(hint, moment, now, queued=self._queue, keep=syncing):
+        for hint in self._watch.read():
+            for key in self._waiting.take(hint, moment, now, queued=self._queue, keep=self._syncing > 0):
                 self._queue.setdefault(key, moment)
+        self._in_step = began
+
+    def _drain(self) -> None:
+        if self._stopping:
+            raise _Stopped
+        self._take_hints()
         for path in self._waiting.created():
             self._check_created(path)
-        for key, since in self._waiting.due(now):
+        for key, since in self._waiting.due(time.monotonic()):
             self._queue.setdefault(key, since)
 
     def _check_created(self, path: str) -> None:
         """A name that appeared without a writer behind it (a link to a file, a pipe) will never be closed."""
-        if self._root < 0:
-            return
         try:
             found = find(self._root, path)
             being_written = found.st_nlink == 1 and is_document(found.st_mode)
@@ -195,6 +218,7 @@ class Tracker:
         if self._watch is not None and not self._watch.exact:
             self._queue.setdefault((TREE, ""), now)
         self._queue[(_SYNC, str(sync))] = now
+        self._syncing += 1
 
     def _work(self, batch: Batch) -> None:
         while self._queue and not batch.full and not self._stopping:
@@ -207,12 +231,13 @@ class Tracker:
             elif kind == TREE:
                 self._expand(path, moment, batch)
             elif kind == _SYNC:
+                self._syncing -= 1
                 batch.synced.append(int(path))
             else:
                 self._complete(batch)
         if self.progress is not None:
-            done = self.progress.total - sum(kind == FILE for kind, _ in self._queue)
-            self.progress = SnapshotProgress(max(0, done), self.progress.total, self.progress.started_at)
+            total, started_at = self.progress.total, self.progress.started_at
+            self.progress = SnapshotProgress(min(self._looked, total), total, started_at)
 
     def _complete(self, batch: Batch) -> None:
         """The whole folder has been given: from here on the frontier stands after every position of earlier runs."""
@@ -222,15 +247,6 @@ class Tracker:
         batch.state[COMPLETE_KEY] = b"1"
         batch.state[ROOT_KEY] = str(self._inode).encode()
         batch.advance = True
-
-    def _lose(self, batch: Batch) -> None:
-        """The folder cannot be looked at: only what was seen to be deleted is, everything else stays as it is."""
-        if self._root < 0:
-            self._drain()
-            for (kind, path), since in self._waiting.gone():
-                for lost in [path] if kind == FILE else [path, *self._index.below(path)]:
-                    self._drop(lost, since, batch)
-        self.close()
 
     # ---- looking ----------------------------------------------------------------------------------------------------
 
@@ -261,7 +277,7 @@ class Tracker:
             self._drop(path, at, batch)
         for path, why in tree.closed.items():
             self._reject(path + "/", reasons.folder_closed(path, why), at, batch)
-        if self.progress is not None:
+        if self.progress is not None and not folder:
             self.progress = SnapshotProgress(0, len(found.read), self.progress.started_at)
 
     def _guard(self, folder: str, tree: Tree) -> None:
@@ -284,6 +300,7 @@ class Tracker:
             return 0
 
     def _look(self, path: str, moment: Moment, batch: Batch) -> None:
+        self._looked += 1
         try:
             if not self._scope.ignore.takes_file(path):
                 raise Vanished
@@ -367,6 +384,3 @@ class Tracker:
             self._index.drop(path)
             self._retries.pop(reasons.key_of(path), None)
             batch.keep(path, None)
-
-
-WatchFactory = Callable[[Path], Watch]
