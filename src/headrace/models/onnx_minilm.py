@@ -3,10 +3,10 @@
     onnx:all-MiniLM-L6-v2      the one that comes with Headrace
     onnx:/path/to/folder       model.onnx and tokenizer.json of the same shape: token ids in, one unit vector out
 
-One text an inference and one thread an inference: that is what makes a vector depend on its text alone, and on two cores
-two such inferences side by side do more than one over both. Live texts and background texts have threads of their own;
-those of the background are given less of the processor, so that a live text waits for no bulk, not even for its running
-inference, and the event loop does not either.
+One text an inference and one thread an inference: a vector depends on its text alone, and on two cores two such
+inferences side by side do more than one over both. Live texts and background texts have threads of their own; those of
+the background yield the processor to others, so that a live text waits for no bulk, not even for its running inference,
+and the event loop does not either.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -194,7 +196,7 @@ def _load(folder: Path, remedy: str) -> _Model:
     try:
         session = ort.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # noqa: BLE001 - onnxruntime and tokenizers raise many unrelated classes
+    except Exception as error:  # onnxruntime and tokenizers share no base class
         raise _unusable(f"a readable model in {folder}", f"{type(error).__name__}: {error}"[:300], remedy) from error
     max_tokens = manifest.max_tokens if manifest else _truncation(tokenizer)
     name = f"{manifest.name}/{manifest.precision}" if manifest else folder.resolve().name
@@ -233,17 +235,28 @@ def _manifest(folder: Path) -> _Manifest | None:
 
 
 def _truncation(tokenizer: Tokenizer) -> int:
-    settings = tokenizer.truncation
-    return int(settings["max_length"]) if settings else DEFAULT_MAX_TOKENS
+    settings = cast(dict[str, int] | None, tokenizer.truncation)  # pyright: ignore[reportUnknownMemberType]
+    return settings["max_length"] if settings else DEFAULT_MAX_TOKENS
 
 
 def _options() -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Processors without VNNI add up 8-bit products in 16 bits and overflow; this takes the exact way there.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if not _sums_in_32_bits():
+        options.add_session_config_entry("session.x64quantprecision", "1")
     return options
+
+
+def _sums_in_32_bits() -> bool:
+    """Whether 8-bit products are summed without overflow as they are; x86 without VNNI sums pairs of them in 16 bits.
+
+    The exact way round it takes 1.5 times as long, so it is not for everyone.
+    """
+    if platform.machine().lower() not in {"x86_64", "amd64"}:
+        return True
+    processors = Path("/proc/cpuinfo")
+    return processors.is_file() and "vnni" in processors.read_text(encoding="utf-8")
 
 
 def _processors() -> int:
