@@ -53,11 +53,12 @@ MEMBERS: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """An import of one of our modules; `late` when it stands inside a function."""
+    """An import of one of our modules; `late`: inside a function, `missing`: there is no such module."""
 
     target: str
     line: int
     late: bool
+    missing: bool
 
 
 @dataclass(slots=True)
@@ -131,17 +132,22 @@ def check(modules: dict[str, Module]) -> Iterator[Finding]:
 def _imports(module: Module, modules: dict[str, Module]) -> set[Import]:
     found: set[Import] = set()
     for node, late in _walk(module.tree, late=False):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = _base(module, node)
-            names = [f"{base}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            if name == PACKAGE or name.startswith(f"{PACKAGE}."):
-                found.add(Import(_known(name.removeprefix(PACKAGE).lstrip("."), modules), node.lineno, late))
+        for name, of in _named(module, node):
+            if of == PACKAGE or of.startswith(f"{PACKAGE}."):
+                target, needed = (_known(dotted.removeprefix(PACKAGE).lstrip("."), modules) for dotted in (name, of))
+                missing = needed != (of.removeprefix(PACKAGE).lstrip(".") or "__init__")
+                found.add(Import(of if missing else target, getattr(node, "lineno", 1), late, missing))
     return found
+
+
+def _named(module: Module, node: ast.AST) -> list[tuple[str, str]]:
+    """(full name imported, the part of it that must be a module)."""
+    if isinstance(node, ast.Import):
+        return [(alias.name, alias.name) for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        base = _base(module, node)
+        return [(f"{base}.{alias.name}", base) for alias in node.names]
+    return []
 
 
 def _walk(node: ast.AST, *, late: bool) -> Iterator[tuple[ast.AST, bool]]:
@@ -172,10 +178,14 @@ def _direction(module: Module, modules: dict[str, Module]) -> Iterator[Finding]:
     layer = module.layer or ""
     adapters = {name for _, _, name, _ in _names_in_registry(modules)}
     for each in module.imports:
+        if each.missing:
+            yield Finding(module.path, each.line, f"{each.target} does not exist")
         target = modules.get(each.target)
         if target is None or target.layer is None or target.name == module.name:
             continue
         if layer == "adapter" and target.layer == "adapter":
+            if module.name.startswith(f"{target.name}."):  # its own folder
+                continue
             if target.package != module.package or target.name in adapters:
                 yield Finding(module.path, each.line, f"adapter {module.name} imports adapter {target.name}")
         elif target.layer != layer and target.layer not in LAYERS[layer]:

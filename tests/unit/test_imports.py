@@ -93,6 +93,11 @@ def test_the_package_keeps_the_direction() -> None:
             "registry.py:1: headrace.sources.file:Files does not exist",
             id="registered name that does not exist",
         ),
+        pytest.param(
+            {"answer/a.py": "if 0:\n    from headrace.answer.portable import A"},
+            "a.py:2: headrace.answer.portable does not exist",
+            id="module that does not exist, on a branch that never runs here",
+        ),
         pytest.param({"surprise.py": ""}, "surprise belongs to no layer", id="module without a layer"),
     ],
 )
@@ -113,6 +118,7 @@ def test_what_is_allowed_passes(tmp_path: Path) -> None:
         tmp_path,
         {
             "change.py": "",
+            "stores/__init__.py": "Transaction = 1",
             "config.py": "from headrace.change import Change",
             "registry.py": "import importlib\nSOURCES = {'postgresql': 'headrace.sources.postgres:open_source'}",
             "sources/postgres/__init__.py": "from .decode import decode\ndef open_source(): ...",
