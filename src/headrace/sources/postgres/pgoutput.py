@@ -199,11 +199,15 @@ def relation_of(data: bytes, at: int = 1) -> int:
     return oid
 
 
-def read_tuple(data: bytes, at: int, readers: Sequence[Reader]) -> tuple[list[Cell], int]:
-    """One row from `at` (its column count), and where it ends. Raises ProtocolError, or what a reader raises."""
+def read_tuple(data: bytes, at: int, readers: Sequence[Reader]) -> tuple[list[Cell], int, bool]:
+    """One row from `at` (its column count), where it ends, and whether it lacks unchanged values.
+
+    Raises ProtocolError, or what a reader raises.
+    """
     if _int16(data, at)[0] != len(readers):
         raise ProtocolError(f"a row of {_int16(data, at)[0]} columns for a relation of {len(readers)}")
     at += 2
+    incomplete = False
     row: list[Cell] = []
     add = row.append
     for read in readers:
@@ -217,7 +221,8 @@ def read_tuple(data: bytes, at: int, readers: Sequence[Reader]) -> tuple[list[Ce
             at += 1
         elif kind == _UNCHANGED:
             add(UNCHANGED)
+            incomplete = True
             at += 1
         else:
             raise ProtocolError(f"a column of kind {kind}")
-    return row, at
+    return row, at, incomplete

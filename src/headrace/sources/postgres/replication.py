@@ -18,7 +18,7 @@ from psycopg import AsyncConnection, Error, OperationalError, errors, sql
 
 from headrace.clock import now_us
 from headrace.sources.postgres.pgoutput import EPOCH_US
-from headrace.sources.postgres.problems import Broken, connect_failed, silent
+from headrace.sources.postgres.problems import connect_failed, silent
 
 STATUS_EVERY_S = 10.0
 ACK_AT_MOST_EVERY_S = 0.1
@@ -85,9 +85,8 @@ class Replication:
         self._watched: int | None = None
         self._flushed = 0
         self._received = 0
-        self._sent_flushed = 0
         self._sent_at = 0.0
-        self._heard_at = monotonic()
+        self._quiet_s = 0.0
         self._started = False
 
     @classmethod
@@ -132,9 +131,8 @@ class Replication:
                 f"(proto_version '{version}', publication_names {publications}, messages 'true')"
             )
         )
-        self._flushed = self._received = self._sent_flushed = lsn
+        self._flushed = self._received = lsn
         self._started = True
-        self._heard_at = monotonic()
         self._schedule(STATUS_EVERY_S)
 
     def drain(self, sink: Sink) -> None:
@@ -155,11 +153,9 @@ class Replication:
             kind = data[0]
             if kind == _DATA:
                 if sink.feed(bytes(data[_HEADER:])):
-                    self._heard_at = monotonic()
                     return
             elif kind == _KEEPALIVE:
                 end, _, reply = _keepalive(data)
-                self._heard_at = monotonic()
                 self._received = max(self._received, end)
                 sink.keepalive(end)
                 if reply:
@@ -173,11 +169,11 @@ class Replication:
 
     async def wait(self, timeout_s: float | None) -> None:
         """Returns when there is something to read, when poked, or after `timeout_s`. Raises Broken for a dead peer."""
-        quiet = monotonic() - self._heard_at
-        if quiet > GIVE_UP_AFTER_S:
-            raise silent(self._shown, quiet)
-        if quiet > ASK_AFTER_S:
+        if self._quiet_s > GIVE_UP_AFTER_S:
+            raise silent(self._shown, self._quiet_s)
+        if self._quiet_s > ASK_AFTER_S:
             self.send_status(reply=True)
+        began = monotonic()
         limit = ASK_AFTER_S / 2 if timeout_s is None else min(timeout_s, ASK_AFTER_S / 2)
         waiter = self._waiter = self._loop.create_future()
         self._watched = self._pg.socket
@@ -188,7 +184,7 @@ class Replication:
         finally:
             timer.cancel()
             self._waiter = None
-            self._unwatch()
+            self._quiet_s = self._quiet_s + monotonic() - began if self._unwatch() else 0.0
 
     def poke(self) -> None:
         """Ends the wait."""
@@ -198,13 +194,12 @@ class Replication:
     def _readable(self) -> None:
         # The socket stays readable until it is read: watching on would turn the loop meanwhile.
         self._unwatch()
-        self._heard_at = monotonic()
         self.poke()
 
-    def _unwatch(self) -> None:
-        if self._watched is not None:
-            self._loop.remove_reader(self._watched)
-            self._watched = None
+    def _unwatch(self) -> bool:
+        """Stops watching the socket; False when nothing watched it (any more)."""
+        watched, self._watched = self._watched, None
+        return watched is not None and self._loop.remove_reader(watched)
 
     def acknowledge(self, lsn: int) -> None:
         """The server may forget transactions that committed before `lsn`; sent soon, not at once."""
@@ -232,16 +227,21 @@ class Replication:
             self.poke()
             return
         self._sent_at = monotonic()
-        self._sent_flushed = self._flushed
+        self._unschedule()
         self._schedule(STATUS_EVERY_S)
 
     def _schedule(self, delay_s: float) -> None:
         due = self._loop.time() + delay_s
         if self._timer is not None:
-            if self._timer.when() <= due and self._sent_flushed != self._flushed and not self._timer.cancelled():
+            if self._timer.when() <= due:
                 return
             self._timer.cancel()
         self._timer = self._loop.call_at(due, self._tick)
+
+    def _unschedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _tick(self) -> None:
         self._timer = None
@@ -252,9 +252,7 @@ class Replication:
         self._started = False
         self._unwatch()
         self.poke()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._unschedule()
         await self._connection.close()
 
 

@@ -1,0 +1,69 @@
+"""What the source leaves in its state: which slot and history it reads, what was copied, what was acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from headrace.change import START, Position
+from headrace.sources import Resume
+
+CAPTURE = "capture"
+FRONTIER = "frontier"
+REFUSED = "refused"
+_KEYS = (CAPTURE, FRONTIER, REFUSED)
+
+
+class Capture(msgspec.Struct, frozen=True):
+    """`point`: the consistent point of the first copy. `done`: that copy is complete. `tables`: what was copied, or
+    is to be, by name with its oid: a table that was dropped and created again is another one."""
+
+    slot: str
+    system: str
+    timeline: int
+    point: int
+    done: bool
+    tables: dict[str, int]
+
+    def encode(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The state at a start. `frontier` is 0 when none was left."""
+
+    capture: Capture | None
+    frontier: int
+    refused: frozenset[str]
+
+
+async def load(resume: Resume) -> Saved:
+    found = await resume.state.get(_KEYS)
+    return Saved(
+        msgspec.msgpack.decode(found[CAPTURE], type=Capture) if CAPTURE in found else None,
+        int(found.get(FRONTIER, b"0")),
+        frozenset(msgspec.msgpack.decode(found[REFUSED], type=list[str]) if REFUSED in found else ()),
+    )
+
+
+def frontier_state(lsn: int) -> bytes:
+    return str(lsn).encode()
+
+
+def refused_state(topics: list[str]) -> bytes:
+    return msgspec.msgpack.encode(topics)
+
+
+@dataclass(slots=True)
+class Run:
+    """Where one stream stands, across its connections. `given`: the last change given; `frontier`: as given.
+    `recorded`: the last frontier that was left as state, when (monotonic seconds)."""
+
+    resume: Resume
+    given: Position
+    frontier: Position = START
+    recorded: int = 0
+    recorded_at: float = 0.0
+    announced: bool = False

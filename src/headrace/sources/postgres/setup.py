@@ -1,0 +1,249 @@
+"""What stands at the server for us: tables that match and can be captured, our publication, our slot."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from psycopg import AsyncConnection, sql
+
+from headrace.errors import SourceError
+from headrace.sources.postgres.pgoutput import Relation, RelationColumn
+from headrace.sources.postgres.problems import lost, wal_level
+from headrace.sources.postgres.replication import Identity, Replication, parse_lsn
+from headrace.sources.postgres.values import Type
+from headrace.stores.sqlfile import load
+
+SQL = load(Path(__file__).with_name("statements.sql"))
+Connection = AsyncConnection[Any]
+_MAX_NAME = 63
+_STORED_GENERATED = 180000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A table that matches. `refused` says (expected, got, remedy) when it cannot be captured."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    identity: str
+    rows: int
+    ancestors: tuple[int, ...]
+    refused: tuple[str, str, str] | None
+
+    @property
+    def table(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A table as its stream will describe it. `hidden`: what it sends does not tell a row's
+    size (columns that are not published) or from which size on it is stored out of line."""
+
+    found: Found
+    relation: Relation
+    primary_key: tuple[str, ...]
+    hidden: bool
+
+
+def object_name(id: str, source: str) -> str:
+    """The name of our slot and publication: `headrace_`, the installation, the source; at most 63 characters."""
+    name = "headrace_" + re.sub(r"[^a-z0-9_]", "_", f"{id}_{source}".lower())
+    if len(name) <= _MAX_NAME and name == f"headrace_{id}_{source}":
+        return name
+    return f"{name[: _MAX_NAME - 9]}_{hashlib.sha256(f'{id}/{source}'.encode()).hexdigest()[:8]}"
+
+
+async def check_server(connection: Connection, shown: str) -> None:
+    """Raises SourceError when the server cannot do logical replication for this user."""
+    row = await (await connection.execute(SQL["server"])).fetchone()
+    assert row is not None
+    level, standby, version, encoding = row
+    if level != "logical":
+        raise wal_level(level)
+    if standby:
+        raise _refuse(shown, "a primary server", "a standby", "Give the address of the primary.")
+    if version < 150000:
+        raise _refuse(shown, "PostgreSQL 15 or newer", f"version {version // 10000}", "Upgrade the source's server.")
+    if encoding == "SQL_ASCII":
+        raise _refuse(shown, "a database with an encoding", "SQL_ASCII", "Recreate the database with UTF8.")
+    allowed = await (await connection.execute(SQL["may_replicate"])).fetchone()
+    if allowed is None or not allowed[0]:
+        raise _refuse(
+            shown,
+            "a user with the REPLICATION attribute",
+            "a user without it",
+            "ALTER ROLE ... REPLICATION (on RDS: GRANT rds_replication TO ...).",
+        )
+
+
+def _refuse(shown: str, expected: str, got: str, remedy: str) -> SourceError:
+    return SourceError(step=f"check {shown}", expected=expected, got=got, remedy=remedy)
+
+
+async def discover(connection: Connection, shown: str, patterns: Sequence[str]) -> list[Found]:
+    """The tables that match, partitions left out whose root matches too. Raises SourceError when there are none."""
+    rows = await (await connection.execute(SQL["tables"])).fetchall()
+    wanted = [p if "." in p else f"public.{p}" for p in patterns]
+    matched = [row for row in rows if any(fnmatchcase(f"{row[1]}.{row[2]}", p) for p in wanted)]
+    if not matched:
+        raise SourceError(
+            step=f"find the tables of {shown}",
+            expected=f"at least one table that matches {', '.join(patterns)}",
+            got=f"none among the {len(rows)} tables that this user can see",
+            remedy="Correct `tables` of the source: patterns of schema.table, such as public.*",
+        )
+    oids = {row[0] for row in matched}
+    return [_found(row) for row in matched if oids.isdisjoint(row[7])]
+
+
+def _found(row: Sequence[Any]) -> Found:
+    oid, schema, name, kind, persistence, identity, rows, ancestors, owner, readable, secured, leaf, indexed = row
+    quoted = f'"{schema}"."{name}"'
+    refused: tuple[str, str, str] | None = None
+    if persistence == "u":
+        refused = ("a table that writes to the WAL", "an unlogged table", f"ALTER TABLE {quoted} SET LOGGED.")
+    elif identity == "n" or not (identity == "f" or indexed):
+        refused = (
+            "a primary key or another replica identity",
+            "none: to publish the table would make its own UPDATE and DELETE fail",
+            f"ALTER TABLE {quoted} ADD PRIMARY KEY (...), or ALTER TABLE {quoted} REPLICA IDENTITY FULL; "
+            "then restart Headrace.",
+        )
+    elif leaf is not None:
+        refused = (
+            "a replica identity in every partition",
+            f"none in {leaf}: to publish it would make its own UPDATE and DELETE fail",
+            f"ALTER TABLE {leaf} REPLICA IDENTITY DEFAULT with a primary key, or FULL; then restart Headrace.",
+        )
+    elif not owner:
+        refused = (
+            "a table that this user may publish",
+            "a table of another owner",
+            f"GRANT the role that owns {quoted} to this user, or ALTER TABLE ... OWNER TO it.",
+        )
+    elif not readable:
+        refused = ("the privilege to read the table", "no SELECT", f"GRANT SELECT ON {quoted} to this user.")
+    elif secured:
+        refused = (
+            "all rows",
+            "row-level security that hides rows from this user",
+            "ALTER ROLE ... BYPASSRLS for this user.",
+        )
+    return Found(oid, schema, name, kind, identity, int(rows), tuple(ancestors), refused)
+
+
+async def describe(connection: Connection, tables: Iterable[Found]) -> list[Described]:
+    """The tables as the catalog has them now, in the given order."""
+    by_oid = {table.oid: table for table in tables}
+    generated = connection.info.server_version >= _STORED_GENERATED
+    cursor = await connection.execute(SQL["columns"], {"tables": list(by_oid), "generated": generated})
+    columns: dict[int, list[RelationColumn]] = {oid: [] for oid in by_oid}
+    keys: dict[int, list[str]] = {oid: [] for oid in by_oid}
+    hidden: set[int] = set()
+    for oid, name, type_oid, identity, primary, sent, other_size in await cursor.fetchall():
+        if not sent or other_size:
+            hidden.add(oid)
+        if not sent:
+            continue
+        columns[oid].append(RelationColumn(name, type_oid, identity))
+        if primary:
+            keys[oid].append(name)
+    return [
+        Described(
+            found,
+            Relation(oid, found.schema, found.name, found.identity, tuple(columns[oid])),
+            tuple(keys[oid]),
+            oid in hidden,
+        )
+        for oid, found in by_oid.items()
+    ]
+
+
+async def types(connection: Connection, oids: Iterable[int]) -> dict[int, Type]:
+    """What the catalog says now of some types; those that it no longer has are missing."""
+    cursor = await connection.execute(SQL["types"], {"types": sorted(set(oids))})
+    return {oid: Type(oid, name, base, size) for oid, name, base, size in await cursor.fetchall()}
+
+
+async def published(connection: Connection, name: str) -> set[int] | None:
+    """The tables in our publication; None when there is no such publication."""
+    rows = await (await connection.execute(SQL["publication"], {"name": name})).fetchall()
+    return {row[0] for row in rows if row[0] is not None} if rows else None
+
+
+async def publish(connection: Connection, name: str, tables: Sequence[Found], now: set[int] | None) -> None:
+    """Makes our publication list exactly these tables."""
+    wanted = {t.oid for t in tables}
+    if now is not None and now == wanted:
+        return
+    publication = sql.Identifier(name)
+    targets = sql.SQL(", ").join(
+        (sql.SQL("{}") if t.kind == "p" else sql.SQL("only {}")).format(sql.Identifier(t.schema, t.name))
+        for t in tables
+    )
+    if now is None:
+        options = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
+        if connection.info.server_version >= _STORED_GENERATED:
+            options += ", publish_generated_columns = stored"
+        content = sql.SQL("for table {}").format(targets) if tables else sql.SQL("")
+        await connection.execute(
+            sql.SQL("create publication {} {} with (" + options + ")").format(publication, content)
+        )
+    elif tables:
+        await connection.execute(sql.SQL("alter publication {} set table {}").format(publication, targets))
+    else:
+        rows = await (await connection.execute(SQL["names"], {"tables": sorted(now)})).fetchall()
+        dropped = sql.SQL(", ").join(sql.Identifier(schema, table) for schema, table in rows)
+        await connection.execute(sql.SQL("alter publication {} drop table {}").format(publication, dropped))
+
+
+async def drop_slot(connection: Connection, name: str) -> None:
+    await connection.execute(SQL["drop_slot"], {"name": name})
+
+
+async def check_slot(connection: Connection, shown: str, name: str, forgotten: int) -> None:
+    """Raises SourceError unless our slot still holds everything that commits at or after `forgotten`."""
+    row = await (await connection.execute(SQL["slot"], {"name": name})).fetchone()
+    if row is None:
+        raise lost(shown, name, "no such slot: it was dropped, or the database was restored without it")
+    here, ours, _active, status, confirmed = row
+    if not here or not ours:
+        raise lost(shown, name, "a slot of that name of another database or plugin")
+    if status == "lost" or confirmed is None:
+        raise lost(shown, name, "an invalidated slot: the server removed WAL that it needed (wal_status = lost)")
+    if parse_lsn(confirmed) > forgotten:
+        raise lost(shown, name, f"a slot that starts later, at {confirmed}: it was recreated or moved on")
+
+
+async def check_cluster(
+    replication: Replication, shown: str, slot: str, now: Identity, system: str, timeline: int, position: int
+) -> None:
+    """Raises SourceError unless this is the cluster, on the history, that `position` is from."""
+    if now.system != system:
+        raise lost(shown, slot, f"another cluster (system identifier {now.system}, was {system})")
+    if now.timeline < timeline:
+        raise lost(shown, slot, f"an older timeline ({now.timeline}, was {timeline})")
+    if now.timeline > timeline:
+        left_at = branch(await replication.timeline_history(now.timeline), timeline)
+        if left_at is None or position > left_at:
+            raise lost(shown, slot, f"timeline {now.timeline}, which branched off before our position")
+    if position > now.flushed:
+        raise lost(shown, slot, "a server whose WAL ends before our position: it was restored from a backup")
+
+
+def branch(history: str, timeline: int) -> int | None:
+    """Where a timeline was left, by the history file of a later one; None when it is not in that history."""
+    for line in history.splitlines():
+        parts = line.split()
+        if len(parts) >= 2 and parts[0] == str(timeline):
+            return parse_lsn(parts[1])
+    return None

@@ -1,0 +1,242 @@
+"""The PostgreSQL source: a consistent first copy, then the stream, from where the log's state says."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from time import monotonic
+
+from psycopg import Error
+
+from headrace.change import Position, Style
+from headrace.errors import HeadraceError, SourceError
+from headrace.sources import Captured, Resume, SnapshotProgress, SourceSettings
+from headrace.sources.postgres import setup
+from headrace.sources.postgres.address import parse
+from headrace.sources.postgres.assemble import Assembler
+from headrace.sources.postgres.client import Client
+from headrace.sources.postgres.copying import Copying
+from headrace.sources.postgres.heads import Heads
+from headrace.sources.postgres.kept import Kept
+from headrace.sources.postgres.pgoutput import ProtocolError
+from headrace.sources.postgres.plan import make_plan
+from headrace.sources.postgres.problems import Broken, query_failed, stream_failed, unexpected_bytes
+from headrace.sources.postgres.progress import FRONTIER, Run, frontier_state
+from headrace.sources.postgres.replication import Replication, parse_lsn
+from headrace.sources.postgres.setup import SQL
+from headrace.sources.postgres.shapes import Shapes
+
+BATCH_BYTES = 16 * 1024 * 1024
+IDLE_AT_MOST_EVERY_S = 0.05
+RECORD_EVERY_S = 10.0
+RECORD_EVERY_BYTES = 16 * 1024 * 1024
+_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
+_MOST_ACKS = 10_000
+
+
+class PostgresSource:
+    """Implements `headrace.sources.Source`; see there for the contract.
+
+    A consumer appends one `Captured` before it asks for the next: values that updates leave out are looked up in the
+    state that earlier ones left.
+    """
+
+    kind = "postgresql"
+    style = Style.LSN
+
+    def __init__(self, settings: SourceSettings) -> None:
+        address = parse(settings.url)
+        self.name = settings.name
+        self.address = address.shown
+        self._settings = settings
+        self._conninfo = address.conninfo()
+        self._client = Client(self._conninfo, self.address)
+        self._heads = Heads(self._nudge, self._hurry)
+        self._replication: Replication | None = None
+        self._copy: Copying | None = None
+        self._problem: HeadraceError | None = None
+        self._closed = asyncio.Event()
+        self._acks: deque[tuple[Position, int]] = deque(maxlen=_MOST_ACKS)
+        self._acknowledged = 0
+        self._told_at = 0.0
+
+    @property
+    def problem(self) -> HeadraceError | None:
+        return self._problem
+
+    @property
+    def snapshot(self) -> SnapshotProgress | None:
+        return self._copy.progress if self._copy is not None else None
+
+    async def stream(self, resume: Resume) -> AsyncIterator[Captured]:
+        run = Run(resume, resume.position)
+        pause = _PAUSE_S
+        while not self._closed.is_set():
+            try:
+                async with aclosing(self._connected(run)) as steps:
+                    async for captured in steps:
+                        pause = _PAUSE_S
+                        yield captured
+            except Broken as broken:
+                self._problem = broken.error
+            except SourceError as problem:
+                self._problem = problem
+                raise
+            try:
+                await asyncio.wait_for(self._closed.wait(), pause)
+            except TimeoutError:
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    async def _connected(self, run: Run) -> AsyncGenerator[Captured]:
+        """One connection's part of the stream. Raises Broken or SourceError."""
+        replication = self._replication = await Replication.connect(self._conninfo, self.address)
+        try:
+            async with aclosing(self._capture(run, replication)) as steps:
+                async for captured in steps:
+                    self._note(run, captured)
+                    yield captured
+        except Error as problem:
+            raise query_failed(self.address, "capture changes", problem) from None
+        finally:
+            self._heads.streaming.clear()
+            self._replication = None
+            if self._copy is not None:
+                await self._copy.close()
+                self._copy = None
+            await replication.close()
+
+    async def _capture(self, run: Run, replication: Replication) -> AsyncGenerator[Captured]:
+        shapes, kept = Shapes(self.name), Kept(run.resume.state)
+        await kept.load()
+        connection = await self._client.connection()
+        plan = await make_plan(connection, replication, run, self._settings, self.address, shapes)
+        self._problem = None
+        if not run.announced:
+            run.announced = True
+            if (news := plan.news(self.name, run.frontier)) is not None:
+                yield news
+        rows = self._settings.batch_rows
+        if plan.first:
+            self._copy = await Copying.first(plan, kept, replication, connection, self._conninfo, self.address)
+            async with aclosing(self._copy.first_run(rows, BATCH_BYTES)) as steps:
+                async for captured in steps:
+                    yield captured
+            await self._copy.close()
+            self._copy = None
+        elif plan.to_copy:
+            self._copy = await Copying.added(plan, kept, self._conninfo, self.address)
+        assembler = Assembler(shapes, run.given, run.frontier.major, kept.tables, rows, BATCH_BYTES)
+        if self._copy is not None:
+            assembler.stop_at(self._copy.point, self._copy.tables)
+        try:
+            await replication.start(plan.slot, plan.slot, run.frontier.major)
+        except Error as problem:
+            raise stream_failed(self.address, plan.slot, problem) from None
+        self._heads.streaming.set()
+        async with aclosing(self._follow(run, plan.slot, replication, assembler, kept, shapes)) as steps:
+            async for captured in steps:
+                yield captured
+
+    async def _follow(
+        self, run: Run, slot: str, replication: Replication, assembler: Assembler, kept: Kept, shapes: Shapes
+    ) -> AsyncGenerator[Captured]:
+        while not self._closed.is_set():
+            try:
+                replication.drain(assembler)
+            except Error as problem:
+                raise stream_failed(self.address, slot, problem) from None
+            except (ProtocolError, LookupError, struct.error) as problem:
+                raise unexpected_bytes(self.address, problem) from problem
+            if assembler.pending is not None:
+                missing = shapes.missing([assembler.pending])
+                shapes.learn(missing, await setup.types(await self._client.connection(), missing))
+                assembler.resume()
+            elif (taken := assembler.take()) is not None:
+                state = await kept.settle(taken.changes, taken.notes)
+                yield Captured(_position(assembler), taken.changes, state, taken.rejected)
+            elif assembler.stopped and self._copy is not None:
+                async with aclosing(
+                    self._copy.added_run(self._settings.batch_rows, BATCH_BYTES, run.frontier)
+                ) as steps:
+                    async for captured in steps:
+                        yield captured
+                await self._copy.close()
+                self._copy = None
+                assembler.go_on()
+            elif (delay := self._idle(run, assembler.frontier)) == 0:
+                yield Captured(_position(assembler), state=self._record(run, assembler))
+            else:
+                await replication.wait(delay)
+
+    def _idle(self, run: Run, frontier: int) -> float | None:
+        """In how many seconds a frontier without changes is to be told; None when there is none."""
+        if frontier <= run.frontier.major:
+            return None
+        if self._heads.due(frontier):
+            return 0
+        return max(0.0, self._told_at + IDLE_AT_MOST_EVERY_S - monotonic())
+
+    def _record(self, run: Run, assembler: Assembler) -> dict[str, bytes | None]:
+        """The frontier as state, now and then: the server may be told to forget only what a restart does not need,
+        and a slot that forgot more is not ours."""
+        frontier = assembler.frontier
+        due = frontier - run.recorded >= RECORD_EVERY_BYTES or monotonic() - run.recorded_at >= RECORD_EVERY_S
+        return {FRONTIER: frontier_state(frontier)} if due and assembler.between else {}
+
+    def _note(self, run: Run, captured: Captured) -> None:
+        """Takes down what is about to be given, and what acknowledging it will allow the server to forget."""
+        if captured.changes:
+            run.given = captured.changes[-1].position
+        frontier = max(run.frontier, captured.frontier)
+        if frontier > run.frontier:
+            run.frontier = frontier
+            self._heads.told(frontier.major)
+        self._told_at = monotonic()
+        if FRONTIER in captured.state:
+            run.recorded, run.recorded_at = frontier.major, monotonic()
+            self._acks.append((frontier, frontier.major))
+        elif captured.changes and frontier > run.given:
+            self._acks.append((run.given, run.given.major + 1))
+
+    async def ack(self, position: Position) -> None:
+        lsn = self._acknowledged
+        while self._acks and self._acks[0][0] <= position:
+            lsn = max(lsn, self._acks.popleft()[1])
+        self._acknowledged = lsn
+        if self._replication is not None:
+            self._replication.acknowledge(lsn)
+
+    async def head(self) -> Position:
+        try:
+            lsn = parse_lsn(await self._client.ask(SQL["head"], f"ask {self.address} for its head"))
+        except Broken as broken:
+            raise broken.error from None
+        self._heads.want(lsn)
+        return Position(lsn)
+
+    def _hurry(self) -> None:
+        """Somebody waits: ask how far the server has read, and look at once."""
+        if self._replication is not None:
+            self._replication.send_status(reply=True)
+            self._replication.poke()
+
+    async def _nudge(self) -> None:
+        await self._client.ask(SQL["nudge"], "write a message into the WAL")
+
+    async def retry(self, topic: str, key: str) -> bool:
+        """Single rows cannot be read again: what is refused is a whole table, or a row whose next change comes."""
+        return False
+
+    async def close(self) -> None:
+        self._closed.set()
+        self._heads.close()
+        if self._replication is not None:
+            await self._replication.close()
+        await self._client.close()
+
+
+def _position(assembler: Assembler) -> Position:
+    return Position(assembler.frontier)

@@ -1,0 +1,105 @@
+-- What the PostgreSQL source asks the source's server, in ordinary sessions. Every name is schema-qualified.
+
+-- name: server
+-- What decides whether logical replication can work at all.
+select pg_catalog.current_setting('wal_level'), pg_catalog.pg_is_in_recovery(),
+       pg_catalog.current_setting('server_version_num')::int,
+       pg_catalog.current_setting('server_encoding')
+
+-- name: may_replicate
+-- Whether this user may use replication slots (rds_replication stands for the attribute on RDS).
+select r.rolsuper or r.rolreplication
+       or exists (select from pg_catalog.pg_roles g where g.rolname = 'rds_replication'
+                  and pg_catalog.pg_has_role(g.oid, 'member'))
+from pg_catalog.pg_roles r where r.rolname = current_user
+
+-- name: tables
+-- Every ordinary and partitioned table, with what capturing it depends on.
+select c.oid::int8, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, c.relreplident::text,
+       greatest(c.reltuples, 0)::float8,
+       case when c.relispartition
+            then array(select a.relid::oid::int8 from pg_catalog.pg_partition_ancestors(c.oid) a where a.relid <> c.oid)
+            else '{}'::int8[] end,
+       pg_catalog.pg_has_role(c.relowner, 'usage'),
+       pg_catalog.has_table_privilege(c.oid, 'select')
+         and pg_catalog.has_schema_privilege(n.oid, 'usage'),
+       pg_catalog.row_security_active(c.oid),
+       (select l.relid::regclass::text
+        from pg_catalog.pg_partition_tree(c.oid) l join pg_catalog.pg_class k on k.oid = l.relid
+        where c.relkind = 'p' and l.isleaf
+          and not (k.relreplident = 'f' or exists (
+                select from pg_catalog.pg_index i where i.indrelid = k.oid and i.indisvalid and i.indimmediate
+                and case k.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end))
+        limit 1),
+       exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisvalid and i.indimmediate
+               and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end)
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p') and c.relpersistence <> 't'
+  and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+order by n.nspname, c.relname
+
+-- name: columns
+-- The published columns of some tables in order: whether in the replica identity and in the primary key. Generated
+-- columns are published when stored and the server can (%(generated)s). Last, whether rows may be stored out of line
+-- at another size than usual.
+select a.attrelid::int8, a.attname, a.atttypid::int8,
+       c.relreplident = 'f' or exists (
+         select from pg_catalog.pg_index i where i.indrelid = c.oid and a.attnum = any (i.indkey::int2[])
+         and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end),
+       exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary
+               and a.attnum = any (i.indkey::int2[])),
+       a.attgenerated = '' or (%(generated)s and a.attgenerated = 's'),
+       exists (select from pg_catalog.pg_partition_tree(c.oid) l join pg_catalog.pg_class k on k.oid = l.relid
+               where k.reloptions::text like '%%toast_tuple_target%%')
+         or c.reloptions::text like '%%toast_tuple_target%%'
+from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
+where a.attrelid = any (%(tables)s::oid[]) and a.attnum > 0 and not a.attisdropped
+order by a.attrelid, a.attnum
+
+-- name: types
+-- Types by oid: name (an array's is its element's with []), the type below a domain, and size (-1 when it varies).
+with recursive below as (
+  select t.oid as asked, t.oid, t.typbasetype from pg_catalog.pg_type t where t.oid = any (%(types)s::oid[])
+  union all
+  select b.asked, t.oid, t.typbasetype from below b join pg_catalog.pg_type t on t.oid = b.typbasetype
+)
+select b.asked::int8,
+       case when t.typcategory = 'A' and e.oid is not null then e.typname || '[]' else t.typname::text end,
+       t.oid::int8, t.typlen::int
+from below b join pg_catalog.pg_type t on t.oid = b.oid
+     left join pg_catalog.pg_type e on e.oid = t.typelem and t.typcategory = 'A'
+where b.typbasetype = 0
+
+-- name: publication
+-- The tables of our publication; no row when it does not exist, one of null when it is empty.
+select r.prrelid::int8
+from pg_catalog.pg_publication p left join pg_catalog.pg_publication_rel r on r.prpubid = p.oid
+where p.pubname = %(name)s
+
+-- name: names
+-- The names of some tables.
+select n.nspname, c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.oid = any (%(tables)s::oid[])
+
+-- name: slot
+-- Our slot: its database, plugin, state, and up to where it was told to forget.
+select s.database = pg_catalog.current_database(), s.plugin = 'pgoutput', s.active, coalesce(s.wal_status, ''),
+       s.confirmed_flush_lsn::text
+from pg_catalog.pg_replication_slots s where s.slot_name = %(name)s
+
+-- name: drop_slot
+-- Removes our slot, if it is there.
+select pg_catalog.pg_drop_replication_slot(s.slot_name)
+from pg_catalog.pg_replication_slots s where s.slot_name = %(name)s
+
+-- name: snapshot_time
+-- The server's clock in the copying transaction, in microseconds since the epoch.
+select (extract(epoch from pg_catalog.transaction_timestamp()) * 1000000)::int8
+
+-- name: head
+-- The end of what has been written to the WAL, whether or not it is on disk: every finished commit is before it.
+select pg_catalog.pg_current_wal_insert_lsn()::text
+
+-- name: nudge
+-- A committed transaction of nothing but a message: it flushes the WAL and comes back through the stream.
+select pg_catalog.pg_logical_emit_message(true, 'headrace', '')

@@ -1,0 +1,101 @@
+"""A log in memory that a source can be driven against: it keeps what was appended, as a crash would leave it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import cast
+
+from headrace.change import START, Change, Op, Position, Row
+from headrace.sources import Captured, Rejected, Resume, Source
+
+Table = dict[Row, Row]
+
+
+class MemoryState:
+    """Implements `headrace.sources.State`."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        return {k: self.values[k] for k in keys if k in self.values}
+
+    async def scan(self, prefix: str) -> dict[str, bytes]:
+        return {k: v for k, v in self.values.items() if k.startswith(prefix)}
+
+
+class MemoryLog:
+    """Appends whole `Captured`s and checks what the port promises of them."""
+
+    def __init__(self) -> None:
+        self.state = MemoryState()
+        self.changes: list[Change] = []
+        self.rejected: list[Rejected] = []
+        self.steps: list[Captured] = []
+        self.position = START
+        self.frontier = START
+
+    @property
+    def resume(self) -> Resume:
+        return Resume(self.position, self.state)
+
+    def append(self, captured: Captured) -> None:
+        for change in captured.changes:
+            assert change.position > self.position, f"{change} after {self.position}"
+            self.position = change.position
+        self.frontier = max(self.frontier, captured.frontier)
+        self.changes.extend(captured.changes)
+        self.rejected.extend(captured.rejected)
+        self.steps.append(captured)
+        for key, value in captured.state.items():
+            if value is None:
+                self.state.values.pop(key, None)
+            else:
+                self.state.values[key] = value
+
+    def table(self, topic: str) -> Table:
+        """The rows that the log's changes of a topic amount to."""
+        rows: Table = {}
+        for c in self.changes:
+            if c.schema.topic != topic:
+                continue
+            if c.op is Op.TRUNCATE:
+                rows.clear()
+            elif c.op is Op.DELETE:
+                rows.pop(c.key, None)
+            else:
+                assert c.after is not None
+                rows[c.key] = c.after
+        return rows
+
+    def of(self, topic: str) -> list[Change]:
+        return [c for c in self.changes if c.schema.topic == topic]
+
+
+async def run(
+    source: Source,
+    log: MemoryLog,
+    until: Callable[[MemoryLog], bool],
+    *,
+    acknowledge: bool = True,
+    timeout_s: float = 60,
+) -> None:
+    """Appends what the source gives until `until` holds after an append."""
+    async with asyncio.timeout(timeout_s):
+        steps = cast("AsyncGenerator[Captured]", source.stream(log.resume))
+        async with aclosing(steps):
+            async for captured in steps:
+                log.append(captured)
+                if acknowledge:
+                    await source.ack(captured.frontier)
+                if until(log):
+                    return
+
+
+async def catch_up(source: Source, log: MemoryLog, *, acknowledge: bool = True, timeout_s: float = 60) -> Position:
+    """Appends until everything committed before the call is there."""
+    head = await source.head()
+    await run(source, log, lambda now: now.frontier >= head, acknowledge=acknowledge, timeout_s=timeout_s)
+    return head
