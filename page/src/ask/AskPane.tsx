@@ -17,7 +17,8 @@ export function AskPane({ demo: { state: demo, known } }: { demo: Demo }) {
   const personas = demo?.personas ?? [];
   // A new question goes to the top, and its answer grows below it without moving what is being read.
   useEffect(() => {
-    if (last) scroll.current?.querySelector(".turn:last-of-type")?.scrollIntoView({ block: "start" });
+    const turn = scroll.current?.querySelector<HTMLElement>(".turn:last-of-type");
+    if (turn) scroll.current?.scrollTo({ top: turn.offsetTop + 2 });
   }, [last?.id]);
   return (
     <section className="ask" aria-label="Ask">

@@ -40,11 +40,12 @@ function toneOf({ value, problem }: Polled<Status>): "good" | "bad" | "unknown" 
 function pulseText({ value, problem }: Polled<Status>): string {
   if (problem) return "no answer";
   if (!value) return "connecting";
+  if (value.sources.some((source) => source.state === "down")) return "a source is down";
   if (value.sources.some((source) => source.state === "snapshot")) return "reading snapshot";
   const bounds = value.sources.map((source) => source.freshness_ms);
   if (bounds.length === 0) return "no source";
   const known = bounds.filter((bound) => bound !== null);
-  if (known.length < bounds.length) return "a source is down";
+  if (known.length < bounds.length) return "freshness unknown";
   return `fresh to ${duration(Math.max(...known))}`;
 }
 
