@@ -107,7 +107,9 @@ class SimulatorControl:
         arguments = ["--policies", str(self._policies), "--speed", str(self._speed)]
         if self._seed is not None:
             arguments += ["--seed", str(self._seed)]
-        process = await asyncio.create_subprocess_exec(
+        if not self._running:
+            arguments += ["--paused"]
+        return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "headrace.demo.simulator",
@@ -118,9 +120,6 @@ class SimulatorControl:
             # Ctrl-C is for who started it; this process ends when its stdin does.
             start_new_session=True,
         )
-        if not self._running and process.stdin:
-            process.stdin.write(encode(Command(self._running, self._speed)) + b"\n")
-        return process
 
     async def _keep_running(self, process: asyncio.subprocess.Process) -> None:
         while True:

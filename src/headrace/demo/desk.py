@@ -149,6 +149,9 @@ class Desk:
                 key=sql.SQL(" and ").join(map(_assignment, described.key)),
             )
             given = [*map(_given, values.values()), *(_given(key[name]) for name in described.key)]
+            # Without autocommit the look-up has begun a transaction, and what follows would be a savepoint in it: the
+            # position would be one from before the commit.
+            await connection.rollback()
             try:
                 async with connection.transaction():
                     # The position is handed to clients as a promise: it must not be lost in a crash.

@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--dsn", default=os.environ.get("HEADRACE_DEMO_AIRLINE"), help="the airline's database")
     parser.add_argument("--policies", type=Path, help="the folder of its policies; without it they are left alone")
     parser.add_argument("--speed", type=float, default=1.0, help="1 is about four changes a second")
+    parser.add_argument("--paused", action="store_true", help="wait for a command to start")
     parser.add_argument("--seed", type=int, help="repeats the same choices")
     parser.add_argument("--steps", type=int, help="make so many changes as fast as possible, then end")
     options = parser.parse_args()
@@ -37,7 +38,9 @@ def main() -> int:
 
 
 async def _main(options: argparse.Namespace) -> int:
-    player = Player(options.dsn, options.policies, _print, seed=options.seed, speed=options.speed)
+    player = Player(
+        options.dsn, options.policies, _print, seed=options.seed, speed=options.speed, paused=options.paused
+    )
     playing = asyncio.ensure_future(player.play() if options.steps is None else player.steps(options.steps))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -23,7 +23,14 @@ class Player:
     """Steps until cancelled; calls `report` when the state changes and, while it plays, every quarter second."""
 
     def __init__(
-        self, dsn: str, policies: Path | None, report: Callable[[Report], None], *, seed: int | None, speed: float
+        self,
+        dsn: str,
+        policies: Path | None,
+        report: Callable[[Report], None],
+        *,
+        seed: int | None = None,
+        speed: float = 1.0,
+        paused: bool = False,
     ) -> None:
         self._dsn = dsn
         self._policies = policies
@@ -31,7 +38,8 @@ class Player:
         self._chance = Random(seed)  # noqa: S311 - a game of chance, no secret
         self._speed = bounded(speed)
         self._running = asyncio.Event()
-        self._running.set()
+        if not paused:
+            self._running.set()
         self._counts: Counter[str] = Counter()
         self._connected = False
         self._problem: str | None = None
