@@ -9,7 +9,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import uvloop
@@ -28,16 +28,16 @@ class NoState:
 
 
 @contextlib.asynccontextmanager
-async def opened(root: Path) -> AsyncIterator[tuple[FileSource, AsyncIterator[Captured]]]:
+async def opened(root: Path) -> AsyncGenerator[tuple[FileSource, AsyncGenerator[Captured]]]:
     source = FileSource(SourceSettings("bench", root.as_uri(), "bench"))
     stream = source.stream(Resume(START, NoState()))
     try:
         yield source, stream
     finally:
-        await stream.aclose()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        await stream.aclose()
 
 
-async def until(stream: AsyncIterator[Captured], changes: int) -> int:
+async def until(stream: AsyncGenerator[Captured], changes: int) -> int:
     """Reads until so many changes have come; returns the number of steps."""
     steps = 0
     while changes > 0:

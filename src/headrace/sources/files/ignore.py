@@ -79,6 +79,8 @@ def _fits(glob: Parts, parts: Parts, *, guarded: bool) -> bool:
     if not glob:
         return not parts
     head, rest = glob[0], glob[1:]
+    if head == "**" and not rest:  # everything below, not the folder itself
+        return bool(parts) and not (guarded and any(_special(parts[n:]) for n in range(len(parts))))
     if head == "**":
         if _fits(rest, parts, guarded=guarded):
             return True

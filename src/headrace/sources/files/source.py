@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -67,7 +67,7 @@ class FileSource:
     def snapshot(self) -> SnapshotProgress | None:
         return None if self._run is None else self._run.tracker.progress
 
-    async def stream(self, resume: Resume) -> AsyncIterator[Captured]:
+    async def stream(self, resume: Resume) -> AsyncGenerator[Captured]:
         """See `Source`. Raises SourceError when the folder was never there, and when watches run out."""
         if self._run is not None:
             raise RuntimeError(f"the source {self.name} is being read already")
