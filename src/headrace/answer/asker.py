@@ -142,21 +142,44 @@ def _filter(
         if term.stem in noun or term.general or _names(term.stem, noun):
             continue
         holding = [f for f in kept if _names(term.stem, words[id(f)])]
-        if holding and _names(term.stem, fields):
+        if holding and (_names(term.stem, fields) or len(holding) == len(kept)):
             continue
         if holding:
             kept = holding
             limits.append(term.word)
-        elif not _names(term.stem, fields):
+        elif not _names(term.stem, fields) and not (q.yes_no and any(_names(term.stem, w) for w in words.values())):
+            if q.exists or _is_limit(q, term):
+                return [], (), [*limits, term.word]
             rest.append(term)
-    return kept, tuple(rest), limits
+    return _headed(q, kept), tuple(rest), limits
+
+
+_PREPOSITIONS = r"to|from|in|at|with|for|by|via"
+
+
+def _is_limit(q: Question, term: Term) -> bool:
+    """Whether a word limits what is meant (`my flight to Tokyo`), rather than asks for something of it."""
+    return bool(re.search(rf"\bmy\b.*\b(?:{_PREPOSITIONS})\s+(?:the\s+)?{re.escape(term.word)}\b", q.text, re.I)) and not q.rule
+
+
+def _headed(q: Question, facts: Sequence[Fact]) -> list[Fact]:
+    """Of facts that name the same places, those that name them after the same preposition: `to Seattle`."""
+    kept = list(facts)
+    for match in re.finditer(r"\b(to|from|in|at|with|for)\s+(?!(?:my|the|a|an)\b)([^\W\d_][\w-]+)", q.text, re.I):
+        pattern = re.compile(
+            rf"\b{match[1]}\s+(?:(?!(?:{_PREPOSITIONS}|on|and)\b)[^\s,.;]+\s+){{0,3}}?\(?{re.escape(match[2])}\b", re.I
+        )
+        if len(kept) > 1 and (so := [f for f in kept if pattern.search(f.text)]):
+            kept = so
+    return kept
 
 
 def _by_time(q: Question, facts: Sequence[Fact], now: int, name: str) -> tuple[list[Fact], str, str]:
     timed = sorted((f for f in facts if f.time is not None), key=lambda f: f.time or 0)
     ahead = [f for f in timed if (f.time or 0) >= now]
     behind = [f for f in reversed(timed) if (f.time or 0) < now]
-    many = q.plural
+    nouns = frozenset(stems(name)) | frozenset(stems(facts[0].name))
+    many = any(_names(t.stem, nouns) and _one(t.word.lower()) != t.word.lower() for t in q.terms)
     match q.selector:
         case Selector.NEXT if timed:
             if not ahead:
@@ -233,17 +256,25 @@ def _counted(q: Question, profile: Profile | None, facts: Sequence[Fact], now: i
     """`How many reservations do I have?`: from an aggregate, or from the facts when none is out of sight."""
     if profile is None or not (q.count or _TOTAL.search(q.text)):
         return None
-    wanted = [t for t in q.terms if not t.general]
-    for name, value in profile.aggregates.items():
-        if isinstance(value, int | float | str) and wanted and all(
-            _names(t.stem, frozenset(stems(name.replace("_", " ")))) or t.stem in ("spend", "pay", "book", "order", "make") for t in wanted
-        ) and any(_names(t.stem, frozenset(stems(name.replace("_", " ")))) for t in wanted) and not (q.selector or q.codes or q.dates):
-            label = name.replace("_", " ")
-            said = f"You have {value} {label if str(value) != '1' else _one(label)}." if q.count else f"Your {label}: {value}."
-            return Own((profile_fact(profile, {name: value}, said),), stated=said, name=_one(label))
-    if not q.count:
-        return None
-    return _count_facts(q, profile, facts, now, today)
+    if not (q.selector or q.codes or q.dates) and (name := _aggregate(q, profile)):
+        value = profile.aggregates[name]
+        label = name.replace("_", " ")
+        said = f"You have {value} {label if str(value) != '1' else _one(label)}." if q.count else f"Your {label}: {value}."
+        return Own((profile_fact(profile, {name: value}, said),), stated=said, name=_one(label))
+    return _count_facts(q, profile, facts, now, today) if q.count else None
+
+
+def _aggregate(q: Question, profile: Profile) -> str | None:
+    """The aggregate, or number among the fields, that the question's words name best."""
+    best: tuple[int, int, str] | None = None
+    for name in profile.aggregates:
+        words = frozenset(stems(name.replace("_", " ")))
+        exact = sum(1 for t in q.terms if t.stem in words)
+        open_terms = [t for t in q.terms if not t.general and not t.soft and not _names(t.stem, words)]
+        hit = sum(1 for t in q.terms if _names(t.stem, words))
+        if hit and not open_terms and (best is None or (exact, -len(words)) > best[:2]):
+            best = (exact, -len(words), name)
+    return best[2] if best else None
 
 
 def _count_facts(q: Question, profile: Profile, facts: Sequence[Fact], now: int, today: date) -> Own | None:
@@ -270,9 +301,12 @@ def _count_facts(q: Question, profile: Profile, facts: Sequence[Fact], now: int,
     return Own(tuple(kept[:SHOWN]), stated=said, noun=noun, name=name, more=max(len(kept) - SHOWN, 0))
 
 
+_ATTRIBUTES = frozenset(stem(w) for w in ["address", "number", "level", "status", "tier", "name", "type", "date", "id", "class", "value"])
+
+
 def _field(q: Question, profile: Profile) -> Own | None:
     """The profile's field that a question names."""
-    wanted = [t for t in q.terms]
+    wanted = [t for t in q.terms if not (q.selector and t.general)]
     best: tuple[int, int, str] | None = None
     for name, value in profile.fields.items():
         if value is None or value == "":
@@ -288,7 +322,9 @@ def _field(q: Question, profile: Profile) -> Own | None:
     words = frozenset(stems(name.replace("_", " ")))
     value = profile.fields[name]
     shown = _plain(value)
-    rest = tuple(t for t in wanted if not t.general and not _names(t.stem, words | frozenset(stems(shown))))
+    rest = tuple(
+        t for t in wanted if not t.general and t.stem not in _ATTRIBUTES and not _names(t.stem, words | frozenset(stems(shown)))
+    )
     said = f"Your {name.replace('_', ' ')} {'is' if isinstance(value, str | int | float) and not shown.count(', ') else 'on file:'} {shown}."
     return Own((profile_fact(profile, {name: value}, said),), stated=said, rest=rest, name=name.replace("_", " "))
 

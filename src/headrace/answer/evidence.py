@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
 from headrace.answer.dates import Dates, dates_in
-from headrace.answer.question import Expect, Follow, Question, Term
+from headrace.answer.question import Expect, Question, Term
 from headrace.answer.units import Shape, Unit, display, split
 from headrace.answer.words import TOKEN, is_code, is_stop, stem, stems, synonyms
 from headrace.stores import Passage
@@ -28,6 +28,8 @@ class Line:
     own: Stems
     near: Stems
     codes: Stems
+    above: Stems
+    label: Stems
     leans: bool
 
 
@@ -52,6 +54,7 @@ class Found:
 
 NOTHING = Found((), 0.0)
 
+_LABEL = re.compile(r"((?:[^\W_][\w'’/-]*\s?){1,4}):\s")
 _LEANS = re.compile(
     r"(?:it|its|they|their|them|this|these|those|that|such|otherwise|however|but|and|or|also|then|therefore|thus|so|"
     r"in\s+(?:this|that|these|such)\s+cases?|if\s+(?:so|not)|he|she|his|her|the\s+(?:latter|former|same)|instead|"
@@ -80,6 +83,8 @@ def read(text: str, heading: str, title: str, document: str) -> Read:
                 frozenset(stem(t) for t in tokens if not is_stop(t)),
                 near,
                 frozenset(stem(t) for t in tokens if is_code(t)),
+                frozenset(stem(t) for t in TOKEN.findall(unit.heading) if is_code(t)),
+                frozenset(stems(label[1])) if (label := _LABEL.match(shown)) else _EMPTY,
                 bool(_LEANS.match(shown)),
             )
         )
@@ -89,16 +94,16 @@ def read(text: str, heading: str, title: str, document: str) -> Read:
     return Read(tuple(lines), far, everything, lead)
 
 
-def read_passage(p: Passage) -> Read:
-    return read(p.text, p.heading, p.title, p.document)
-
-
 # ---- what a sentence must hold --------------------------------------------------------------------------------------
 
 _NUMBER_WORD = r"zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|fifty|hundred|half|once|twice|no|none|unlimited|single|a"
 _HOLDS: Mapping[Expect, re.Pattern[str]] = {
-    Expect.AMOUNT: re.compile(
-        r"[$€£¥]\s?\d|\b\d[\d.,]*\s?(?:%|percent|dollars?|usd|euros?|eur|pounds?|cents?|million|billion|points)|\bfree\b|\bno\s+(?:extra\s+)?(?:charge|cost|fee)|\b\d", re.I),
+    Expect.PRICE: re.compile(
+        r"[$€£¥]\s?\d|\b\d[\d.,]*\s?(?:%|percent|dollars?|usd|euros?|eur|pounds?|cents?|francs?|points)|"
+        r"\b(?:free|included)\b|\bno\s+(?:extra\s+)?(?:charge|cost|fee)|[$€£¥]|\b(?:price|difference)\b",
+        re.I,
+    ),
+    Expect.AMOUNT: re.compile(r"\d|\b(?:free|half|none|nothing|unlimited)\b|\bno\s+(?:charge|cost|fee)|%", re.I),
     Expect.NUMBER: re.compile(rf"\d|\b(?:{_NUMBER_WORD})\b", re.I),
     Expect.TIME: re.compile(
         r"\d|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\b|"
@@ -107,6 +112,10 @@ _HOLDS: Mapping[Expect, re.Pattern[str]] = {
         rf"\b(?:\d[\d.,-]*|{_NUMBER_WORD}|several|few|an?)[\s-]+(?:\w+\s+){{0,2}}(?:seconds?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|decades?|centur|quarters?|nights?)|"
         r"\b\d+\s?(?:ms|s|h|min)\b|\b(?:immediate|instant|daily|weekly|monthly|yearly|annual|every|per\s+(?:day|week|month|year)|always|never|forever|lifetime|indefinite|until)", re.I),
 }
+
+
+_DEMANDED = frozenset({Expect.PRICE, Expect.NUMBER, Expect.DURATION})
+"""Without these a sentence is no answer, whatever else it shares with the question."""
 
 
 def holds(expect: Expect, text: str) -> bool | None:
@@ -118,69 +127,316 @@ def holds(expect: Expect, text: str) -> bool | None:
 # ---- choosing -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Weighing:
-    """What decides: the terms and their weights, limits by code and day, and words that tip the balance."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What evidence is held to: codes and days it must be about, words of which a line must have one (`must`), words
+    of the asker's own case that tip the balance (`prefer`), words that may be missing (`spare`)."""
 
+    codes: Sequence[str] = ()
+    dates: Sequence[Dates] = ()
+    must: Stems = _EMPTY
+    prefer: Stems = _EMPTY
+    spare: Stems = _EMPTY
+    general_only: bool = False
+    """Leave out passages about one thing with a code of its own: a rule is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """The question's terms weighed against the passages at hand."""
+
+    question: Question
+    limits: Limits
+    codes: Stems
     terms: Sequence[Term]
     weights: Mapping[str, float]
-    alternatives: Mapping[str, tuple[tuple[str, float], ...]]
-    codes: Stems
-    dates: Sequence[Dates]
-    expects: Iterable[Expect]
-    prefer: Stems
-    spare: Stems
-    unknown: Stems = _EMPTY
-    similar: Mapping[str, float] = field(default_factory=dict[str, float])
+    total: float
+    options: Mapping[str, tuple[tuple[str, float], ...]]
+    unknown: Stems
+    slots: Stems
+    similar: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
+    """A line, its score, and how well it matches each term, 0 to 1."""
+
     passage: int
     line: int
     score: float
     matches: Mapping[str, float]
 
 
-OWN, NEAR, FAR = 1.0, 0.9, 0.8
+OWN, NEAR, FAR, AROUND = 1.0, 0.9, 0.8, 0.4
 ENOUGH = 0.62
 """Share of the question's weight that must be covered."""
+USUAL = 0.3
+"""A similarity that says nothing either way."""
 
 
-def weigh(
-    q: Question,
-    terms: Sequence[Term],
-    reads: Sequence[Read],
-    *,
-    codes: Sequence[str] = (),
-    dates: Sequence[Dates] = (),
-    prefer: Stems = _EMPTY,
-    spare: Stems = _EMPTY,
-    similar: Mapping[str, float] | None = None,
-) -> Weighing:
-    """Weights by how rare a term is among the passages' sentences."""
-    lines = [ln for r in reads for ln in r.lines]
-    total = max(len(lines), 20)
-    known = frozenset().union(*(r.everything for r in reads)) if reads else _EMPTY
-    weights: dict[str, float] = {}
-    alternatives: dict[str, tuple[tuple[str, float], ...]] = {}
-    unknown: set[str] = set()
-    for term in terms:
-        options = _options(term, known)
-        count = sum(1 for ln in lines if any(o in ln.own or o in ln.near for o, _ in options))
-        idf = math.log((total + 1) / (count + 0.5)) if options else math.log(total + 1)
-        idf = min(max(idf, 0.5), math.log(total + 1))
-        weights[term.stem] = idf * (0.25 if term.general else 0.55 if term.stem in spare else 1.0)
-        alternatives[term.stem] = options
-        if not options and not term.general:
-            unknown.add(term.stem)
-    return Weighing(
-        terms, weights, alternatives, frozenset(stem(c) for c in codes), dates, q.expects, prefer, spare,
-        frozenset(unknown), similar or {},
-    )
+class Evidence:
+    """The passages of one context, ready to be asked."""
+
+    def __init__(self, passages: Sequence[Passage], today: date, similar: Mapping[str, float] | None = None) -> None:
+        self.passages = passages
+        self.today = today
+        self.reads = [read(p.text, p.heading, p.title, p.document) for p in passages]
+        self.known: Stems = frozenset().union(*(r.everything for r in self.reads)) if passages else _EMPTY
+        self.similar = similar or {}
+
+    def days(self, passage: Passage) -> tuple[Dates, ...]:
+        return dates_in(passage.text, self.today) + dates_in(
+            f"{passage.title} {passage.document} {passage.heading}", self.today
+        )
+
+    # ---- weights ----
+
+    def weigh(self, q: Question, terms: Sequence[Term], limits: Limits) -> Weighing:
+        """Terms weigh by how rare they are among the lines; those that merely ask decide order, never enough."""
+        if terms and all(t.general for t in terms):
+            terms = [Term(t.word, t.stem, t.soft) for t in terms]
+        lines = [ln for r in self.reads for ln in r.lines]
+        total = max(len(lines), 20)
+        weights: dict[str, float] = {}
+        options: dict[str, tuple[tuple[str, float], ...]] = {}
+        for term in terms:
+            options[term.stem] = found = _options(term, self.known)
+            count = sum(1 for ln in lines if any(o in ln.own or o in ln.near for o, _ in found))
+            idf = math.log((total + 1) / (count + 0.5))
+            idf = min(max(idf, 0.5), math.log(total + 1))
+            weights[term.stem] = idf * (0.2 if term.general else 0.5 if term.stem in limits.spare else 1.0)
+        named = {t.stem for t in terms if not t.general}
+        unknown = frozenset(t for t in named if not options[t])
+        codes = frozenset(stem(c) for c in limits.codes)
+        return Weighing(
+            q, limits, codes, terms, weights, sum(weights[t] for t in named), options, unknown,
+            self._slots(q, codes, named), self.similar,
+        )  # fmt: skip
+
+    def _slots(self, q: Question, codes: Stems, named: set[str]) -> Stems:
+        """Words that first sentences say of other things of the same kind: `Is X delayed?` is answered by X's state."""
+        if not (q.yes_no and codes):
+            return _EMPTY
+        kinds = {p.document.rpartition("/")[0] for p, r in self._pairs() if codes <= r.everything}
+        others = [r for p, r in self._pairs() if p.document.rpartition("/")[0] in kinds and not codes <= r.everything]
+        said = frozenset().union(*(r.lines[r.lead].own for r in others if r.lead >= 0)) if others else _EMPTY
+        return said & named
+
+    def _pairs(self) -> Iterable[tuple[Passage, Read]]:
+        return zip(self.passages, self.reads, strict=True)
+
+    # ---- ranking ----
+
+    def rank(self, w: Weighing) -> list[Candidate]:
+        """Every line that may answer, best first."""
+        found: list[Candidate] = []
+        best = max((p.score for p in self.passages), default=0.0)
+        for pi, (passage, r) in enumerate(self._pairs()):
+            if not self._allowed(w, passage, r):
+                continue
+            prior = 0.04 * (passage.score / best if best > 0 else 0.0) + 0.02 / (1 + pi)
+            for li in range(len(r.lines)):
+                if (candidate := self._score(w, r, pi, li, prior)) is not None:
+                    found.append(candidate)
+        found.sort(key=lambda c: (-c.score, c.passage, c.line))
+        return found
+
+    def _allowed(self, w: Weighing, passage: Passage, r: Read) -> bool:
+        if not w.codes <= r.everything:
+            return False
+        if w.limits.general_only and not w.codes and r.lead >= 0 and r.lines[r.lead].codes:
+            return False
+        if w.limits.dates:
+            days = self.days(passage)
+            return all(any(asked.meets(d) for d in days) for asked in w.limits.dates)
+        return True
+
+    def _score(self, w: Weighing, r: Read, pi: int, li: int, prior: float) -> Candidate | None:
+        line = r.lines[li]
+        if not self._may_answer(w, r, line):
+            return None
+        matches, own = _matches(w, r, li)
+        if w.terms and not own and not w.codes & line.own:
+            return None
+        got = sum(w.weights[t] * m for t, m in matches.items())
+        total = w.total or 1.0
+        score = (got + 0.25 * sum(w.weights[t] for t in own)) / total if w.terms else 0.5
+        return Candidate(pi, li, min(score, 1.5) + prior + _leaning(w, line), matches)
+
+    def _may_answer(self, w: Weighing, r: Read, line: Line) -> bool:
+        """Whether a line is about the codes and days asked for, and no bare heading."""
+        if line.unit.shape is Shape.HEADING and not (
+            Expect.TIME in w.question.expects and dates_in(line.shown, self.today)
+        ):
+            return False
+        if w.codes and not w.codes <= line.own:
+            if line.above and not w.codes & line.above:
+                return False
+            if line.codes and not w.codes & (line.codes | line.near) and not w.codes <= r.far:
+                return False
+        if w.limits.must and not w.limits.must & (line.own | line.near):
+            return False
+        if w.limits.dates:
+            days = dates_in(line.shown, self.today) or dates_in(line.unit.heading, self.today)
+            return not days or all(any(asked.meets(d) for d in days) for asked in w.limits.dates)
+        return True
+
+    # ---- choosing ----
+
+    def choose(self, q: Question, terms: Sequence[Term], limits: Limits, most: int = 3) -> Found:
+        """The one to three lines that answer, or nothing and what no source speaks of."""
+        w = self.weigh(q, terms, limits)
+        missing = tuple(t.word for t in terms if t.stem in w.unknown)
+        ranked = self.rank(w)
+        if not ranked:
+            return Found((), 0.0, missing)
+        picked = self._pick(w, ranked, most)
+        share, lacking = _share(w, picked)
+        for expect in w.question.expects & _DEMANDED:
+            share *= 1.0 if any(holds(expect, self._line(c).shown) for c in picked) else 0.6
+        if share < ENOUGH:
+            return Found((), share, missing or tuple(t.word for t in terms if t.stem in lacking and not t.general))
+        return Found(self._in_order(w, picked), share)
+
+    def _pick(self, w: Weighing, ranked: Sequence[Candidate], most: int) -> list[Candidate]:
+        """The best line, then lines that add what it lacks or are nearly as good, mostly of the same passage."""
+        best = ranked[0]
+        picked = [best]
+        for other in ranked[1:24]:
+            if len(picked) >= most:
+                break
+            if any(self._repeats(p, other) for p in picked):
+                picked = [other if self._repeats(p, other) and self._newer(other, p) else p for p in picked]
+            elif not self._beside(w, picked[0], other) and self._helps(w, picked, other):
+                picked.append(other)
+        return picked
+
+    def _line(self, c: Candidate) -> Line:
+        return self.reads[c.passage].lines[c.line]
+
+    def _newer(self, a: Candidate, b: Candidate) -> bool:
+        return self.passages[a.passage].stamp.committed_at > self.passages[b.passage].stamp.committed_at
+
+    def _repeats(self, a: Candidate, b: Candidate) -> bool:
+        """Two lines that state the same thing; of different documents also with other figures, as one is outdated."""
+        x, y = self._line(a), self._line(b)
+        if x.codes != y.codes:
+            return False
+        plain_x, plain_y = _wordy(x.own), _wordy(y.own)
+        both = len(plain_x & plain_y)
+        if both < 0.8 * len(plain_x | plain_y):
+            return False
+        if x.own - plain_x == y.own - plain_y:
+            return True
+        p, q = self.passages[a.passage], self.passages[b.passage]
+        return p.document != q.document and self._about(p, a) == self._about(q, b)
+
+    def _about(self, passage: Passage, c: Candidate) -> object:
+        r = self.reads[c.passage]
+        lead = r.lines[r.lead].codes if r.lead >= 0 else _EMPTY
+        return lead, r.lines[c.line].unit.heading, frozenset((d.first, d.last) for d in self.days(passage))
+
+    def _beside(self, w: Weighing, best: Candidate, other: Candidate) -> bool:
+        """Whether a line says for another case what the best one says for the asker's."""
+        mine, theirs = self._line(best).own, self._line(other).own
+        deciding = w.limits.prefer & mine
+        if not deciding or deciding <= theirs:
+            return False
+        return len(mine & theirs) >= 0.5 * min(len(mine), len(theirs))
+
+    def _helps(self, w: Weighing, picked: Sequence[Candidate], other: Candidate) -> bool:
+        best = picked[0]
+        same = other.passage == best.passage
+        total = w.total or 1.0
+        adds = sum(
+            w.weights[t]
+            for t, m in other.matches.items()
+            if m >= FAR - 0.15 and all(p.matches.get(t, 0.0) < m - 0.1 for p in picked)
+        )
+        if adds / total >= 0.15 and other.score >= best.score * (0.5 if same else 0.75):
+            return True
+        return other.score >= best.score * (0.92 if same else 0.97) and other.score > 0.7
+
+    def _in_order(self, w: Weighing, picked: Sequence[Candidate]) -> tuple[tuple[int, int], ...]:
+        order = {p: i for i, p in enumerate(dict.fromkeys(c.passage for c in picked))}
+        chosen = {(c.passage, c.line) for c in picked}
+        for p, i in list(chosen):
+            chosen |= {(p, j) for j in self._needed(w, self.reads[p], i)}
+        return tuple(sorted(chosen, key=lambda c: (order[c[0]], c[1])))
+
+    def _needed(self, w: Weighing, r: Read, index: int) -> list[int]:
+        """What a line cannot stand without: what it leans on, what introduces its list, what names its subject."""
+        line = r.lines[index]
+        found: list[int] = []
+        if line.unit.parent >= 0 and line.unit.shape is not Shape.ROW:
+            found.append(line.unit.parent)
+        if line.leans and index > 0 and r.lines[index - 1].unit.block == line.unit.block:
+            found.append(index - 1)
+        if 0 <= r.lead < index and self._names_subject(w, r.lines[r.lead], line):
+            found.append(r.lead)
+        return found
+
+    def _names_subject(self, w: Weighing, lead: Line, line: Line) -> bool:
+        if w.codes & (lead.own - line.own - line.near):
+            return True
+        if line.label and lead.unit.block == line.unit.block and not lead.label:
+            return True
+        return bool(w.limits.dates) and bool(dates_in(lead.shown, self.today)) and not (
+            dates_in(line.shown, self.today) or dates_in(line.unit.heading, self.today)
+        )
+
+
+def _wordy(own: Stems) -> Stems:
+    return frozenset(s for s in own if not s[0].isdigit())
+
+
+def _matches(w: Weighing, r: Read, li: int) -> tuple[dict[str, float], list[str]]:
+    """How well a line matches each term, and the terms it matches by words of its own."""
+    line = r.lines[li]
+    matches: dict[str, float] = {}
+    own: list[str] = []
+    for term in w.terms:
+        value = 0.0
+        for option, worth in w.options[term.stem]:
+            place = (
+                OWN if option in line.own
+                else NEAR if option in line.near
+                else FAR if option in r.far
+                else AROUND if option in r.everything
+                else 0.0
+            )  # fmt: skip
+            value = max(value, place * worth)
+            if place == OWN and (not own or own[-1] != term.stem):
+                own.append(term.stem)
+        if not value and li == r.lead and term.stem in w.slots:
+            value = FAR
+            own.append(term.stem)
+        if value:
+            matches[term.stem] = value
+    return matches, own
+
+
+def _leaning(w: Weighing, line: Line) -> float:
+    """What speaks for or against a line beside its words: what is expected, whose case, its form, its meaning."""
+    score = 0.0
+    for expect in w.question.expects:
+        fits = holds(expect, line.shown)
+        score += 0.0 if fits is None else 0.12 if fits else -0.3
+    score += 0.2 * min(len(w.limits.prefer & line.own), 2)
+    if line.label:
+        asked = frozenset(o for found in w.options.values() for o, _ in found)
+        score += 0.12 if line.label <= asked else -0.06
+    if len(line.own) < 3 and line.unit.shape is Shape.SENTENCE:
+        score -= 0.15
+    if line.shown.endswith("?"):
+        score -= 0.35
+    elif line.shown.endswith(":"):
+        score -= 0.15
+    return score + 0.5 * max(w.similar.get(line.shown, USUAL) - USUAL, -0.2)
 
 
 def _options(term: Term, known: Stems) -> tuple[tuple[str, float], ...]:
+    """The passages' words that may stand for a term, and how surely."""
     found = [(term.stem, 1.0)] if term.stem in known else []
     found += [(s, 0.85) for s in synonyms(term.stem) if s in known]
     if not found and len(term.stem) >= 5:
@@ -193,9 +449,11 @@ def _akin(a: str, b: str) -> bool:
     if a[0] != b[0] or len(b) < 4 or a[-1].isdigit() or b[-1].isdigit():
         return False
     short, long = (a, b) if len(a) <= len(b) else (b, a)
-    if len(short) >= 5 and long.startswith(short[: max(5, len(short) - 1)]) and len(long) - len(short) <= 4:
+    if len(short) < 5:
+        return False
+    if long.startswith(short[: max(5, len(short) - 1)]) and len(long) - len(short) <= 4:
         return True
-    return len(short) >= 5 and len(long) - len(short) <= 1 and _slip(short, long)
+    return len(long) - len(short) <= 1 and _slip(short, long)
 
 
 def _slip(short: str, long: str) -> bool:
@@ -203,164 +461,17 @@ def _slip(short: str, long: str) -> bool:
     i = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
     if len(short) != len(long):
         return short[i:] == long[i + 1 :]
-    return i + 1 < len(short) and short[i] == long[i + 1] and short[i + 1] == long[i] and short[i + 2 :] == long[i + 2 :]
-
-
-def choose(
-    w: Weighing, passages: Sequence[Passage], reads: Sequence[Read], today: date, limit: int = 3
-) -> Found:
-    """The one to three lines that answer, or nothing and what no source speaks of."""
-    ranked = rank(w, passages, reads, today)
-    missing = tuple(t.word for t in w.terms if t.stem in w.unknown)
-    if not ranked:
-        return Found((), 0.0, missing)
-    picked = _pick(w, ranked, passages, reads, limit)
-    share, lacking = _share(w, picked)
-    if not _enough(w, share, picked, reads):
-        absent = missing or tuple(t.word for t in w.terms if t.stem in lacking and not t.general)
-        return Found((), share, absent)
-    return Found(_in_order(picked, ranked, passages, reads), share)
-
-
-def rank(w: Weighing, passages: Sequence[Passage], reads: Sequence[Read], today: date) -> list[Candidate]:
-    """Every line that may answer, best first."""
-    found: list[Candidate] = []
-    best = max((p.score for p in passages), default=0.0)
-    for pi, (passage, r) in enumerate(zip(passages, reads, strict=True)):
-        if not w.codes <= r.everything or not _days_allow(w, passage, today):
-            continue
-        prior = 0.04 * (passage.score / best if best > 0 else 0) + 0.02 / (1 + pi)
-        for li, line in enumerate(r.lines):
-            if line.unit.shape is Shape.HEADING or (candidate := _score(w, passage, r, pi, li, prior, today)) is None:
-                continue
-            found.append(candidate)
-    found.sort(key=lambda c: (-c.score, c.passage, c.line))
-    return found
-
-
-def _days_allow(w: Weighing, passage: Passage, today: date) -> bool:
-    if not w.dates:
-        return True
-    days = dates_in(passage.text, today) + dates_in(f"{passage.title} {passage.document} {passage.heading}", today)
-    return all(any(asked.meets(d) for d in days) for asked in w.dates)
-
-
-def _score(
-    w: Weighing, passage: Passage, r: Read, pi: int, li: int, prior: float, today: date
-) -> Candidate | None:
-    line = r.lines[li]
-    if w.codes and line.codes and not w.codes & (line.codes | line.near) and not w.codes <= r.far:
-        return None
-    if w.dates and not _day_of_line(w, passage, line, today):
-        return None
-    matches: dict[str, float] = {}
-    for term in w.terms:
-        value = 0.0
-        for option, worth in w.alternatives[term.stem]:
-            place = OWN if option in line.own else NEAR if option in line.near else FAR if option in r.far else 0.0
-            value = max(value, place * worth)
-        if value:
-            matches[term.stem] = value
-    total = sum(w.weights.values())
-    here = sum(w.weights[t] for t, m in matches.items() if m > NEAR - 0.2) + 0.0
-    if w.terms and not any(t in line.own or any(o in line.own for o, _ in w.alternatives[t]) for t in matches):
-        return None
-    score = sum(w.weights[t] * m for t, m in matches.items()) / total if total else 0.5
-    own = sum(w.weights[t] for t in matches if any(o in line.own for o, _ in w.alternatives[t]))
-    score += 0.25 * own / total if total else 0.0
-    del here
-    for expect in w.expects:
-        fits = holds(expect, line.shown)
-        score += 0.0 if fits is None else 0.12 if fits else -0.3
-    if w.prefer:
-        score += 0.2 * min(len(w.prefer & line.own), 2)
-    if len(line.own) < 3 and line.unit.shape is Shape.SENTENCE:
-        score -= 0.15
-    if line.shown.endswith("?"):
-        score -= 0.35
-    if line.shown.endswith(":"):
-        score -= 0.15
-    score += 0.5 * max(w.similar.get(line.shown, 0.25) - 0.25, -0.2)
-    return Candidate(pi, li, score + prior, matches)
-
-
-def _day_of_line(w: Weighing, passage: Passage, line: Line, today: date) -> bool:
-    """A line that speaks of other days (or stands under them) does not answer."""
-    own = dates_in(line.shown, today)
-    days = own or dates_in(line.unit.heading, today)
-    return not days or all(any(asked.meets(d) for d in days) for asked in w.dates)
-
-
-def _pick(
-    w: Weighing, ranked: Sequence[Candidate], passages: Sequence[Passage], reads: Sequence[Read], limit: int
-) -> list[Candidate]:
-    """The best line, then lines that add what it lacks or are nearly as good, mostly of the same passage."""
-    best = ranked[0]
-    picked = [best]
-    for other in ranked[1:24]:
-        if len(picked) >= limit:
-            break
-        line = reads[other.passage].lines[other.line]
-        if any(_alike(line, reads[p.passage].lines[p.line]) for p in picked):
-            _newer(picked, other, passages, reads)
-            continue
-        same = other.passage == best.passage
-        lacking = {t: v for t, v in other.matches.items() if v >= FAR - 0.15 and all(p.matches.get(t, 0) < v for p in picked)}
-        adds = sum(w.weights[t] for t in lacking if t in w.weights) / (sum(w.weights.values()) or 1)
-        close = other.score >= best.score * (0.9 if same else 0.96)
-        if (close and (same or other.score > 0.8)) or (adds >= 0.12 and other.score >= best.score * (0.5 if same else 0.7)):
-            picked.append(other)
-    return picked
-
-
-def _alike(a: Line, b: Line) -> bool:
-    both = len(a.own & b.own)
-    return both >= 0.75 * len(a.own | b.own) and a.codes == b.codes and _figures(a) == _figures(b)
-
-
-def _figures(line: Line) -> Stems:
-    return frozenset(s for s in line.own if s[0].isdigit())
-
-
-def _newer(picked: list[Candidate], other: Candidate, passages: Sequence[Passage], reads: Sequence[Read]) -> None:
-    """Of two lines that state the same, the one of the newest version stays."""
-    line = reads[other.passage].lines[other.line]
-    for i, p in enumerate(picked):
-        if _alike(line, reads[p.passage].lines[p.line]):
-            if passages[other.passage].stamp.committed_at > passages[p.passage].stamp.committed_at:
-                picked[i] = other
-            return
+    return short[i : i + 2] == long[i : i + 2][::-1] and short[i + 2 :] == long[i + 2 :]
 
 
 def _share(w: Weighing, picked: Sequence[Candidate]) -> tuple[float, Stems]:
-    total = sum(w.weights.values())
-    if not total:
+    """The share of the question's weight that the lines cover together, and the terms that none does."""
+    named = [t.stem for t in w.terms if not t.general]
+    if not w.total:
         return 1.0, _EMPTY
-    got = {t: max(p.matches.get(t, 0.0) for p in picked) for t in w.weights}
-    return sum(w.weights[t] * v for t, v in got.items()) / total, frozenset(t for t, v in got.items() if not v)
-
-
-def _enough(w: Weighing, share: float, picked: Sequence[Candidate], reads: Sequence[Read]) -> bool:
-    return share >= ENOUGH
-
-
-def _in_order(
-    picked: Sequence[Candidate], ranked: Sequence[Candidate], passages: Sequence[Passage], reads: Sequence[Read]
-) -> tuple[tuple[int, int], ...]:
-    order = {p: i for i, p in enumerate(dict.fromkeys(c.passage for c in picked))}
-    chosen = {(c.passage, c.line) for c in picked}
-    for p, i in list(chosen):
-        chosen |= {(p, j) for j in _needed(reads[p], i)}
-    return tuple(sorted(chosen, key=lambda c: (order[c[0]], c[1])))
-
-
-def _needed(r: Read, index: int) -> list[int]:
-    """What a line cannot stand without: the line it leans on, the line that introduces its list."""
-    line = r.lines[index]
-    unit = line.unit
-    found: list[int] = []
-    if unit.parent >= 0 and unit.shape is not Shape.ROW:
-        found.append(unit.parent)
-    if line.leans and index > 0 and r.lines[index - 1].unit.block == unit.block:
-        found.append(index - 1)
-    return found
+    got = {t: max(p.matches.get(t, 0.0) for p in picked) for t in named}
+    total = w.total
+    if w.limits.must:  # a follow-up puts its word in the place of one of the question's before
+        total -= max((w.weights[t] * (1 - v) for t, v in got.items() if t in w.limits.spare), default=0.0)
+    share = sum(w.weights[t] * v for t, v in got.items()) / (total or 1.0)
+    return share, frozenset(t for t, v in got.items() if not v)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from headrace.answer.asker import Own, about, codes_of, days_of, profile_fact, related, select
 from headrace.answer.context import Answer, Citation, Context, Similarities
-from headrace.answer.dates import Dates, local_day
-from headrace.answer.evidence import NOTHING, Found, Read, choose, rank, read_passage, weigh
+from headrace.answer.dates import Dates, dates_in, local_day
+from headrace.answer.evidence import NOTHING, Evidence, Found, Limits, Line, Read
 from headrace.answer.focus import Focus
-from headrace.answer.question import Follow, Question, Selector, Term, kinds, understand
+from headrace.answer.question import Follow, Selector, Term, kinds, understand
 from headrace.answer.units import Shape
-from headrace.answer.words import is_general, stem, stems, words
-from headrace.stores import Fact, Object, Passage
+from headrace.answer.words import is_general, stem, stems
+from headrace.stores import Fact, Passage
 
 Stems = frozenset[str]
 
@@ -59,8 +59,8 @@ class _Extraction:
         self.q = understand(context.question, context.history, context.now, context.zone)
         self.today = local_day(context.now, context.zone)
         self.passages = context.passages
-        self.reads = [read_passage(p) for p in context.passages]
-        self.similar = similar
+        self.evidence = Evidence(context.passages, self.today, similar)
+        self.reads = self.evidence.reads
 
     # ---- which way ----
 
@@ -77,7 +77,7 @@ class _Extraction:
             return self._own_answer(own)
         if own and own.facts and own.rest and not q.rule and (found := self._linked(own)).lines:
             return self._both(own, found)
-        if own and own.nothing and not q.rule and not own.facts:
+        if own and own.nothing and not q.rule and not own.facts and (q.own or q.follow):
             return Answer(own.nothing, False, focus=self._focus(None, None, own).to_object())
         return self._from_sources(own)
 
@@ -98,19 +98,8 @@ class _Extraction:
 
     # ---- evidence ----
 
-    def _found(
-        self,
-        terms: Sequence[Term],
-        *,
-        codes: Sequence[str] = (),
-        dates: Sequence[Dates] = (),
-        prefer: Stems = frozenset(),
-        spare: Stems = frozenset(),
-    ) -> Found:
-        w = weigh(
-            self.q, terms, self.reads, codes=codes, dates=dates, prefer=prefer, spare=spare, similar=self.similar
-        )
-        return choose(w, self.passages, self.reads, self.today)
+    def _found(self, terms: Sequence[Term], limits: Limits) -> Found:
+        return self.evidence.choose(self.q, terms, limits)
 
     def _asked(self) -> tuple[tuple[Term, ...], Stems, Sequence[str], Sequence[Dates]]:
         """Terms, those that may be spared, codes and days, with what a follow-up leaves out."""
@@ -130,10 +119,10 @@ class _Extraction:
     def _linked(self, own: Own) -> Found:
         """Lines about the very thing the fact names (the flight's own row), for what the fact leaves open."""
         for fact in own.facts[:1]:
-            known = frozenset().union(*(r.everything for r in self.reads)) if self.reads else frozenset[str]()
+            days = days_of(fact, self.today)[:1]
             for code in codes_of(fact):
-                if stem(code) in known:
-                    found = self._found(own.rest, codes=(code,), dates=days_of(fact, self.today)[:1])
+                if stem(code) in self.evidence.known:
+                    found = self._found(own.rest, Limits((code,), days))
                     if found.lines:
                         return found
         return NOTHING
@@ -142,15 +131,17 @@ class _Extraction:
         q = self.q
         terms, spare, codes, dates = self._asked()
         prefer = own.prefer if own else frozenset[str]()
+        must = frozenset[str]()
+        if q.follow is Follow.ELLIPSIS:
+            must = frozenset(t.stem for t in q.terms if not t.general and t.stem in self.evidence.known)
         found = NOTHING
-        if not (own and own.facts and q.rule):
-            found = self._found(terms, codes=codes, dates=dates, spare=spare)
-        if not found.lines and (q.rule or own or q.follow):
-            aimed = self._rule_terms(own, terms if q.follow is Follow.ELLIPSIS else q.terms)
-            gates = () if own and own.facts or not q.codes else q.codes
-            found = self._found(aimed, codes=gates, prefer=prefer, spare=spare) if aimed else NOTHING
-        if not found.lines and not self._entity_known(codes):
-            return self._abstain(found)
+        if not (own and own.facts):
+            found = self._found(terms, Limits(codes, dates, must, prefer, spare))
+        fresh = [t for t in q.terms if not t.general]
+        if not found.lines and (q.rule or own or (q.follow and (not codes or len(fresh) > 1))):
+            aimed = self._rule_terms(own, terms if q.follow is Follow.ELLIPSIS and not codes else q.terms)
+            gates = () if own and own.facts else q.codes
+            found = self._found(aimed, Limits(gates, (), must, prefer, spare, general_only=True)) if aimed else NOTHING
         if not found.lines:
             return self._abstain(found)
         if own and (own.facts or self.c.profile):
@@ -241,8 +232,19 @@ class _Extraction:
             draft.citations.append(
                 Citation(passage.document, passage.chunk, passage.text[first.start : last.end], passage.title, passage.stamp)
             )
-            text = _run_text([r.lines[i].shown for _, i in run], [r.lines[i].unit.shape for _, i in run])
+            text = self._run_text([r.lines[i] for _, i in run])
             draft.parts.append(f"{text} [{len(draft.citations)}]")
+
+    def _run_text(self, run: Sequence[Line]) -> str:
+        """The quotation as it reads; under its heading where that names what was asked for."""
+        text = " ".join(line.shown for line in run)
+        first = run[0]
+        heading = first.unit.heading.rpartition(" › ")[2]
+        asked = {stem(c) for c in self.q.codes} | {t.stem for t in self.q.terms}
+        named = first.above or (dates_in(heading, self.today) if heading else ())
+        if (heading and named and first.unit.shape is not Shape.HEADING and not set(stems(heading)) <= first.own) or (heading and any(s in asked for s in stems(heading)) and not set(stems(heading)) & first.own):
+            text = f"{heading}: {text}"
+        return f"- {text}" if first.unit.shape is Shape.ITEM and not text.startswith(heading + ":") else text
 
     def _done(self, draft: _Draft, found: Found | None, own: Own | None) -> Answer:
         separator = "\n" if any("\n" in p or p.startswith("- ") for p in draft.parts) else " "
@@ -277,10 +279,9 @@ class _Extraction:
         terms, spare, codes, dates = self._asked()
         if not self.reads:
             return []
-        w = weigh(self.q, terms, self.reads, codes=codes, dates=dates, spare=spare)
-        ranked = rank(w, self.passages, self.reads, self.today)
-        if not ranked and codes:
-            ranked = rank(weigh(self.q, terms, self.reads, spare=spare), self.passages, self.reads, self.today)
+        ranked = self.evidence.rank(self.evidence.weigh(self.q, terms, Limits(codes, dates, spare=spare)))
+        if not ranked and (codes or dates):
+            ranked = self.evidence.rank(self.evidence.weigh(self.q, terms, Limits(spare=spare)))
         return list(dict.fromkeys(self.reads[x.passage].lines[x.line].shown for x in ranked))[:limit]
 
 
@@ -302,8 +303,3 @@ def _runs(
         else:
             runs.append([(p, i)])
     return runs
-
-
-def _run_text(shown: Sequence[str], shapes: Sequence[Shape]) -> str:
-    text = " ".join(shown)
-    return f"- {text}" if shapes[0] is Shape.ITEM else text

@@ -27,6 +27,7 @@ class Selector(Enum):
 class Expect(Enum):
     """What a sentence must hold to be an answer."""
 
+    PRICE = "price"
     AMOUNT = "amount"
     NUMBER = "number"
     TIME = "time"
@@ -68,7 +69,8 @@ class Question:
     needs_owner: bool
     rule: bool
     count: bool
-    plural: bool
+    yes_no: bool
+    exists: bool
     follow: Follow | None
     focus: Focus | None
 
@@ -94,12 +96,21 @@ _NEEDS = re.compile(
     r"|\b(?:is|are|was|were|has|have|did|does)\s+(?:any\s+of\s+)?my\b",
     re.I,
 )
+_YES_NO = re.compile(r"^\s*(?:and\s+|so\s+)?(?:is|are|was|were|has|have|had|did|does|will|am)\b", re.I)
+_EXISTS = re.compile(r"\b(?:do|did|have)\s+i\s+(?:already\s+)?(?:have|had|got|book|booked|order|ordered|own)?\s*(?:an?|any|some|another)\b", re.I)
+_MEASURE = re.compile(r"\bhow\s+(big|large|old|far|fast|small|expensive)\b|\bat\s+what\s+(age)\b", re.I)
 _COUNT = re.compile(r"\b(?:how\s+many|number\s+of|count)\b", re.I)
 _EXPECTS: tuple[tuple[Expect, re.Pattern[str]], ...] = (
-    (Expect.AMOUNT, re.compile(
-        r"\b(?:how\s+much|(?:what|which|at\s+what)\b.{0,24}\b(?:prices?|costs?|fees?|fares?|charges?|rates?|amount|salary|budget)\b|"
-        r"how\s+expensive|(?:price|cost)\s+of)\b", re.I)),
-    (Expect.NUMBER, re.compile(r"\b(?:how\s+many|what\s+(?:number|percentage|percent)|number\s+of)\b", re.I)),
+    (
+        Expect.PRICE,
+        re.compile(
+            r"\b(?:(?:what|which|how\s+much|how\s+high|at\s+what)\b.*\b(?:prices?|costs?|fees?|fares?|charges?|charged?)\b|"
+            r"how\s+expensive|(?:price|cost)\s+of|how\s+much\s+(?:money|(?:is|are|does|do|did|will|would)\b(?!.*\bweigh)))",
+            re.I,
+        ),
+    ),
+    (Expect.AMOUNT, re.compile(r"\bhow\s+much\b", re.I)),
+    (Expect.NUMBER, re.compile(r"\b(?:how\s+(?:many|heavy|big|large|tall|wide|high|deep|old|far|hot|cold|thick)|at\s+what\s+age|what\s+(?:number|percentage|percent)|number\s+of)\b", re.I)),
     (Expect.DURATION, re.compile(r"\bhow\s+(?:long|soon|quickly|fast|often)\b", re.I)),
     (Expect.TIME, re.compile(r"\b(?:when|what\s+(?:time|date|day|year|month)|which\s+(?:day|date|year|month)|what.{0,16}deadline)\b", re.I)),
     (Expect.PERSON, re.compile(r"\b(?:who|whom|whose)\b", re.I)),
@@ -135,11 +146,9 @@ _EXPLETIVE = re.compile(
     re.I,
 )
 _VERB_BEFORE = frozenset(
-    "to can could may might must should shall will would i we you they it do does did dont don't cannot can't please "
-    "how never always he she".split()
+    ["to", "can", "could", "may", "might", "must", "should", "shall", "will", "would", "i", "we", "you", "they", "it", "do", "does", "did", "dont", "don't", "cannot", "can't", "please", "how", "never", "always", "he", "she"]
 )
-_SELECTOR_WORDS = frozenset(stem(w) for w in "next upcoming soonest latest newest recent last previous past first "
-                            "earliest oldest following prior subsequent forthcoming recently previously".split())
+_SELECTOR_WORDS = frozenset(stem(w) for w in ["next", "upcoming", "soonest", "latest", "newest", "recent", "last", "previous", "past", "first", "earliest", "oldest", "following", "prior", "subsequent", "forthcoming", "recently", "previously"])
 _REF = re.compile(r"#\w{2,}")
 
 
@@ -167,7 +176,8 @@ def understand(text: str, history: Sequence[Turn], now: int, zone: int = 0) -> Q
         needs_owner=own and not rule and bool(_NEEDS.search(bare)),
         rule=rule,
         count=bool(_COUNT.search(bare)),
-        plural=any(t.word.lower().endswith("s") and not t.word.lower().endswith("ss") for t in terms),
+        yes_no=bool(_YES_NO.search(bare)),
+        exists=bool(_EXISTS.search(bare)),
         follow=follow,
         focus=focus if follow else None,
     )
@@ -181,15 +191,25 @@ def _without(text: str, dates: Sequence[Dates]) -> str:
     return out + text[at:]
 
 
+_PRICE = frozenset(stem(w) for w in ["price", "cost", "fee", "charge", "fare", "rate", "expensive"])
+_ATTRIBUTES = frozenset(stem(w) for w in ["number", "code"])
+
+
 def _terms(text: str, codes: Sequence[str], selector: Selector | None) -> tuple[Term, ...]:
     found: dict[str, Term] = {}
     before = ""
+    asks = {stem(w) for m in _MEASURE.finditer(text) for w in m.groups() if w}
+    if any(e is Expect.PRICE and pattern.search(text) for e, pattern in _EXPECTS):
+        asks |= _PRICE
     for match in TOKEN.finditer(text):
         word = match.group()
         if not is_stop(word) and word.upper() not in codes:
             s = stem(word)
             if not (selector and s in _SELECTOR_WORDS):
-                found.setdefault(s, Term(word, s, soft=before in _VERB_BEFORE, general=is_general(s)))
+                general = s in asks or is_general(s)
+                if s in _ATTRIBUTES and before and not is_stop(before) and not is_general(stem(before)):
+                    general = False  # `seat number` names a thing, `number of seats` asks for one
+                found.setdefault(s, Term(word, s, soft=before in _VERB_BEFORE, general=general))
         before = word.casefold()
     return tuple(found.values())
 

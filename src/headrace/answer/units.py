@@ -64,6 +64,8 @@ def display(text: str, unit: Unit, header: str | None = None) -> str:
     raw = text[unit.start : unit.end]
     if unit.shape is Shape.ROW:
         return row_text(raw, header)
+    if unit.shape is Shape.HEADING:
+        return plain(raw.strip("#= "))
     return raw if unit.shape is Shape.CODE else plain(raw)
 
 
@@ -93,8 +95,8 @@ def row_text(row: str, header: str | None) -> str:
     values = cells(row)
     names = cells(header) if header else []
     if len(names) != len(values):
-        return ", ".join(v for v in values if v)
-    return ", ".join(f"{n}: {v}" if n else v for n, v in zip(names, values, strict=True) if v)
+        return "; ".join(v for v in values if v)
+    return "; ".join(f"{n}: {v}" if n else v for n, v in zip(names, values, strict=True) if v)
 
 
 class _Splitter:

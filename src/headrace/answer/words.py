@@ -11,44 +11,31 @@ import snowballstemmer
 TOKEN = re.compile(
     r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![^\W_])|[^\W_]+(?:['’](?=[^\W\d_])[^\W_]+|\.(?=\d)[^\W_]+)*"
 )
-_CODE = re.compile(r"(?=[^\W_]*\d)(?=\d*[^\W\d_])[^\W_]{3,}$")
+_CODE = re.compile(r"(?:(?=[^\W_]*\d)(?=\d*[^\W\d_])[^\W_]{3,}|v?\d+(?:\.\d+){2,})$", re.I)
 _SIZE = re.compile(r"\d+(?:st|nd|rd|th|am|pm|h|s|ms|kg|g|mg|lb|lbs|oz|km|m|cm|mm|kb|mb|gb|tb|k|x|w|v|hz|ghz|mhz|d)$", re.I)
 
 _NUMBERS = {
     word: str(n)
     for n, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
     )
 } | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "ninety": "90", "hundred": "100"}
 
 STOP = frozenset(
-    """a an the this that these those and or but nor so yet if then than as of at by for with about against between
-    into through during before after above below to from up down in out on off over under again further once here
-    there when where why how what which who whom whose i me my mine myself we us our ours ourselves you your yours
-    yourself yourselves he him his she her hers it its itself they them their theirs themselves is am are was were be
-    been being have has had having do does did doing done will would shall should can could may might must ought cannot
-    not no don't doesn't didn't isn't aren't wasn't weren't won't can't couldn't shouldn't i'm i've i'd i'll you're
-    it's that's there's what's who's where's when's how's let's we're they're please still also just only even ever
-    already now too very really actually currently today yes ok okay hi hello hey thanks thank because while until
-    within without per via else whether both either neither such same s t u ll re ve m d won don etc vs one ones
-    another any some each every all""".split()
+    ["a", "an", "the", "this", "that", "these", "those", "and", "or", "but", "nor", "so", "yet", "if", "then", "than", "as", "of", "at", "by", "for", "with", "about", "against", "between", "into", "through", "during", "before", "after", "above", "below", "to", "from", "up", "down", "in", "out", "on", "off", "over", "under", "again", "further", "once", "here", "there", "when", "where", "why", "how", "what", "which", "who", "whom", "whose", "i", "me", "my", "mine", "myself", "we", "us", "our", "ours", "ourselves", "you", "your", "yours", "yourself", "yourselves", "he", "him", "his", "she", "her", "hers", "it", "its", "itself", "they", "them", "their", "theirs", "themselves", "is", "am", "are", "was", "were", "be", "been", "being", "have", "has", "had", "having", "do", "does", "did", "doing", "done", "will", "would", "shall", "should", "can", "could", "may", "might", "must", "ought", "cannot", "not", "no", "don't", "doesn't", "didn't", "isn't", "aren't", "wasn't", "weren't", "won't", "can't", "couldn't", "shouldn't", "i'm", "i've", "i'd", "i'll", "you're", "it's", "that's", "there's", "what's", "who's", "where's", "when's", "how's", "let's", "we're", "they're", "please", "still", "also", "just", "only", "even", "ever", "already", "now", "too", "very", "really", "actually", "currently", "today", "yes", "ok", "okay", "hi", "hello", "hey", "thanks", "thank", "because", "while", "until", "within", "without", "per", "via", "else", "whether", "both", "either", "neither", "such", "same", "s", "t", "u", "ll", "re", "ve", "m", "d", "won", "don", "etc", "vs", "one", "ones", "another", "any", "some", "each", "every", "all"]
 )
 """Words that say nothing about the topic."""
 
 GENERAL = frozenset(
-    """take get have want need know tell give make use go come happen work mean say show find look allow possible thing
-    way kind type sort level number amount many much long far often time detail information info question help list
-    explain describe people person someone anyone everyone user customer receive offer provide include apply exist
-    concern regard different specific follow per more most less other able permit let see available sort status state
-    big small maximum minimum total exactly according mention define start end set able like new old current upcoming
-    next last previous first latest earliest recent bring come normally usually typically general overall good best
-    currently left remain date day name id tier answer sure require entitle expect""".split()
+    ["take", "get", "have", "want", "need", "know", "tell", "give", "make", "use", "go", "come", "happen", "work", "mean", "say", "show", "find", "look", "allow", "possible", "thing", "way", "kind", "type", "sort", "level", "number", "amount", "many", "much", "long", "far", "often", "time", "detail", "information", "info", "question", "help", "list", "explain", "describe", "people", "person", "someone", "anyone", "everyone", "user", "customer", "receive", "offer", "provide", "include", "apply", "exist", "concern", "regard", "different", "specific", "follow", "per", "more", "most", "less", "other", "able", "permit", "let", "see", "available", "sort", "status", "state", "big", "small", "maximum", "minimum", "total", "exactly", "according", "mention", "define", "start", "end", "set", "able", "like", "new", "old", "current", "upcoming", "next", "last", "previous", "first", "latest", "earliest", "recent", "bring", "come", "normally", "usually", "typically", "general", "overall", "good", "best", "currently", "left", "remain", "date", "day", "name", "id", "tier", "answer", "sure", "require", "entitle", "expect", "made"]
 )
 """Words that ask rather than name: they count little when an answer is looked for."""
 
 _GROUPS = """
-price cost fee charge fare rate
+price cost fee charge fare rate expensive
+extra additional
+heavy weigh weight
+age old year
 buy bought purchase
 pay paid payment
 sell sold sale
@@ -81,18 +68,18 @@ address location place
 broken defective faulty damaged
 warranty guarantee
 return exchange
-weigh weight
 high height tall
 wide width
 deep depth
 long length
 deadline due
 reset restore
+vacation holiday
 crash hang freeze
 bug defect issue problem
 error failure fail
 upgrade update
-version release
+version release changelog
 supported support compatible compatibility
 allow permit permitted allowed
 forbidden prohibited banned
@@ -222,5 +209,5 @@ def stems(text: str) -> list[str]:
 
 
 def is_code(word: str) -> bool:
-    """Whether a token looks like an identifier: letters and digits mixed (`HAT170`), but no size or ordinal (`22nd`)."""
+    """Whether a token looks like an identifier: letters and digits mixed (`HAT170`), or a version of three numbers; no size or ordinal (`22nd`)."""
     return bool(_CODE.match(word)) and not _SIZE.match(word)

@@ -1,0 +1,139 @@
+"""Reads for answers: waits for tokens, opens one snapshot, searches it, and says how fresh it was."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from headrace.change import Position, Stamp, Style, format_position, stamp_json
+from headrace.clock import now_us, parse_rfc3339
+from headrace.errors import BadRequest, Lagging
+from headrace.knowledge.terms import query_terms
+from headrace.models import Embedder
+from headrace.operators import OVERTAKING, Lag, Marks, Progress
+from headrace.stores import Applied, AsOf, Filter, Passage, Snapshot, Store
+from headrace.token import Token, heads, parse_token
+
+MAX_WAIT_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every read may say: not before a token, as of a token or time, and how long it waits (milliseconds)."""
+
+    after: str | None = None
+    as_of: str | None = None
+    wait_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One snapshot with what it is: its token, and how fresh it was when it was opened."""
+
+    snapshot: Snapshot
+    token: str
+    marks: Marks
+
+    def freshness(self) -> tuple[float | None, str | None]:
+        return self.marks.freshness(now_us())
+
+
+class Reader:
+    """Opens snapshots for those who ask."""
+
+    def __init__(self, store: Store, embedder: Embedder, progress: Progress, wait_ms: int) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._progress = progress
+        self._wait_ms = wait_ms
+
+    @property
+    def sources(self) -> Sequence[str]:
+        return tuple(self._progress.styles)
+
+    async def token(self) -> str:
+        """A token of everything that is committed at the sources now. Raises SourceError when one cannot be asked."""
+        return heads(await self._progress.heads()).encode()
+
+    @asynccontextmanager
+    async def view(self, asked: Asked, *operators: str) -> AsyncIterator[View]:
+        """A snapshot in which `operators` (default: all) have applied `after`. Raises Lagging, BadRequest."""
+        await self._wait(asked, operators or tuple(self._progress.operators))
+        marks = self._progress.marks()
+        async with self._store.snapshot(as_of(asked.as_of)) as snapshot:
+            token = asked.as_of if asked.as_of and _is_token(asked.as_of) else None
+            yield View(snapshot, token or self._token(marks, await snapshot.progress()), marks)
+
+    async def search(
+        self, view: View, query: str, k: int, where: Filter, *, lexical_only: bool = False
+    ) -> Sequence[Passage]:
+        """The k best passages for a query."""
+        vector = None if lexical_only else (await self._embedder.embed([query]))[0]
+        return await view.snapshot.knowledge.search(query_terms(query), vector, k, where)
+
+    def stamp(self, stamp: Stamp) -> dict[str, str]:
+        return stamp_json(stamp, self._progress.styles.get(stamp.source, Style.NUMBER))
+
+    async def _wait(self, asked: Asked, operators: Sequence[str]) -> None:
+        if asked.after is None:
+            return
+        token = parse_token(asked.after)
+        unknown = token.positions.keys() - self._progress.styles.keys()
+        if unknown:
+            raise BadRequest(
+                step="read a token",
+                expected="sources of this Headrace: " + ", ".join(self._progress.styles),
+                got=", ".join(sorted(unknown)),
+                remedy="Pass a token of this Headrace, or name one of its sources.",
+            )
+        wanted = {s: {o: p for o in operators if (p := token.position(s, o))} for s in token.positions}
+        wait_ms = min(self._wait_ms if asked.wait_ms is None else asked.wait_ms, MAX_WAIT_MS)
+        missing = await self._progress.wait(wanted, wait_ms)
+        if missing:
+            raise self._lagging(missing, wait_ms)
+
+    def _lagging(self, missing: Sequence[Lag], wait_ms: int) -> Lagging:
+        styles = self._progress.styles
+        behind = "; ".join(
+            f"{x.operator} has applied {x.source} up to {format_position(x.reached, styles[x.source])}, "
+            f"not {format_position(x.wanted, styles[x.source])}"
+            for x in missing
+        )
+        return Lagging(
+            step="wait for `after`",
+            expected=f"everything up to the token within {wait_ms} ms",
+            got=behind,
+            remedy="Ask again, with a larger wait_ms if this repeats; /v1/status shows the lag.",
+        )
+
+    def _token(self, marks: Marks, progress: Sequence[Applied]) -> str:
+        """What this snapshot holds: what its own rows say, or what was certain before it was opened."""
+        positions: dict[str, dict[str, Position]] = {}
+        for (operator, source), reached in marks.reached.items():
+            positions.setdefault(source, {})[operator] = reached
+        for a in progress:
+            of_source = positions.setdefault(a.source, {})
+            of_source[a.operator] = max(a.position, of_source.get(a.operator, a.position))
+        return Token(_lean(positions)).encode()
+
+
+def as_of(text: str | None) -> AsOf:
+    """A token or an RFC 3339 time. Raises BadRequest."""
+    if text is None:
+        return AsOf()
+    return AsOf(token=parse_token(text)) if _is_token(text) else AsOf(time=parse_rfc3339(text))
+
+
+def _is_token(text: str) -> bool:
+    return text.startswith("h1.") or "@" in text
+
+
+def _lean(positions: Mapping[str, Mapping[str, Position]]) -> dict[str, dict[str, Position]]:
+    """Leaves out overtaking positions that say nothing more than the operator's own."""
+    return {
+        source: {
+            o: p for o, p in of.items() if not (o.endswith(OVERTAKING) and p <= of.get(o.removesuffix(OVERTAKING), p))
+        }
+        for source, of in positions.items()
+    }
