@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
 from headrace.change import Change, Column, Op, Position, Schema
 
 _SchemaRecord = tuple[str, str, tuple[tuple[str, str], ...], tuple[str, ...]]
-_Value = None | bool | int | float | str | bytes
-_Values = tuple[_Value, ...]
+# MessagePack itself tells text from bytes; msgspec has no type for "either".
+_Values = tuple[Any, ...]
 _RowRecord = tuple[int, str, int, int, int, int, _Values, _Values | None, _Values | None]
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from headrace.change import Change
+from headrace.change import Change, Position, Style
 from headrace.stores import Transaction
 
 P = TypeVar("P")
+
+OVERTAKING = ":overtaking"
+"""Suffix of the operator name under which overtaking deletes keep their progress."""
 
 
 class Operator(Protocol, Generic[P]):
@@ -32,3 +36,56 @@ class Operator(Protocol, Generic[P]):
     async def apply(self, prepared: P, transaction: Transaction) -> None: ...
     def overtakes(self, change: Change) -> bool: ...
     async def overtake(self, changes: Sequence[Change], transaction: Transaction) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What one operator has not yet applied of one source."""
+
+    source: str
+    operator: str
+    reached: Position
+    wanted: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is certainly in a snapshot opened after these marks were taken.
+
+    `reached`: (operator, source) -> position up to which everything is applied. `proved_at`: source -> a time
+    (microseconds) such that everything committed before it is applied; None with the reason in `down`.
+    """
+
+    reached: Mapping[tuple[str, str], Position]
+    proved_at: Mapping[str, int | None]
+    down: Mapping[str, str]
+
+    def freshness(self, now: int) -> tuple[float | None, str | None]:
+        """Milliseconds: nothing that was committed at any source longer ago is missing; or None and why."""
+        oldest = now
+        for source, at in self.proved_at.items():
+            if source in self.down:
+                return None, f"{source}: {self.down[source]}"
+            if at is None:
+                return None, f"{source}: its first changes are still being applied"
+            oldest = min(oldest, at)
+        return (now - oldest) / 1000, None
+
+
+class Progress(Protocol):
+    """What an engine tells those who answer: how far its operators are.
+
+    `marks()` before a snapshot says what that snapshot certainly holds; `wait` returns when source -> operator ->
+    position is applied, or after the time with what is missing; `heads()` asks every source for its position now.
+    """
+
+    @property
+    def operators(self) -> Sequence[str]: ...
+    @property
+    def styles(self) -> Mapping[str, Style]:
+        """Every source, and how it writes positions."""
+        ...
+
+    def marks(self) -> Marks: ...
+    async def wait(self, wanted: Mapping[str, Mapping[str, Position]], timeout_ms: float) -> Sequence[Lag]: ...
+    async def heads(self) -> Mapping[str, Position]: ...

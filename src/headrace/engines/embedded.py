@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from headrace.change import Change, Stamp
+from headrace.change import Change, Position, Stamp, Style, key_text
 from headrace.clock import now_us
-from headrace.codec import decode
+from headrace.codec import decode, encode
 from headrace.engines.tracker import Tracker
-from headrace.errors import HeadraceError, NotFound, SourceError
+from headrace.errors import HeadraceError, NotFound, SourceError, StoreError
 from headrace.log import Append, Log
-from headrace.operators import Operator
+from headrace.operators import OVERTAKING, Lag, Marks, Operator
 from headrace.sources import Captured, Rejected, Resume, Source
 from headrace.stores import Applied, DeadLetter, DeadLetterDraft, Failure, Store
 
 CAPTURE = "capture"
-OVERTAKING = ":overtaking"
 SLICE = 128
 """Changes applied in one transaction: bounds how long a large batch keeps its first row waiting."""
 LIVE = 16
@@ -69,7 +68,8 @@ class EmbeddedEngine:
         self, sources: Sequence[Source], operators: Sequence[Operator[object]], log: Log, store: Store
     ) -> None:
         self.sources = {s.name: s for s in sources}
-        self.operators = {o.name: o for o in operators}
+        self._operators = {o.name: o for o in operators}
+        self.operators = tuple(o.name for o in operators)
         self.tracker = Tracker([o.name for o in operators] + [o.name + OVERTAKING for o in operators])
         self.captured = {s.name: Meter() for s in sources}
         self._log = log
@@ -80,6 +80,32 @@ class EmbeddedEngine:
 
     def meter(self, operator: str, source: str) -> Meter:
         return next(x.meter for x in self._lanes if x.operator.name == operator and x.source == source)
+
+    # ---- what those who answer ask (headrace.operators.Progress) ----------------------------------------------------
+
+    @property
+    def styles(self) -> Mapping[str, Style]:
+        return {s.name: s.style for s in self.sources.values()}
+
+    def marks(self) -> Marks:
+        return self.tracker.marks()
+
+    async def wait(self, wanted: Mapping[str, Mapping[str, Position]], timeout_ms: float) -> Sequence[Lag]:
+        return await self.tracker.wait(wanted, timeout_ms)
+
+    async def heads(self) -> Mapping[str, Position]:
+        found = await asyncio.gather(*(s.head() for s in self.sources.values()))
+        return dict(zip(self.sources, found, strict=True))
+
+    # ---- the loops ---------------------------------------------------------------------------------------------------
+
+    async def stand_still(self) -> None:
+        """Answers from what is applied, without reading sources or log."""
+        applied = await self._store.progress()
+        for head in await self._log.heads():
+            if head.source in self.sources:
+                self.tracker.add(head.source, head.number, [a for a in applied if a.source == head.source])
+                self.tracker.lost(head.source, "Headrace is not running: this is what it knew when it stopped")
 
     async def run(self) -> None:
         """Captures and applies. Raises what broke the store; a source's failure stops only that source."""
@@ -204,11 +230,45 @@ class EmbeddedEngine:
         self.tracker.advance(done)
 
     async def _apply_part(self, lane: _Lane, part: Sequence[Change], progress: Applied, background: bool) -> None:
-        prepared = await lane.operator.prepare(part, background=background)
-        async with self._locks[lane.operator.name], self._store.transaction() as transaction:
-            await lane.operator.apply(prepared, transaction)
-            await transaction.progress(progress)
+        try:
+            await self._apply_changes(lane.operator, part, progress, background)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one change must not stop the others, whatever it does
+            await self._isolate(lane, part, progress, error)
         lane.meter.changes += len(part)
+
+    async def _apply_changes(
+        self, operator: Operator[object], part: Sequence[Change], progress: Applied, background: bool
+    ) -> None:
+        prepared = await operator.prepare(part, background=background)
+        async with self._locks[operator.name], self._store.transaction() as transaction:
+            await operator.apply(prepared, transaction)
+            await transaction.progress(progress)
+
+    async def _isolate(self, lane: _Lane, part: Sequence[Change], progress: Applied, error: Exception) -> None:
+        """Applies a failing batch change by change, so that only what fails alone goes to the dead letters."""
+        before = self.tracker.applied(lane.operator.name, lane.source)
+        logger.warning("a batch failed and is applied one by one", changes=len(part), error=repr(error))
+        for change in part:
+            try:
+                await self._apply_changes(lane.operator, [change], _within(before, change), False)
+            except StoreError:
+                raise
+            except Exception as failure:  # noqa: BLE001 - see above
+                lane.meter.errors += 1
+                logger.exception("a change cannot be applied", topic=change.schema.topic)
+                await self._bury(lane.operator, change, failure)
+        async with self._store.transaction() as transaction:
+            await transaction.progress(progress)
+
+    async def _bury(self, operator: Operator[object], change: Change, error: Exception) -> None:
+        failure = _failure(error) if isinstance(error, HeadraceError) else _unexpected(operator.name, error)
+        letter = DeadLetterDraft(
+            operator.name, change.schema.topic, key_text(change.key), change.stamp, failure, encode([change])
+        )
+        async with self._store.transaction() as transaction:
+            await transaction.dead_letters.put([letter])
 
     async def _overtake(self, lane: _Lane) -> None:
         """Deletes do not wait behind work that is still being prepared."""
@@ -269,7 +329,7 @@ class EmbeddedEngine:
         return now is not None and now.attempts == letter.attempts
 
     async def _retry_change(self, letter: DeadLetter, changes: Sequence[Change]) -> None:
-        operator = self.operators[letter.operator]
+        operator = self._operators[letter.operator]
         prepared = await operator.prepare(changes, background=False)
         async with self._locks[operator.name], self._store.transaction() as transaction:
             await operator.apply(prepared, transaction)
@@ -294,6 +354,15 @@ def _within(before: Applied, last: Change) -> Applied:
         before.operator, before.source, before.number, last.position, last.committed_at, before.changes_total,
         before.bytes_total,
     )  # fmt: skip
+
+
+def _unexpected(operator: str, error: Exception) -> Failure:
+    return Failure(
+        f"apply a change ({operator})",
+        "no failure",
+        f"{type(error).__name__}: {str(error)[:300]}",
+        "See the log for where it failed; retry it after an update, and report it.",
+    )
 
 
 def _failure(error: HeadraceError) -> Failure:

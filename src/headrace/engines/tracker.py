@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from headrace.change import START, Position
 from headrace.clock import now_us
+from headrace.operators import Lag, Marks
 from headrace.stores import Applied
 
 MAX_PROBES = 512
@@ -25,40 +26,6 @@ class Track:
     probes: deque[tuple[int, Position]] = field(default_factory=lambda: deque[tuple[int, Position]](maxlen=MAX_PROBES))
     proved_at: int | None = None
     down: str | None = "it has not been read yet"
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """What one operator has not yet applied of one source."""
-
-    source: str
-    operator: str
-    reached: Position
-    wanted: Position
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """What is certainly in a snapshot opened after these marks were taken.
-
-    `reached`: (operator, source) -> position up to which everything is applied. `proved_at`: source -> a time
-    (microseconds) such that everything committed before it is applied; None with the reason in `down`.
-    """
-
-    reached: Mapping[tuple[str, str], Position]
-    proved_at: Mapping[str, int | None]
-    down: Mapping[str, str]
-
-    def freshness(self, now: int) -> tuple[float | None, str | None]:
-        """Milliseconds: nothing that was committed at any source longer ago is missing; or None and why."""
-        oldest = now
-        for source, at in self.proved_at.items():
-            if source in self.down:
-                return None, f"{source}: {self.down[source]}"
-            if at is None:
-                return None, f"{source}: its first changes are still being applied"
-            oldest = min(oldest, at)
-        return (now - oldest) / 1000, None
 
 
 class Tracker:

@@ -27,6 +27,8 @@ from headrace.stores import (
     WorkCache,
 )
 
+KNOWLEDGE = "knowledge"
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -54,7 +56,7 @@ class _Plan:
 class Knowledge:
     """Implements `headrace.operators.Operator` for documents and for rows that are documents too."""
 
-    name = "knowledge"
+    name = KNOWLEDGE
 
     def __init__(
         self, documents: frozenset[str], rows: Mapping[str, RowTemplate], embedder: Embedder, work: WorkCache

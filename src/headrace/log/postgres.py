@@ -13,9 +13,9 @@ import psycopg
 from psycopg import AsyncConnection
 
 from headrace.change import Change, Op, Position, Style
+from headrace.codec import decode, encode
 from headrace.errors import Fenced
 from headrace.log import Append, Logged, SourceHead, TopicPartition
-from headrace.codec import decode, encode
 from headrace.log.partition import partition_of
 from headrace.log.tail import Tail
 from headrace.stores import DEFAULT_TENANT

@@ -26,6 +26,8 @@ from headrace.stores import (
     Transaction,
 )
 
+PROFILES = "profiles"
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -40,7 +42,7 @@ class Prepared:
 class Profiles:
     """Implements `headrace.operators.Operator` for tables of records and of child rows."""
 
-    name = "profiles"
+    name = PROFILES
 
     def __init__(self, records: Mapping[str, RecordRule], children: Mapping[str, ChildRule]) -> None:
         self._records = records

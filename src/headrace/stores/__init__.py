@@ -381,6 +381,10 @@ class Store(Protocol):
         """Documents ready, documents failed, profiles, the server's version, its bytes."""
         ...
 
+    async def compact(self) -> None:
+        """Housekeeping of indexes; called every few seconds, quick when nothing is due."""
+        ...
+
     async def purge(self, before: int) -> int:
         """Forgets versions closed before a time (microseconds); how many rows went."""
         ...

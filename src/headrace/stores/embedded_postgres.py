@@ -125,7 +125,8 @@ class EmbeddedPostgres:
         async with await psycopg.AsyncConnection.connect(self.dsn("postgres"), autocommit=True) as connection:
             found = await connection.execute("select from pg_database where datname = %s", [name])
             if not found.rowcount:
-                with contextlib.suppress(psycopg.errors.DuplicateDatabase):  # another was quicker
+                # Another was quicker: PostgreSQL says it in one way or the other.
+                with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                     await connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
 
     async def wait_dead(self) -> PostgresDied | None:

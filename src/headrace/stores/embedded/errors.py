@@ -85,7 +85,8 @@ def from_os(step: str, data: Path, problem: OSError) -> StoreError:
 
 def from_output(step: str, data: Path, output: str, code: int) -> StoreError:
     """The error that a program's output speaks of; `code` is how it ended (negative: the signal)."""
-    got = severe(output) or ending(code)
+    last = output.strip().rpartition("\n")[2]
+    got = severe(output) or "; ".join(filter(None, (ending(code), last)))
     if "No space left on device" in output or "Disk quota exceeded" in output:
         return disk_full(step, data, got)
     if "effective user ID" in output:

@@ -71,6 +71,13 @@ class Home:
 
     def is_initialised(self, major: str) -> bool:
         """Whether there is a cluster. Raises `DataDirectoryUnusable` when it is not one for PostgreSQL `major`."""
+        if self.cluster.is_symlink():  # as root, another user's link could lead us anywhere
+            raise unusable(
+                self.path,
+                "a directory named cluster",
+                "a symbolic link",
+                f"Let {self.path} itself be the link, or mount the other place there.",
+            )
         if not self.cluster.exists():
             return False
         try:

@@ -42,7 +42,7 @@ async def clear(home: Home, progress: Callable[[str], None]) -> None:
 
 
 async def _outlast(home: Home, pid: int, *, ours: bool) -> None:
-    """Our own orphan shuts down, asked once more. Another may be ours too, killed before we noted it: then it leaves."""
+    """Our own orphan is asked once more to shut down. One that we killed before it was noted goes by itself."""
 
     def gone() -> bool:
         return not is_running(pid, home.cluster)

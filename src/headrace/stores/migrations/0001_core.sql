@@ -68,7 +68,7 @@ create table log_state (
 );
 
 -- One row that a synchronous commit touches to bring everything before it to disk.
-create table log_syncs (only boolean primary key default true check (only), synced bigint not null default 0)
+create table log_syncs (single boolean primary key default true check (single), synced bigint not null default 0)
     with (fillfactor = 50);
 insert into log_syncs default values;
 

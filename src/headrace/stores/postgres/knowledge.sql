@@ -35,7 +35,7 @@ with ends as (
 ), closed as (
     update document_versions v
        set closed_major = e.major, closed_minor = e.minor, closed_at = greatest(e.at, v.opened_at),
-           overtaken = %(overtaking)s
+           overtaken = %(overtaken)s
       from ends e
      where v.tenant = %(tenant)s and v.document = e.document and v.closed_at is null
        and ((v.opened_major, v.opened_minor) < (e.major, e.minor)

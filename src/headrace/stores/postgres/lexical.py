@@ -1,4 +1,7 @@
-"""BM25 over packed postings, in numpy. Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009), eq. 3.15."""
+"""BM25 over packed postings, in numpy.
+
+Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), equation 3.15.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,7 @@ def score(postings: Mapping[int, Posting], chunks: int, tokens: int) -> tuple[Id
     ids = np.concatenate([p.ids for p in postings.values()])
     weights = np.concatenate([_weights(p, chunks, average) for p in postings.values()])
     unique, inverse = np.unique(ids, return_inverse=True)
-    return unique, np.bincount(inverse, weights=weights, minlength=len(unique))
+    return unique, np.bincount(inverse, weights=weights, minlength=len(unique)).astype(np.float64)
 
 
 def best(ids: Ids, scores: Scores, k: int) -> tuple[Ids, Scores]:

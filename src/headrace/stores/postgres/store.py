@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from headrace.change import Position, Stamp
-from headrace.errors import ConfigError, NotFound, StoreError
+from headrace.errors import BadInput, ConfigError, NotFound, StoreError
 from headrace.stores import (
     DEFAULT_TENANT,
     PRESENT,
@@ -28,6 +28,7 @@ from headrace.stores import (
     Failure,
     Turn,
 )
+from headrace.stores.postgres.compact import compact
 from headrace.stores.postgres.dead_letters import PostgresDeadLetterWriter
 from headrace.stores.postgres.knowledge import SQL as KNOWLEDGE
 from headrace.stores.postgres.knowledge import PostgresKnowledgeWriter
@@ -140,28 +141,30 @@ class PostgresStore:
             await _check_model(guard, model)
             await guard.execute(KNOWLEDGE["vector_index"].replace(b"{dimensions}", str(dimensions).encode()))
         kwargs = {"options": _RELAXED, "prepare_threshold": 2}
-        writers = AsyncConnectionPool(
+        writers: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
             dsn, min_size=2, max_size=6, open=False, configure=_writer, kwargs={**kwargs, "autocommit": True}
         )
-        readers = AsyncConnectionPool(dsn, min_size=3, max_size=12, open=False, configure=_reader, kwargs=kwargs)
+        readers: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(dsn, min_size=3, max_size=12, open=False, configure=_reader, kwargs=kwargs)
         await asyncio.gather(writers.open(wait=True, timeout=30), readers.open(wait=True, timeout=30))
         store = cls(guard, writers, readers, dimensions, rules)
         store._maybe_open |= {(x.operator, x.topic, x.key) for x in await store.letters(limit=1_000_000)}
         return store
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[PostgresTransaction]:
-        async with (
-            self._writers.connection() as connection,
-            connection.pipeline(),
-            connection.transaction(),
-        ):
-            yield PostgresTransaction(connection, self._maybe_open)
+    async def transaction(self) -> AsyncGenerator[PostgresTransaction]:
+        with _named("write to the store"):
+            async with (
+                self._writers.connection() as connection,
+                connection.pipeline(),
+                connection.transaction(),
+            ):
+                yield PostgresTransaction(connection, self._maybe_open)
 
     @asynccontextmanager
-    async def snapshot(self, at: AsOf = PRESENT) -> AsyncIterator[PostgresSnapshot]:
-        async with self._readers.connection() as connection:
-            yield PostgresSnapshot(connection, at, self._dimensions, self._rules)
+    async def snapshot(self, at: AsOf = PRESENT) -> AsyncGenerator[PostgresSnapshot]:
+        with _named("read the store"):
+            async with self._readers.connection() as connection:
+                yield PostgresSnapshot(connection, at, self._dimensions, self._rules)
 
     async def save_turns(self, conversation: str, user: str | None, turns: Sequence[Turn]) -> None:
         async with self._writers.connection() as connection, connection.pipeline(), connection.transaction():
@@ -196,6 +199,12 @@ class PostgresStore:
             row = await (await connection.execute(SQL["counts"], {"tenant": DEFAULT_TENANT})).fetchone()
         assert row is not None
         return (row[0], row[1], row[2], row[3], row[4])
+
+    async def compact(self) -> None:
+        """Packs what searches would otherwise read piece by piece; called every few seconds."""
+        async with self._writers.connection() as connection:
+            while await compact(connection):
+                pass
 
     async def purge(self, before: int) -> int:
         """Forgets what was closed before a time (microseconds); how many rows went."""
@@ -262,5 +271,22 @@ def _letter(row: Sequence[Any]) -> DeadLetter:
     )
 
 
-StoreFailure = psycopg.Error
-"""What a broken connection to the store raises."""
+@contextmanager
+def _named(step: str) -> Generator[None]:
+    """A store that is gone is a StoreError; what it will not take is the input's fault."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolClosed) as error:
+        raise StoreError(
+            step=step,
+            expected="a store that answers",
+            got=f"{type(error).__name__}: {str(error).strip()[:300]}",
+            remedy="It is connected again by itself; if not, look at the server and at its disk.",
+        ) from error
+    except psycopg.Error as error:
+        raise BadInput(
+            step=step,
+            expected="values that the store can keep",
+            got=f"{type(error).__name__}: {str(error).strip()[:300]}",
+            remedy="Correct the value at the source, or leave its column out.",
+        ) from error

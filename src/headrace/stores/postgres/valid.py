@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.change import Position
+from headrace.operators import OVERTAKING
 from headrace.stores import AsOf
-
-OVERTAKING = ":overtaking"
-"""Suffix of the operator name under which overtaking deletes keep their progress."""
 
 
 @dataclass(frozen=True, slots=True)

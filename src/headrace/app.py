@@ -1,0 +1,280 @@
+"""Composition root: the one place that binds names to adapters, and keeps them running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+
+from headrace.answer.service import Reader
+from headrace.clock import now_us
+from headrace.config import Config, duration_us
+from headrace.engines.embedded import EmbeddedEngine
+from headrace.errors import ConfigError, HeadraceError, StoreError
+from headrace.knowledge.operator import Knowledge
+from headrace.knowledge.rows import RowTemplate, compile_template, row_template
+from headrace.log import Log
+from headrace.models import Embedder, Generator
+from headrace.profiles.operator import Profiles
+from headrace.profiles.rules import ChildRule, RecordRule
+from headrace.registry import EMBEDDERS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, lookup
+from headrace.sources import Source, SourceSettings
+from headrace.stores import Aggregate, FactRule, Store
+
+logger = structlog.get_logger("headrace.app")
+DATABASE = "headrace"
+HOUSEKEEPING_S = 2.0
+PURGE_EVERY = 150  # of housekeeping's rounds: every five minutes
+_FUNCTIONS = ("count", "sum", "min", "max", "avg")
+
+Say = Callable[[str], None]
+
+
+class Postgres(Protocol):
+    """An embedded server, as the app needs it."""
+
+    def dsn(self, database: str) -> str: ...
+    async def ensure_database(self, name: str) -> None: ...
+    async def wait_dead(self) -> object: ...
+    async def stop(self) -> None: ...
+
+
+class Core:
+    """Everything that stands on one store connection; rebuilt as a whole when the store breaks."""
+
+    def __init__(self, store: Store, log: Log, engine: EmbeddedEngine, reader: Reader) -> None:
+        self.store = store
+        self.log = log
+        self.engine = engine
+        self.reader = reader
+
+
+class App:
+    """A configured Headrace. `start` brings it up, `run` keeps it running, `close` ends it.
+
+    An embedded PostgreSQL may be given (the demo keeps its airline there too); otherwise one is started when the
+    configuration asks for it.
+    """
+
+    def __init__(self, config: Config, *, say: Say | None = None) -> None:
+        self.config = config
+        self.started_at = now_us()
+        self.data = Path(config.headrace.data)
+        self._say = say or (lambda text: logger.info(text))
+        self._core: Core | None = None
+        self._stack = AsyncExitStack()
+        self._postgres: Postgres | None = None
+        self._embedder: Embedder | None = None
+        self._generator: Generator | None = None
+        self._trouble: str | None = "it is starting"
+
+    @property
+    def core(self) -> Core:
+        """What answers. Raises StoreError while it is being (re)built."""
+        if self._core is None:
+            raise StoreError(
+                step="use the store",
+                expected="a store that is up",
+                got=self._trouble or "none",
+                remedy="It is brought up again by itself; ask again in a moment.",
+            )
+        return self._core
+
+    @property
+    def embedder(self) -> Embedder:
+        assert self._embedder is not None
+        return self._embedder
+
+    @property
+    def generator(self) -> Generator | None:
+        return self._generator
+
+    async def start(self, *, capture: bool = True) -> None:
+        """Brings everything up once. Raises what prevents it. Without `capture` it only answers."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._embedder = await asyncio.to_thread(
+            lookup("embedders", EMBEDDERS, self.config.models.embedding), self.config.models.embedding
+        )
+        if self.config.models.generation:
+            url = self.config.models.generation
+            self._generator = lookup("generators", GENERATORS, url)(url)
+        self._core = await self._build()
+
+    async def run(self) -> None:
+        """Captures and applies until cancelled; a store that breaks is brought up again."""
+        pause_s = 0.2
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                core = self._core or await self._build()
+                self._core = core
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(core.engine.run())
+                    tasks.create_task(self._house(core))
+                    if self._postgres:
+                        tasks.create_task(self._watch(self._postgres))
+            except Exception as error:  # noqa: BLE001 - whatever broke, the answer is the same: build anew
+                self._trouble = _first(error)
+                logger.error("the engine stopped and is started again", error=self._trouble, again_in_s=pause_s)
+            self._core = None
+            await self._stack.aclose()
+            await asyncio.sleep(pause_s)
+            lasted = asyncio.get_running_loop().time() - began
+            pause_s = 0.2 if lasted > 30 else min(pause_s * 2, 10.0)
+
+    async def close(self) -> None:
+        self._core = None
+        await self._stack.aclose()
+        if self._embedder:
+            await self._embedder.close()
+        if self._generator:
+            await self._generator.close()
+        if self._postgres:
+            await self._postgres.stop()
+
+    # ---- building ----------------------------------------------------------------------------------------------------
+
+    async def database(self, name: str) -> str:
+        """The address of a database in the embedded PostgreSQL, which is started if need be."""
+        if self._postgres is None:
+            start = lookup("servers", SERVERS, "embedded:")
+            self._postgres = await _start_postgres(start, self.data / "postgres", self._say)
+        assert self._postgres is not None
+        await self._postgres.ensure_database(name)
+        return self._postgres.dsn(name)
+
+    async def _build(self) -> Core:
+        try:
+            return await self._compose()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def _compose(self) -> Core:
+        config = self.config
+        embedded = config.headrace.store.startswith("embedded:")
+        dsn = await self.database(DATABASE) if embedded else config.headrace.store
+        await lookup("migrations", MIGRATIONS, "postgresql:")(dsn, progress=self._say)
+        rules = [_child(e) for e in config.profiles.facts]
+        store: Store = await lookup("stores", STORES, config.headrace.store).open(  # pyright: ignore[reportFunctionMemberAccess]
+            dsn,
+            model=self.embedder.id,
+            dimensions=self.embedder.dimensions,
+            rules=[r.show for r in rules],
+        )
+        self._stack.push_async_callback(store.close)
+        log: Log = await lookup("logs", LOGS, config.headrace.log).connect(  # pyright: ignore[reportFunctionMemberAccess]
+            dsn, partitions=_partitions(config.headrace.log)
+        )
+        self._stack.push_async_callback(log.close)
+        sources = [self._source(e) for e in range(len(config.sources))]
+        for source in sources:
+            self._stack.push_async_callback(source.close)
+        documents = frozenset(s.name for s in sources if s.kind == "file")
+        knowledge = Knowledge(documents, _templates(config), self.embedder, store.work)
+        profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
+        engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
+        reader = Reader(store, self.embedder, engine, config.answer.wait_ms)
+        return Core(store, log, engine, reader)
+
+    def _source(self, n: int) -> Source:
+        entry = self.config.sources[n]
+        sync = self.data / "sync" / entry.name
+        sync.mkdir(parents=True, exist_ok=True)
+        settings = SourceSettings(
+            name=entry.name,
+            url=entry.url,
+            id=_identity(self.data),
+            tables=tuple(entry.tables),
+            include=tuple(entry.include),
+            exclude=tuple(entry.exclude),
+            max_bytes=entry.max_bytes,
+            options={"sync_dir": str(sync)},
+        )
+        return lookup("sources", SOURCES, entry.url)(settings)
+
+    # ---- keeping house -----------------------------------------------------------------------------------------------
+
+    async def _watch(self, postgres: Postgres) -> None:
+        ended = await postgres.wait_dead()
+        self._postgres = None
+        raise StoreError(
+            step="run the embedded PostgreSQL",
+            expected="it to keep running",
+            got=str(ended or "its end"),
+            remedy="It is started again by itself.",
+        )
+
+    async def _house(self, core: Core) -> None:
+        """Packs postings, forgets what is past its time."""
+        rounds = 0
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            await core.store.compact()
+            if rounds % PURGE_EVERY == 0:
+                now = now_us()
+                await core.store.purge(now - duration_us(self.config.headrace.history))
+                await core.log.trim(now - duration_us(self.config.headrace.retention))
+            rounds += 1
+
+
+async def _start_postgres(kind: Any, folder: Path, say: Say) -> Postgres:
+    return await kind.start(folder, progress=say, tcp=True)
+
+
+def _identity(data: Path) -> str:
+    """What names this Headrace at shared sources: made once, kept beside its data."""
+    file = data / "identity"
+    if not file.exists():
+        file.write_text(f"{now_us():x}"[-10:])
+    return file.read_text().strip()
+
+
+def _partitions(url: str) -> int:
+    query = parse_qs(urlsplit(url).query)
+    text = query.get("partitions", ["1"])[0]
+    if not text.isdigit() or not 1 <= int(text) <= 64:
+        raise ConfigError(
+            step="open the log", expected="partitions from 1 to 64", got=text, remedy="Correct [headrace] log."
+        )
+    return int(text)
+
+
+def _templates(config: Config) -> Mapping[str, RowTemplate]:
+    return {e.table: row_template(e.table, e.text) for e in config.knowledge.rows}
+
+
+def _records(config: Config) -> Mapping[str, RecordRule]:
+    return {e.table: RecordRule(e.table, e.identifiers, e.fields) for e in config.profiles.records}
+
+
+def _child(entry: Any) -> ChildRule:
+    name = entry.name or entry.table.rpartition(".")[2]
+    aggregates = tuple(_aggregate(entry.table, n, text) for n, text in entry.aggregates.items())
+    text = compile_template(entry.table, entry.text) if entry.text else None
+    show = FactRule(entry.table, name, entry.keep, aggregates)
+    return ChildRule(show, entry.belongs_to, entry.order_by, entry.time, text)
+
+
+def _aggregate(table: str, name: str, text: str) -> Aggregate:
+    function, _, rest = text.replace(" ", "").partition("(")
+    column = rest.removesuffix(")")
+    if function not in _FUNCTIONS or not rest.endswith(")") or not column or (column == "*" and function != "count"):
+        raise ConfigError(
+            step=f"read the aggregates of {table}",
+            expected="count(*), or count, sum, min, max or avg of a column",
+            got=f"{name} = {text!r}",
+            remedy="Correct it in headrace.toml.",
+        )
+    return Aggregate(name, function, column)
+
+
+def _first(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) if isinstance(error, HeadraceError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,275 @@
+"""The command line: thin over the app, and over HTTP to a Headrace that is running."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Coroutine
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from headrace.client import connect
+from headrace.config import load
+from headrace.demo.run import run_demo
+from headrace.errors import HeadraceError
+from headrace.running import catch_up
+from headrace.running import up as run_up
+
+app = typer.Typer(
+    help="Headrace: what a database just committed is in the next answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The configuration file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+After = Annotated[str | None, typer.Option(help="A token that must be applied first.")]
+AsOf = Annotated[str | None, typer.Option(help="A token or an RFC 3339 time to read at.")]
+_DEFAULT = Path("headrace.toml")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to put headrace.toml.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Write a headrace.toml to start from."""
+    target = folder / "headrace.toml"
+    if target.exists():
+        _fail_text(f"{target} is there already; nothing was written.")
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_text(files("headrace").joinpath("starter.toml").read_text("utf-8"), encoding="utf-8")
+    (folder / "documents").mkdir(exist_ok=True)
+    _print(
+        {"written": str(target)},
+        as_json,
+        f"Wrote {target}. Put documents into {folder / 'documents'}, then: headrace up",
+    )
+
+
+@app.command()
+def up(
+    config: ConfigFile = _DEFAULT,
+    once: Annotated[bool, typer.Option("--once", help="Catch up with all sources, then exit.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Capture, apply and answer until stopped."""
+    settings = _load(config)
+    if once:
+        done = _run(catch_up(settings, _say))
+        _print(done, as_json, "Caught up: " + (", ".join(f"{k} {v}" for k, v in done.items()) or "nothing to read"))
+    else:
+        _run(run_up(settings, _say))
+
+
+@app.command()
+def demo(
+    data: Annotated[Path, typer.Option(help="Folder for the demo's data.")] = Path(".headrace/demo"),
+    port: Annotated[int, typer.Option(help="TCP port of the page.")] = 8420,
+    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
+    speed: Annotated[float, typer.Option(help="Pace of the simulator; 1 is about four changes a second.")] = 1.0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+) -> None:
+    """An airline whose database moves, and an assistant that knows."""
+    _run(run_demo(data, host, port, speed, _say, browser=browser))
+
+
+@app.command()
+def ask(
+    question: str,
+    user: Annotated[str | None, typer.Option(help="Who asks, such as email:ada@example.com.")] = None,
+    conversation: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
+    after: After = None,
+    as_of: AsOf = None,
+    config: ConfigFile = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a question; the answer names its sources."""
+    body = {"question": question, "user": user, "conversation": conversation, "after": after, "as_of": as_of}
+    answer = _call(config, "/v1/ask", body)
+    lines = [answer["answer"], ""]
+    for n, c in enumerate(answer["citations"], start=1):
+        lines.append(f"\\[{n}] {c['document']}, changed {_age(c['age_ms'])} ago")
+    for n, f in enumerate(answer["facts"], start=1):
+        lines.append(f"\\[F{n}] {f['table']} {f['key']}, changed {_age(f['age_ms'])} ago")
+    _print(answer, as_json, "\n".join([*lines, _freshness(answer), f"conversation: {answer['conversation']}"]))
+
+
+@app.command()
+def search(
+    query: str,
+    k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
+    source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
+    after: After = None,
+    as_of: AsOf = None,
+    config: ConfigFile = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Find passages."""
+    where = {"source": source} if source else None
+    found = _call(config, "/v1/search", {"query": query, "k": k, "after": after, "as_of": as_of, "filter": where})
+    shown = [
+        f"{r['score']:.3f}  {r['document']}  ({_age(r['age_ms'])} old)\n       {_line(r['text'])}"
+        for r in found["results"]
+    ]
+    _print(found, as_json, "\n".join([*shown, _freshness(found)]))
+
+
+@app.command()
+def status(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
+    """Show sources, operators and what waits."""
+    found = _call(config, "/v1/status")
+    if as_json:
+        _print(found, True, "")
+        return
+    sources = Table("source", "state", "position", "freshness", "changes/s", "errors", box=None)
+    for s in found["sources"]:
+        fresh = "-" if s["freshness_ms"] is None else f"{s['freshness_ms']:.0f} ms"
+        sources.add_row(s["name"], s["state"], s["position"] or "-", fresh, str(s["rate"]), str(s["errors"]))
+    operators = Table("operator", "source", "behind by", "changes/s", "dead letters", box=None)
+    for o in found["operators"]:
+        operators.add_row(o["name"], o["source"], str(o["lag"]["changes"]), str(o["rate"]), str(o["dead_letters"]))
+    _out.print(sources)
+    _out.print(operators)
+    _out.print(f"{found['documents']['total']} documents, {found['profiles']} profiles")
+    for s in found["sources"]:
+        if s["reason"]:
+            _out.print(f"{s['name']}: {s['reason']}")
+
+
+@app.command()
+def token(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
+    """Print a token of everything that is committed at the sources now."""
+    found = _call(config, "/v1/token")
+    _print(found, as_json, found["token"])
+
+
+@app.command()
+def log(
+    topic: str,
+    start: Annotated[int, typer.Option("--from", help="The first offset.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with changes to come.")] = False,
+    config: ConfigFile = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Print a topic's changes as Debezium-compatible envelopes, one a line."""
+
+    async def show() -> None:
+        async with connect(_load(config)) as client:
+            async for line in client.lines(f"/v1/log/{topic}", {"from": start, "follow": follow}):
+                sys.stdout.write(line + "\n" if as_json else _envelope(line) + "\n")
+                if follow:
+                    sys.stdout.flush()
+
+    _run(show())
+
+
+def main() -> None:
+    """The entry point: errors that name themselves instead of tracebacks."""
+    try:
+        app()
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone: nothing to say, and nobody to say it to
+
+
+def _load(path: Path):
+    try:
+        return load(path)
+    except HeadraceError as error:
+        _fail(error)
+
+
+def _call(config: Path, path: str, body: dict[str, Any] | None = None) -> Any:
+    async def call() -> Any:
+        async with connect(_load(config)) as client:
+            return await (client.get(path) if body is None else client.post(path, body))
+
+    return _run(call())
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    _logging()
+    try:
+        return uvloop.run(work)
+    except HeadraceError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _fail(error: HeadraceError):
+    _err.print(f"[red]{error.title}[/red]: could not {error.step}", markup=True)
+    _err.print(f"  expected  {error.expected}", markup=False)
+    _err.print(f"  got       {error.got}", markup=False)
+    _err.print(f"  remedy    {error.remedy}", markup=False)
+    raise SystemExit(1)
+
+
+def _fail_text(text: str):
+    _err.print(text, markup=False)
+    raise SystemExit(1)
+
+
+def _say(text: str) -> None:
+    _err.print(text, markup=False)
+
+
+def _print(value: object, as_json: bool, text: str) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    else:
+        _out.print(text)
+
+
+def _logging() -> None:
+    """Logs go to stderr: readable on a terminal, JSON lines elsewhere."""
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _age(ms: float) -> str:
+    for limit, unit, size in (
+        (1000, "ms", 1),
+        (60_000, "s", 1000),
+        (3_600_000, "min", 60_000),
+        (86_400_000, "h", 3_600_000),
+    ):
+        if ms < limit:
+            return f"{ms / size:.0f} {unit}"
+    return f"{ms / 86_400_000:.0f} d"
+
+
+def _freshness(answer: dict[str, Any]) -> str:
+    fresh = answer["freshness_ms"]
+    if fresh is None:
+        return f"how fresh this is cannot be said: {answer.get('freshness_reason')}"
+    return f"nothing committed more than {fresh:.0f} ms ago is missing"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:160]
+
+
+def _envelope(line: str) -> str:
+    change = json.loads(line)
+    return f"{change['source'].get('ts_ms')}  {change['op']}  {json.dumps(change.get('key'))}  {json.dumps(change.get('after'))[:200]}"

@@ -1,0 +1,82 @@
+"""Talks to a Headrace over HTTP: to the one that is running, or to one brought up in this process for the occasion."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from headrace.config import Config
+from headrace.errors import HeadraceError
+from headrace.running import announced, answering
+from headrace.server.create import create
+
+
+class Refused(HeadraceError):
+    """A problem that the server answered with."""
+
+
+class Client:
+    """GET and POST of JSON; problems become errors."""
+
+    def __init__(self, http: httpx2.AsyncClient) -> None:
+        self._http = http
+
+    async def get(self, path: str, params: dict[str, Any] | None = None) -> Any:
+        return _answer(await self._http.get(path, params=_given(params or {})))
+
+    async def post(self, path: str, body: dict[str, Any]) -> Any:
+        return _answer(await self._http.post(path, json=_given(body)))
+
+    async def lines(self, path: str, params: dict[str, Any]) -> AsyncIterator[str]:
+        async with self._http.stream("GET", path, params=_given(params), timeout=None) as response:
+            if response.status_code >= 400:
+                await response.aread()
+                _answer(response)
+            # Not aiter_lines(): texts hold U+2028 and the like, which are no ends of lines here.
+            rest = ""
+            async for text in response.aiter_text():
+                *whole, rest = (rest + text).split("\n")
+                for line in whole:
+                    yield line
+
+
+@contextlib.asynccontextmanager
+async def connect(config: Config) -> AsyncGenerator[Client]:
+    """The running Headrace on this configuration's data folder; else one in this process that does not capture."""
+    url = announced(Path(config.headrace.data))
+    if url:
+        async with httpx2.AsyncClient(base_url=url, timeout=120) as http:
+            if await _alive(http):
+                yield Client(http)
+                return
+    async with answering(config) as app:
+        transport = httpx2.ASGITransport(app=create(app))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=120) as http:
+            yield Client(http)
+
+
+async def _alive(http: httpx2.AsyncClient) -> bool:
+    try:
+        return (await http.get("/healthz", timeout=5)).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in values.items() if v is not None}
+
+
+def _answer(response: httpx2.Response) -> Any:
+    if response.status_code < 400:
+        return response.json()
+    fields = response.json()
+    raise Refused(
+        step=str(fields.get("step", "ask Headrace")),
+        expected=str(fields.get("expected", "an answer")),
+        got=str(fields.get("got", response.status_code)),
+        remedy=str(fields.get("remedy", "See the server's log.")),
+    )

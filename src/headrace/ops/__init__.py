@@ -1,0 +1,1 @@
+"""How Headrace itself is watched."""

@@ -1,0 +1,125 @@
+"""What the commands run: a Headrace that serves, one that catches up and ends, one that only answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+
+from fastapi import APIRouter
+
+from headrace.app import App
+from headrace.config import Config
+from headrace.errors import SourceError
+from headrace.server.create import create
+from headrace.server.serve import bind, serve
+
+RUNNING = "running.json"
+Say = Callable[[str], None]
+
+
+async def up(
+    config: Config, say: Say, *, app: App | None = None, extra: Sequence[APIRouter] = (), opened: Say | None = None
+) -> None:
+    """Serves until it is told to stop."""
+    listening = bind(config.server.host, config.server.port)
+    port = int(listening.getsockname()[1])
+    url = f"http://{config.server.host}:{port}"
+    app = app or App(config, say=say)
+    try:
+        await app.start()
+        with _announced(app.data, url):
+            say(f"Headrace answers on {url}")
+            if opened:
+                opened(url)
+            await serve(app, create(app, extra=extra), listening)
+    finally:
+        listening.close()
+        await app.close()
+
+
+async def catch_up(config: Config, say: Say) -> dict[str, int]:
+    """Applies everything that is committed at the sources now, then ends: changes applied per operator and source.
+
+    Raises SourceError when a source cannot be read.
+    """
+    app = App(config, say=say)
+    try:
+        await app.start()
+        engine = app.core.engine
+        running = asyncio.create_task(app.run())
+        try:
+            await engine.started.wait()
+            failed = asyncio.create_task(_first_failure(app))
+            done = asyncio.create_task(_applied(app, say))
+            await asyncio.wait((failed, done, running), return_when=asyncio.FIRST_COMPLETED)
+            for task in (failed, done):
+                if task.done():
+                    await task
+                task.cancel()
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+        return {f"{o} {s}": engine.meter(o, s).changes for s in engine.sources for o in engine.operators}
+    finally:
+        await app.close()
+
+
+async def _applied(app: App, say: Say) -> None:
+    """Waits for the sources' heads of now, saying how far it is."""
+    engine = app.core.engine
+    heads = await engine.heads()
+    wanted = {s: dict.fromkeys(engine.operators, p) for s, p in heads.items()}
+    while missing := await engine.wait(wanted, 1000):
+        behind = {x.source: engine.captured[x.source].changes for x in missing}
+        say("catching up: " + ", ".join(f"{s} {n} changes captured" for s, n in behind.items()))
+    await app.core.log.sync()
+
+
+async def _first_failure(app: App) -> None:
+    engine = app.core.engine
+    while True:
+        for name, meter in engine.captured.items():
+            if meter.last_error:
+                raise SourceError(
+                    step=f"catch up with {name}",
+                    expected="all of its changes",
+                    got=meter.last_error,
+                    remedy="Mend the source, then run this again.",
+                )
+        await asyncio.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _announced(data: Path, url: str):
+    """Tells other commands on this machine where this one answers."""
+    file = data / RUNNING
+    file.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def announced(data: Path) -> str | None:
+    """Where a Headrace on this data folder says that it answers; it may be gone since."""
+    try:
+        return str(json.loads((data / RUNNING).read_text())["url"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@contextlib.asynccontextmanager
+async def answering(config: Config) -> AsyncGenerator[App]:
+    """A Headrace that answers from what it has, without reading its sources."""
+    app = App(config, say=lambda _: None)
+    try:
+        await app.start()
+        await app.core.engine.stand_still()
+        yield app
+    finally:
+        await app.close()

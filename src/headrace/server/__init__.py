@@ -1,0 +1,1 @@
+"""The HTTP and WebSocket face over the app."""

@@ -1,0 +1,169 @@
+"""The stream of applied changes, for people who watch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from headrace.app import App, Core
+from headrace.change import Change, Op, Row, Schema, document_id, key_text, stamp_json
+from headrace.clock import now_us, rfc3339
+
+QUEUE = 500
+"""Changes that a slow watcher may be behind; then it loses some and is told how many."""
+SHOWN_CHARACTERS = 200
+REMEMBERED_ROWS = 20_000
+HEARTBEAT_S = 15.0
+logger = structlog.get_logger("headrace.changes")
+
+
+class Feed:
+    """Follows the log once for everybody who watches; does nothing while nobody does."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._watchers: set[Watcher] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._rows: OrderedDict[tuple[Schema, Row], Row] = OrderedDict()
+
+    async def watch(self) -> AsyncIterator[bytes]:
+        """Server-sent events until the client goes."""
+        watcher = Watcher()
+        self._watchers.add(watcher)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="changes feed")
+        try:
+            yield b": the changes as they are applied\n\n"
+            while True:
+                yield await watcher.next()
+        finally:
+            self._watchers.discard(watcher)
+            if not self._watchers and self._task:
+                self._task.cancel()
+                self._task = None
+
+    async def close(self) -> None:
+        for watcher in self._watchers:
+            watcher.end()
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                core = self._app.core
+                async with asyncio.TaskGroup() as tasks:
+                    for source in core.engine.sources:
+                        tasks.create_task(self._follow(core, source))
+            except Exception as error:  # noqa: BLE001 - the store may be coming up again
+                logger.info("the feed waits for the store", error=str(error))
+            await asyncio.sleep(0.5)
+
+    async def _follow(self, core: Core, source: str) -> None:
+        tracker = core.engine.tracker
+        async for appends in core.log.follow(source, tracker.sources[source].number):
+            for append in appends:
+                await tracker.applied_by_all(source, append.number)
+                applied_at = now_us()
+                for change in append.changes:
+                    event = self._event(core, change, applied_at)
+                    for watcher in self._watchers:
+                        watcher.put(event)
+
+    def _event(self, core: Core, change: Change, applied_at: int) -> bytes:
+        stamp = change.stamp
+        shown: dict[str, Any] = {
+            "source": stamp.source,
+            "topic": change.schema.topic,
+            "key": key_text(change.key) if change.schema.table else change.key[0] if change.key else "",
+            "op": change.op.value,
+            "stamp": stamp_json(stamp, core.engine.sources[stamp.source].style),
+            "applied_at": rfc3339(applied_at),
+            "age_ms": round((applied_at - stamp.committed_at) / 1000, 3),
+            "changed": self._changed(change),
+        }
+        if change.key:
+            shown["document"] = document_id(change.schema, change.key)
+        return b"data: " + msgspec.json.encode(shown) + b"\n\n"
+
+    def _changed(self, change: Change) -> dict[str, list[Any]]:
+        """Columns whose value changed, old and new; the old one as the source gave it or as it was last seen here."""
+        id = (change.schema, change.key)
+        before = self._rows.pop(id, None) or change.before
+        after = change.after
+        if after is not None:
+            self._rows[id] = after
+            while len(self._rows) > REMEMBERED_ROWS:
+                self._rows.popitem(last=False)
+        if change.op is Op.TRUNCATE or not change.schema.table:
+            return {}
+        rows = [(c.name, before[n] if before else None, after[n] if after else None) for n, c in _columns(change)]
+        unknown = change.op is Op.UPDATE and before is None
+        return {name: [_shown(old), _shown(new)] for name, old, new in rows if unknown or old != new}
+
+
+class Watcher:
+    """One client's bounded queue."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
+        self._skipped = 0
+        self._ended = False
+
+    def put(self, event: bytes) -> None:
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self._skipped += 1
+
+    def end(self) -> None:
+        self._ended = True
+        self.put(b": the end\n\n")
+
+    async def next(self) -> bytes:
+        """The next event; a comment when none came for a while, so that proxies keep the connection."""
+        if self._skipped and self._queue.empty():
+            count, self._skipped = self._skipped, 0
+            return b"event: skipped\ndata: " + msgspec.json.encode({"count": count}) + b"\n\n"
+        try:
+            async with asyncio.timeout(HEARTBEAT_S):
+                event = await self._queue.get()
+        except TimeoutError:
+            event = b": still here\n\n"
+        if self._ended:
+            raise asyncio.CancelledError
+        return event
+
+
+def changes_router(feed: Feed) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["status"])
+
+    @router.get("/changes")
+    async def changes() -> StreamingResponse:  # pyright: ignore[reportUnusedFunction]
+        """Applied changes as server-sent events, with their age when they were applied."""
+        return StreamingResponse(feed.watch(), media_type="text/event-stream", headers={"cache-control": "no-cache"})
+
+    return router
+
+
+def _columns(change: Change):
+    return list(enumerate(change.schema.columns))
+
+
+def _shown(value: object) -> object:
+    """A value short enough to be looked at."""
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
+        return value[:SHOWN_CHARACTERS] + "…"
+    return value

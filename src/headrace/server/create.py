@@ -1,0 +1,81 @@
+"""The web application: routes, guard and page over one app."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+from headrace.app import App
+from headrace.server import problems
+from headrace.server.changes import Feed, changes_router
+from headrace.server.guard import Guard
+from headrace.server.log import log_router
+from headrace.server.reads import read_router
+from headrace.server.status import status_router
+
+_NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Headrace</title>
+<h1>Headrace is running</h1><p>Its page has not been built in this checkout: run <code>make page</code>.
+The API is described at <a href="/docs">/docs</a>.</p></html>"""
+
+
+def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
+    """The application; `extra` routers come with the demo."""
+    feed = Feed(app)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        yield
+        await feed.close()
+
+    web = FastAPI(
+        title="Headrace",
+        version=version("headrace"),
+        description="What a database just committed is in the next answer.",
+        lifespan=lifespan,
+    )
+    problems.install(web)
+    for router in (read_router(app), status_router(app), changes_router(feed), log_router(app), *extra):
+        web.include_router(router)
+    _page(web)
+    server = app.config.server
+    web.add_middleware(Guard, names=[server.host, *server.hosts], max_body=server.max_body)
+    return web
+
+
+def _page(web: FastAPI) -> None:
+    """The built page at /, its hashed assets cached for good."""
+    static = Path(str(files("headrace.server").joinpath("static")))
+    index = static / "index.html"
+    if (static / "assets").is_dir():
+        web.mount("/assets", _Assets(directory=static / "assets"), name="assets")
+
+    @web.get("/", include_in_schema=False)
+    async def page() -> Response:  # pyright: ignore[reportUnusedFunction]
+        if not index.is_file():
+            return HTMLResponse(_NO_PAGE)
+        return FileResponse(index, headers={"cache-control": "no-cache", "content-security-policy": _POLICY})
+
+    @web.get("/{name}", include_in_schema=False)
+    async def icon(name: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        file = static / name
+        if file.parent == static and await asyncio.to_thread(file.is_file):
+            return FileResponse(file)
+        return Response(status_code=404)
+
+
+_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"  # noqa: E501
+
+
+class _Assets(StaticFiles):
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # pyright: ignore[reportArgumentType]
+        response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return response

@@ -1,0 +1,118 @@
+"""What every request must pass: a known Host, an own Origin, a bounded body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from headrace.errors import BadRequest, HeadraceError
+from headrace.server.problems import problem_response
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Forbidden(HeadraceError):
+    """A request that a page of another origin, or another name for this machine, has made."""
+
+    status = 403
+    title = "Not from here"
+
+
+class TooLarge(HeadraceError):
+    """A body over the limit."""
+
+    status = 413
+    title = "The body is too large"
+
+
+class _Stop(Exception):
+    """Ends the reading of a body that grew over the limit."""
+
+
+class Guard:
+    """ASGI middleware. A browser on another site can reach loopback, and a name can be rebound to it: both stop here."""
+
+    def __init__(self, app: ASGIApp, *, names: Iterable[str], max_body: int) -> None:
+        self._app = app
+        self._names = frozenset(n.lower() for n in (*LOOPBACK, *names))
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = {k: v.decode("latin-1") for k, v in scope["headers"]}
+        refusal = self._refusal(headers)
+        if refusal is None:
+            await self._bounded(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 4403, "reason": refusal.title})
+        else:
+            await problem_response(refusal)(scope, receive, send)
+
+    def _refusal(self, headers: dict[bytes, str]) -> HeadraceError | None:
+        host = headers.get(b"host", "").lower()
+        if _name(host) not in self._names:
+            return Forbidden(
+                step="check the Host header",
+                expected="one of " + ", ".join(sorted(self._names)),
+                got=host[:100] or "none",
+                remedy="Use one of these names, or add yours to [server] hosts.",
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and origin.lower().partition("://")[2] != host:
+            return Forbidden(
+                step="check the Origin header",
+                expected=f"a page of {host}",
+                got=origin[:100],
+                remedy="Call from a page that this server serves, or from a program without an Origin header.",
+            )
+        length = headers.get(b"content-length", "0")
+        if not length.isdigit():
+            return BadRequest(
+                step="read the request", expected="a Content-Length", got=length[:20], remedy="Send a number."
+            )
+        return self._too_large(int(length)) if int(length) > self._max_body else None
+
+    def _too_large(self, size: int) -> TooLarge:
+        return TooLarge(
+            step="read the request's body",
+            expected=f"at most {self._max_body} bytes",
+            got=f"{size} bytes or more",
+            remedy="Send less at once, or raise [server] max_body.",
+        )
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A body without a length is counted as it comes."""
+        if scope["type"] == "websocket" or scope["method"] in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        size = 0
+        started = False
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._max_body:
+                raise _Stop
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noted)
+        except _Stop:
+            if not started:
+                await problem_response(self._too_large(size))(scope, receive, send)
+
+
+def _name(host: str) -> str:
+    """The name of a Host header, its port left out."""
+    if host.startswith("["):
+        return host[: host.find("]") + 1]
+    return host.partition(":")[0]

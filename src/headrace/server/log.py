@@ -1,0 +1,82 @@
+"""Routes over the log: changes of one topic as Debezium-compatible envelopes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+
+from headrace.app import App, Core
+from headrace.envelope import encode_envelope
+from headrace.errors import NotFound
+from headrace.log import TopicPartition
+
+PAGE = 2000
+
+
+def log_router(app: App) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["log"])
+
+    @router.get("/log/{topic}")
+    async def log(  # pyright: ignore[reportUnusedFunction]
+        topic: str,
+        start: Annotated[int, Query(alias="from", ge=0)] = 0,
+        partition: Annotated[int | None, Query(ge=0)] = None,
+        follow: bool = False,
+    ) -> Response:
+        """A topic's changes from an offset on, one envelope a line; with `follow` also those to come."""
+        core = app.core
+        extents = [t for t in await core.log.topics() if t.topic == topic]
+        chosen = [e for e in extents if partition is None or e.partition == partition]
+        if not chosen:
+            known = sorted({t.topic for t in await core.log.topics()})
+            raise NotFound(
+                step="read the log",
+                expected="one of the topics " + (", ".join(known) or "(none yet)"),
+                got=topic[:200] + ("" if partition is None else f" partition {partition}"),
+                remedy="Name a topic as /v1/status lists them.",
+            )
+        lines = _follow(core, chosen, start) if follow else _stored(core, chosen, start)
+        return StreamingResponse(lines, media_type="application/x-ndjson")
+
+    return router
+
+
+async def _stored(core: Core, extents: list[TopicPartition], start: int) -> AsyncIterator[bytes]:
+    for extent in extents:
+        async for lines in _pages(core, extent, start):
+            yield lines
+
+
+async def _pages(core: Core, extent: TopicPartition, start: int) -> AsyncIterator[bytes]:
+    offset = max(start, extent.first)
+    while offset < extent.next:
+        found = await core.log.read(extent.topic, extent.partition, offset, PAGE)
+        if not found:
+            return
+        yield b"".join(encode_envelope(x.change) + b"\n" for x in found)
+        offset = found[-1].offset + 1
+
+
+async def _follow(core: Core, extents: list[TopicPartition], start: int) -> AsyncIterator[bytes]:
+    """Partitions side by side; order holds within each."""
+    ready: asyncio.Queue[bytes] = asyncio.Queue(4)
+
+    async def one(extent: TopicPartition) -> None:
+        offset = max(start, extent.first)
+        while True:
+            await core.log.wait(extent.topic, extent.partition, offset)
+            for x in (found := await core.log.read(extent.topic, extent.partition, offset, PAGE)):
+                await ready.put(encode_envelope(x.change) + b"\n")
+            offset = found[-1].offset + 1 if found else offset
+
+    tasks = [asyncio.create_task(one(e)) for e in extents]
+    try:
+        while True:
+            yield await ready.get()
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,158 @@
+"""Routes that read: search, documents, profiles, token."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from headrace.answer.service import Asked, Reader, View
+from headrace.app import App
+from headrace.errors import BadRequest, NotFound
+from headrace.knowledge.operator import KNOWLEDGE
+from headrace.profiles.identifiers import normalise
+from headrace.profiles.operator import PROFILES
+from headrace.server.shapes import (
+    SearchBody,
+    document_info_json,
+    document_json,
+    json_line,
+    json_response,
+    passage_json,
+    profile_json,
+)
+from headrace.stores import Filter, Profile
+
+After = Annotated[str | None, Query(max_length=20_000, description="a token that must be applied first")]
+AsOf = Annotated[str | None, Query(max_length=20_000, description="a token or an RFC 3339 time to read at")]
+WaitMs = Annotated[int | None, Query(ge=0, le=60_000, description="how long `after` waits, milliseconds")]
+
+
+def read_router(app: App) -> APIRouter:
+    """Routes over whatever core the app has at the time."""
+    router = APIRouter(prefix="/v1", tags=["read"])
+
+    @router.get("/token")
+    async def token() -> Response:
+        """A token of everything that is committed at the sources now."""
+        return json_response({"token": await app.core.reader.token()})
+
+    @router.post("/search")
+    async def search(body: SearchBody) -> Response:
+        """The passages that fit a query best, with their stamps."""
+        reader = app.core.reader
+        where = Filter(body.filter.source, body.filter.document_prefix) if body.filter else Filter()
+        async with reader.view(Asked(body.after, body.as_of, body.wait_ms), KNOWLEDGE) as view:
+            passages = await reader.search(view, body.query, body.k, where)
+            results = [passage_json(reader, p) for p in passages]
+            return json_response({"results": results, **_freshness(view)})
+
+    @router.get("/documents")
+    async def documents(
+        source: str | None = None, after: After = None, as_of: AsOf = None, wait_ms: WaitMs = None
+    ) -> Response:
+        """Every document, one JSON object a line."""
+        reader = app.core.reader
+        _known(reader, source)
+
+        async def lines(view: View) -> AsyncIterator[bytes]:
+            async for info in view.snapshot.knowledge.documents(source):
+                yield json_line(document_info_json(reader, info))
+
+        return await _ndjson(reader, Asked(after, as_of, wait_ms), KNOWLEDGE, lines)
+
+    @router.get("/documents/{id:path}")
+    async def document(id: str, after: After = None, as_of: AsOf = None, wait_ms: WaitMs = None) -> Response:
+        """One document with its text and chunks."""
+        reader = app.core.reader
+        async with reader.view(Asked(after, as_of, wait_ms), KNOWLEDGE) as view:
+            found = await view.snapshot.knowledge.document(id)
+            if found is None:
+                raise NotFound(
+                    step="read a document",
+                    expected="a document of that id" + (" at that time" if as_of else ""),
+                    got=id[:200],
+                    remedy="See /v1/documents for the ids; encode the id once more in the path.",
+                )
+            return json_response({**document_json(reader, found), **_freshness(view)})
+
+    @router.get("/profiles")
+    async def profiles(request: Request, after: After = None, as_of: AsOf = None, wait_ms: WaitMs = None) -> Response:
+        """One profile by an identifier (`?email=…`), or every profile, one JSON object a line."""
+        reader = app.core.reader
+        asked = Asked(after, as_of, wait_ms)
+        wanted = [(k, v) for k, v in request.query_params.items() if k not in ("after", "as_of", "wait_ms")]
+        if len(wanted) > 1:
+            raise BadRequest(
+                step="find a profile",
+                expected="one identifier",
+                got=", ".join(k for k, _ in wanted),
+                remedy="Ask by one of them.",
+            )
+        if wanted:
+            return await _profile(reader, asked, normalise(f"{wanted[0][0]}:{wanted[0][1]}"))
+
+        async def lines(view: View) -> AsyncIterator[bytes]:
+            async for profile in view.snapshot.profiles.profiles():
+                yield json_line(profile_json(reader, profile))
+
+        return await _ndjson(reader, asked, PROFILES, lines)
+
+    @router.get("/profiles/{id:path}")
+    async def profile(id: str, after: After = None, as_of: AsOf = None, wait_ms: WaitMs = None) -> Response:
+        """One profile by its id, or by an identifier such as `email:ada@example.com`."""
+        return await _profile(app.core.reader, Asked(after, as_of, wait_ms), normalise(id))
+
+    return router
+
+
+async def _profile(reader: Reader, asked: Asked, id: str) -> Response:
+    async with reader.view(asked, PROFILES) as view:
+        found: Profile | None = await view.snapshot.profiles.profile(id)
+        if found is None:
+            raise NotFound(
+                step="find a profile",
+                expected="a profile with that id or identifier",
+                got=id[:200],
+                remedy="See /v1/profiles; identifiers are those that [[profiles.records]] names.",
+            )
+        return json_response({**profile_json(reader, found), **_freshness(view)})
+
+
+async def _ndjson(
+    reader: Reader, asked: Asked, operator: str, lines: Callable[[View], AsyncIterator[bytes]]
+) -> Response:
+    """Lines out of one snapshot that stays open while they go; its token goes in a header."""
+    stack = AsyncExitStack()
+    view = await stack.enter_async_context(reader.view(asked, operator))
+
+    async def body() -> AsyncIterator[bytes]:
+        async with stack:
+            pending = bytearray()
+            async for line in lines(view):
+                pending += line
+                if len(pending) > 65_536:
+                    yield bytes(pending)
+                    pending.clear()
+            yield bytes(pending)
+
+    return StreamingResponse(body(), media_type="application/x-ndjson", headers={"headrace-token": view.token})
+
+
+def _freshness(view: View) -> dict[str, Any]:
+    ms, reason = view.freshness()
+    answer: dict[str, Any] = {"token": view.token, "freshness_ms": None if ms is None else round(ms, 3)}
+    return answer if reason is None else {**answer, "freshness_reason": reason}
+
+
+def _known(reader: Reader, source: str | None) -> None:
+    if source is not None and source not in reader.sources:
+        raise NotFound(
+            step="list documents",
+            expected="one of " + ", ".join(reader.sources),
+            got=source[:100],
+            remedy="Name a configured source.",
+        )

@@ -1,0 +1,131 @@
+"""What goes over the wire: requests as pydantic models, answers as plain JSON objects."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from headrace.answer.service import Reader
+from headrace.clock import now_us
+from headrace.stores import Document, DocumentInfo, Fact, Passage, Profile
+
+JsonObject = dict[str, Any]
+_encoder = msgspec.json.Encoder()
+
+Text = Annotated[str, Field(min_length=1, max_length=20_000)]
+Token = Annotated[str, Field(max_length=20_000)]
+Wait = Annotated[int, Field(ge=0, le=60_000)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class FilterBody(_Body):
+    """What a search is limited to."""
+
+    source: str | None = None
+    document_prefix: str | None = None
+
+
+class SearchBody(_Body):
+    """`after`: a token that must be applied first; `as_of`: a token or time to read at."""
+
+    query: Text
+    k: Annotated[int, Field(ge=1, le=100)] = 10
+    after: Token | None = None
+    as_of: Token | None = None
+    filter: FilterBody | None = None
+    wait_ms: Wait | None = None
+
+
+class AskBody(_Body):
+    """`user`: a profile id or an identifier such as `email:ada@example.com`."""
+
+    question: Text
+    user: Annotated[str, Field(max_length=400)] | None = None
+    conversation: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    after: Token | None = None
+    as_of: Token | None = None
+    wait_ms: Wait | None = None
+
+
+def json_response(value: object, status: int = 200, media_type: str = "application/json") -> Response:
+    return Response(_encoder.encode(value), status, media_type=media_type)
+
+
+def json_line(value: object) -> bytes:
+    return _encoder.encode(value) + b"\n"
+
+
+def age_ms(committed_at: int) -> float:
+    """Now minus the commit, milliseconds."""
+    return round((now_us() - committed_at) / 1000, 3)
+
+
+def passage_json(reader: Reader, passage: Passage) -> JsonObject:
+    return {
+        "document": passage.document,
+        "chunk": passage.chunk,
+        "title": passage.title,
+        "text": passage.text,
+        "start": passage.start,
+        "end": passage.end,
+        "score": round(passage.score, 6),
+        "stamp": reader.stamp(passage.stamp),
+        "age_ms": age_ms(passage.stamp.committed_at),
+    }
+
+
+def document_info_json(reader: Reader, info: DocumentInfo) -> JsonObject:
+    return {
+        "id": info.id,
+        "stamp": reader.stamp(info.stamp),
+        "content_hash": info.content_hash,
+        "title": info.title,
+        "chunks": info.chunks,
+        "stage": info.stage,
+        "error": msgspec.to_builtins(info.error) if info.error else None,
+    }
+
+
+def document_json(reader: Reader, document: Document) -> JsonObject:
+    chunks = [
+        {"chunk": c.chunk, "ordinal": c.ordinal, "text": c.text, "start": c.start, "end": c.end, "heading": c.heading}
+        for c in document.chunks
+    ]
+    return {**document_info_json(reader, document.info), "text": document.text, "chunks": chunks}
+
+
+def fact_json(reader: Reader, fact: Fact) -> JsonObject:
+    return {
+        "table": fact.topic,
+        "key": fact.key,
+        "name": fact.name,
+        "text": fact.text,
+        "fields": fact.fields,
+        "stamp": reader.stamp(fact.stamp),
+        "age_ms": age_ms(fact.stamp.committed_at),
+    }
+
+
+def profile_json(reader: Reader, profile: Profile) -> JsonObject:
+    return {
+        "id": profile.id,
+        "identifiers": list(profile.identifiers),
+        "fields": profile.fields,
+        "aggregates": profile.aggregates,
+        "facts": [fact_json(reader, f) for f in profile.facts],
+        "records": list(profile.records),
+        "stamp": reader.stamp(profile.stamp),
+        "age_ms": age_ms(profile.stamp.committed_at),
+    }
+
+
+def document_path(id: str) -> str:
+    """A document id in a URL path: encoded once more, its slashes kept."""
+    return quote(id, safe="/")

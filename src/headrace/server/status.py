@@ -1,0 +1,173 @@
+"""Routes that tell how things are: status, dead letters, health, metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from headrace.app import App
+from headrace.change import format_position, stamp_json
+from headrace.clock import now_us, rfc3339
+from headrace.engines.embedded import EmbeddedEngine
+from headrace.log import SourceHead
+from headrace.ops.metrics import collect
+from headrace.server.shapes import json_response
+from headrace.sources import Source
+from headrace.stores import DeadLetter
+
+
+def status_router(app: App) -> APIRouter:
+    """Routes over whatever core the app has at the time."""
+    router = APIRouter(tags=["status"])
+
+    @router.get("/healthz")
+    async def healthz() -> Response:
+        """The process answers."""
+        return json_response({"status": "ok"})
+
+    @router.get("/readyz")
+    async def readyz() -> Response:
+        """The store is up and the sources are being read."""
+        core = app.core
+        if not core.engine.started.is_set():
+            return json_response({"status": "starting"}, 503)
+        return json_response({"status": "ready"})
+
+    @router.get("/v1/status")
+    async def status() -> Response:
+        """Per source, topic and operator: position, lag, rate, errors, dead letters."""
+        return json_response(await describe(app))
+
+    @router.get("/v1/deadletters")
+    async def dead_letters(all: bool = False, limit: int = 1000) -> Response:
+        """Inputs that could not be processed, newest first; with `all` also those settled since."""
+        letters = await app.core.store.letters(open_only=not all, limit=min(max(limit, 1), 10_000))
+        return json_response({"dead_letters": [_letter(app.core.engine, x) for x in letters]})
+
+    @router.post("/v1/deadletters/{id}/retry")
+    async def retry(id: int) -> Response:
+        """Tries one again; `settled` says whether it worked."""
+        return json_response({"id": id, "settled": await app.core.engine.retry(id)})
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        """The status as Prometheus metrics."""
+        return Response(generate_latest(collect(await describe(app))), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+async def describe(app: App) -> dict[str, Any]:
+    """The status as JSON."""
+    core = app.core
+    engine = core.engine
+    heads = {h.source: h for h in await core.log.heads()}
+    letters = await core.store.letters()
+    ready, failed, profiles, version, size = await core.store.counts()
+    sources = [_source(engine, s, heads.get(s.name), letters) for s in engine.sources.values()]
+    return {
+        "status": "ok" if all(s["state"] != "down" for s in sources) else "degraded",
+        "started_at": rfc3339(app.started_at),
+        "sources": sources,
+        "topics": await _topics(app),
+        "operators": [
+            _operator(engine, o, heads[s], letters) for s in engine.sources if s in heads for o in engine.operators
+        ],
+        "documents": {"total": ready + failed, "by_stage": {"ready": ready, "failed": failed}},
+        "profiles": profiles,
+        "store": {"version": version, "bytes": size},
+    }
+
+
+def _source(engine: EmbeddedEngine, source: Source, head: SourceHead | None, letters: object) -> dict[str, Any]:
+    track = engine.tracker.sources.get(source.name)
+    meter = engine.captured[source.name]
+    copying = source.snapshot
+    freshness = engine.tracker.freshness(source.name) if track else None
+    problem = source.problem
+    reason = str(problem) if problem else (track.down if track else "it is starting")
+    return {
+        "name": source.name,
+        "kind": source.kind,
+        "url": source.address,
+        "state": _state(reason, copying is not None, freshness),
+        "position": format_position(track.frontier, source.style) if track else None,
+        "committed_at": rfc3339(head.committed_at) if head and head.number else None,
+        "freshness_ms": freshness,
+        "reason": reason,
+        "snapshot": _snapshot(copying.done, copying.total, copying.started_at) if copying else None,
+        "rate": round(meter.rate, 2),
+        "errors": meter.errors,
+        "last_error": meter.last_error,
+    }
+
+
+def _state(reason: str | None, copying: bool, freshness: float | None) -> str:
+    if reason:
+        return "down"
+    if copying:
+        return "snapshot"
+    return "streaming" if freshness is not None else "starting"
+
+
+def _snapshot(done: int, total: int, started_at: int) -> dict[str, Any]:
+    seconds = max((now_us() - started_at) / 1e6, 0.001)
+    rate = done / seconds
+    left = max(total - done, 0)
+    return {"done": done, "total": total, "rate": round(rate, 1), "eta_s": round(left / rate, 1) if rate else None}
+
+
+async def _topics(app: App) -> list[dict[str, Any]]:
+    topics: dict[str, dict[str, Any]] = {}
+    for p in await app.core.log.topics():
+        topic = topics.setdefault(
+            p.topic, {"name": p.topic, "source": p.source, "partitions": [], "changes": 0, "bytes": 0}
+        )
+        topic["partitions"].append({"partition": p.partition, "next_offset": p.next, "first_offset": p.first})
+        topic["changes"] += p.changes
+        topic["bytes"] += p.bytes
+    return list(topics.values())
+
+
+def _operator(
+    engine: EmbeddedEngine, operator: str, head: SourceHead, letters: list[DeadLetter] | Any
+) -> dict[str, Any]:
+    applied = engine.tracker.applied(operator, head.source)
+    meter = engine.meter(operator, head.source)
+    behind = head.number > applied.number
+    lag_ms = max(0, now_us() - applied.committed_at) / 1000 if behind and applied.number else 0.0
+    return {
+        "name": operator,
+        "source": head.source,
+        "position": format_position(applied.position, engine.sources[head.source].style),
+        "lag": {
+            "changes": max(0, head.changes_total - applied.changes_total),
+            "bytes": max(0, head.bytes_total - applied.bytes_total),
+            "ms": round(lag_ms, 1),
+        },
+        "rate": round(meter.rate, 2),
+        "errors": meter.errors,
+        "dead_letters": sum(1 for x in letters if x.operator == operator and x.source == head.source),
+    }
+
+
+def _letter(engine: EmbeddedEngine, letter: DeadLetter) -> dict[str, Any]:
+    source = engine.sources.get(letter.source)
+    shown = stamp_json(letter.stamp, source.style) if source else {"position": str(letter.stamp.position.major)}
+    return {
+        "id": letter.id,
+        "source": letter.source,
+        "topic": letter.topic,
+        "key": letter.key,
+        "position": shown["position"],
+        "operator": letter.operator,
+        **msgspec.to_builtins(letter.failure),
+        "at": rfc3339(letter.at),
+        "attempts": letter.attempts,
+        "resolved_at": rfc3339(letter.resolved_at) if letter.resolved_at else None,
+    }
+
+

@@ -1,0 +1,140 @@
+"""Packs postings: new chunks into a segment, small segments into larger ones, the dead left out.
+
+A log-structured merge: searching reads one row for each term and segment, so segments must be few, and merging must
+not rewrite everything each time, so only segments of similar size are merged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import AsyncConnection
+
+from headrace.stores import DEFAULT_TENANT
+from headrace.stores.postgres.lexical import Ids, Recent
+from headrace.stores.sqlfile import load
+
+SQL = load(Path(__file__).with_name("compact.sql"))
+PACK_AT = 256
+"""So many unpacked chunks make a segment; fewer are read one by one at every search."""
+PACK_MOST = 20_000
+FAN_IN = 4
+DEAD_SHARE = 0.1
+TENANT = {"tenant": DEFAULT_TENANT}
+
+PackedRow = tuple[int, bytes, bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """One entry per (term, chunk), in any order."""
+
+    terms: NDArray[np.int64]
+    ids: Ids
+    counts: NDArray[np.uint16]
+    lengths: NDArray[np.uint16]
+
+
+async def compact(connection: AsyncConnection[Any]) -> bool:
+    """Does what is due, one step in one transaction; whether anything was due."""
+    row = await (await connection.execute(SQL["recent_count"], TENANT)).fetchone()
+    if row and row[0] >= PACK_AT:
+        await _pack(connection)
+        return True
+    segments = await (await connection.execute(SQL["segments"], TENANT)).fetchall()
+    dead = [r[0] for r in await (await connection.execute(SQL["dead"], TENANT)).fetchall()]
+    everything = len(dead) > max(PACK_AT, DEAD_SHARE * sum(n for _, n in segments))
+    chosen = [s for s, _ in segments] if everything else similar(segments)
+    if not chosen:
+        return False
+    await _merge(connection, chosen, dead, bury=everything)
+    return True
+
+
+def similar(segments: Sequence[tuple[int, int]]) -> list[int]:
+    """The smallest segments that are due to be merged: FAN_IN or more, each within FAN_IN times of the next smaller.
+
+    `segments`: (segment, chunks), ascending by chunks.
+    """
+    run: list[int] = []
+    smallest = 0
+    for segment, chunks in segments:
+        if run and chunks > smallest * FAN_IN:
+            if len(run) >= FAN_IN:
+                break
+            run = []
+        if not run:
+            smallest = max(chunks, 1)
+        run.append(segment)
+    return run if len(run) >= FAN_IN else []
+
+
+async def _pack(connection: AsyncConnection[Any]) -> None:
+    async with connection.transaction():
+        cursor = await connection.execute(SQL["take_recent"], {**TENANT, "limit": PACK_MOST}, binary=True)
+        recent = [
+            Recent(i, np.frombuffer(t, "<i8"), np.frombuffer(c, "<u2"), n) for i, t, c, n in await cursor.fetchall()
+        ]
+        if recent:
+            await _write(connection, await asyncio.to_thread(_of_chunks, recent), len(recent))
+
+
+async def _merge(connection: AsyncConnection[Any], segments: list[int], dead: list[int], *, bury: bool) -> None:
+    async with connection.transaction():
+        cursor = await connection.execute(SQL["segment_postings"], {**TENANT, "segments": segments}, binary=True)
+        postings = await asyncio.to_thread(_of_rows, await cursor.fetchall(), np.array(dead, np.int64))
+        await connection.execute(SQL["drop_segments"], {**TENANT, "segments": segments})
+        await _write(connection, postings, len(np.unique(postings.ids)))
+        if bury:
+            await connection.execute(SQL["bury"], {**TENANT, "ids": dead})
+
+
+async def _write(connection: AsyncConnection[Any], postings: Postings, chunks: int) -> None:
+    row = await (await connection.execute(SQL["add_segment"], {**TENANT, "chunks": chunks})).fetchone()
+    assert row is not None
+    rows = await asyncio.to_thread(packed, postings)
+    async with connection.cursor() as cursor, cursor.copy(SQL["copy_postings"]) as copy:
+        copy.set_types(["text", "int8", "int8", "bytea", "bytea", "bytea"])
+        for term, ids, counts, lengths in rows:
+            await copy.write_row((DEFAULT_TENANT, term, row[0], ids, counts, lengths))
+
+
+def packed(postings: Postings) -> list[PackedRow]:
+    """One row for each term, chunk ids ascending."""
+    order = np.lexsort((postings.ids, postings.terms))
+    terms, ids = postings.terms[order], postings.ids[order]
+    counts, lengths = postings.counts[order], postings.lengths[order]
+    distinct, starts = np.unique(terms, return_index=True)
+    ends = [*starts[1:].tolist(), len(terms)]
+    return [
+        (t, ids[a:b].astype("<i8").tobytes(), counts[a:b].astype("<u2").tobytes(), lengths[a:b].astype("<u2").tobytes())
+        for t, a, b in zip(distinct.tolist(), starts.tolist(), ends, strict=True)
+    ]
+
+
+def _of_chunks(recent: Sequence[Recent]) -> Postings:
+    sizes = [len(r.terms) for r in recent]
+    return Postings(
+        np.concatenate([r.terms for r in recent]),
+        np.repeat(np.array([r.id for r in recent], np.int64), sizes),
+        np.concatenate([r.counts for r in recent]),
+        np.repeat(np.array([min(r.length, 0xFFFF) for r in recent], np.uint16), sizes),
+    )
+
+
+def _of_rows(rows: Sequence[PackedRow], dead: Ids) -> Postings:
+    ids = [np.frombuffer(r[1], "<i8") for r in rows]
+    joined = Postings(
+        np.repeat(np.array([r[0] for r in rows], np.int64), [len(i) for i in ids]),
+        np.concatenate(ids) if ids else np.empty(0, np.int64),
+        np.concatenate([np.frombuffer(r[2], "<u2") for r in rows]) if rows else np.empty(0, np.uint16),
+        np.concatenate([np.frombuffer(r[3], "<u2") for r in rows]) if rows else np.empty(0, np.uint16),
+    )
+    keep = ~np.isin(joined.ids, dead)
+    return Postings(joined.terms[keep], joined.ids[keep], joined.counts[keep], joined.lengths[keep])
