@@ -37,6 +37,14 @@ export interface Problem {
   remedy?: string;
 }
 
+/** Why one input could not be processed. */
+export interface Failure {
+  step: string;
+  expected: string;
+  got: string;
+  remedy: string;
+}
+
 export type StageName = "wait" | "retrieve" | "assemble" | "generate";
 
 export interface Stage {
@@ -108,7 +116,7 @@ export interface DocumentText {
   content_hash: string;
   title: string | null;
   stage: string;
-  error: string | null;
+  error: Failure | null;
   text: string;
   chunks: DocumentChunk[];
 }
@@ -119,7 +127,7 @@ export interface DocumentEntry {
   content_hash: string;
   chunks: number | DocumentChunk[];
   stage: string;
-  error: string | null;
+  error: Failure | null;
   title?: string | null;
 }
 
@@ -182,17 +190,13 @@ export interface Status {
   store: { version: string; bytes: number };
 }
 
-export interface DeadLetter {
+export interface DeadLetter extends Failure {
   id: string | number;
   source: string;
   topic: string;
   key: unknown;
   position: string;
   operator: string;
-  step: string;
-  expected: string;
-  got: string;
-  remedy: string;
   at: string;
   attempts: number;
   resolved_at: string | null;

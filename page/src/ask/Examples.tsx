@@ -19,7 +19,7 @@ export function Examples({ questions, personas, disabled }: Props) {
               <span className="example-text">{example.text}</span>
               <span className="example-why">
                 {who && <b>As {who}. </b>}
-                {example.why}
+                Depends on {example.why}.
               </span>
             </button>
           </li>

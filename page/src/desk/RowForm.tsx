@@ -131,7 +131,7 @@ function changedOf(columns: readonly DeskColumn[], row: Row, texts: Record<strin
 }
 
 function parsed(column: DeskColumn, before: Value, text: string): Value {
-  if (text === "" && (before === null || isNumeric(column) || choicesOf(column))) return null;
+  if (text === "" && (before === null || !/text|char/.test(column.type))) return null;
   if (/^bool/.test(column.type)) return text === "true";
   if (typeof before === "number" || (before === null && isNumeric(column))) return Number.isNaN(Number(text)) ? text : Number(text);
   return text;

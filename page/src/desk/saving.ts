@@ -1,6 +1,6 @@
 import { asProblem, getJson } from "../api/http";
-import type { ChangeEvent, Problem, Row, Value } from "../api/types";
-import { keyText, tableName } from "../lib/format";
+import type { ChangeEvent, Problem, Row } from "../api/types";
+import { keyParts, tableName } from "../lib/format";
 import { Store } from "../lib/store";
 import { changes } from "../live/changes";
 
@@ -50,21 +50,15 @@ export async function save(what: string, write: () => Promise<unknown>, isIt: (c
   return true;
 }
 
-/** Whether a change is the one that a row's save made. */
+/** Whether a change is the one that a row's save made: this row, and the columns that were set. */
 export function isRowChange(table: string, key: Row, set: Row): (change: ChangeEvent) => boolean {
-  const wanted = keyText(key);
+  const wanted = JSON.stringify(Object.values(key).map(String));
   return (change) =>
     tableName(change.topic) === tableName(table) &&
-    keyText(change.key) === wanted &&
-    Object.entries(set).every(([column, value]) => same(change.changed[column]?.[1], value));
+    JSON.stringify(keyParts(change.key)) === wanted &&
+    Object.keys(set).every((column) => column in change.changed);
 }
 
 export function isDocumentChange(name: string): (change: ChangeEvent) => boolean {
-  return (change) => keyText(change.key) === name || (change.document ?? "").endsWith(`/${name}`);
-}
-
-function same(seen: unknown, wanted: Value): boolean {
-  if (seen === undefined) return false;
-  if (String(seen) === String(wanted)) return true;
-  return wanted !== "" && wanted !== null && Number(seen) === Number(wanted); // 12.5 comes back as 12.50
+  return (change) => (change.document ?? "").endsWith(`/${name}`);
 }

@@ -123,7 +123,7 @@ function Listing({ sources }: { sources: readonly string[] }) {
                 <span className="source-name">{entry.id}</span>
                 <span className="source-detail">
                   {entry.stage}, {plural(typeof entry.chunks === "number" ? entry.chunks : entry.chunks.length, "chunk")}
-                  {entry.error && `: ${entry.error}`}
+                  {entry.error && `: ${entry.error.got}`}
                 </span>
               </span>
               <span className="source-age">

@@ -80,7 +80,7 @@ function Text({ document, citation }: { document: DocumentText; citation: Citati
   }, [document]);
   return (
     <>
-      {document.error && <ProblemNote problem={{ title: "This document failed", detail: document.error }} />}
+      {document.error && <ProblemNote problem={{ title: "This version could not be taken in", ...document.error }} />}
       {citation && !quote && <p className="note">The quoted words are not in this version.</p>}
       <div className="document-text" tabIndex={0} role="region" aria-label="Text of the document">
         {pieces(document.text, span, quote).map((piece) =>

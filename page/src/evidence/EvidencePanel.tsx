@@ -3,6 +3,7 @@ import { useMediaQuery } from "@mantine/hooks";
 import { keyText, shown, tableName } from "../lib/format";
 import { useStore } from "../lib/store";
 import { ageText, LiveAge } from "../ui/Age";
+import { ChangeView } from "./ChangeView";
 import { DocumentView } from "./DocumentView";
 import { evidence, type Evidence } from "./evidence";
 
@@ -27,6 +28,7 @@ export function EvidencePanel() {
         </div>
         <Drawer.Body>
           {shownNow?.kind === "document" && <DocumentView key={keyOf(shownNow)} shown={shownNow} />}
+          {shownNow?.kind === "change" && <ChangeView change={shownNow.change} />}
           {shownNow?.kind === "fact" && <FactView shown={shownNow} />}
         </Drawer.Body>
       </Drawer.Content>
@@ -39,6 +41,7 @@ function keyOf(item: Extract<Evidence, { kind: "document" }>): string {
 }
 
 function titleOf(item: Evidence): string {
+  if (item.kind === "change") return `${tableName(item.change.topic)} ${keyText(item.change.key)}`;
   const prefix = item.label ? `${item.label} · ` : "";
   return item.kind === "document"
     ? `${prefix}${item.citation?.title ?? item.id}`

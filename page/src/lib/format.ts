@@ -46,12 +46,24 @@ export function shown(value: unknown): string {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-/** A key as people write it: `HAT170, 2024-05-22`, whatever shape it travels in. */
+/** The values of a key: they travel joined by `,`, each percent-encoded where it must be. */
+export function keyParts(key: unknown): string[] {
+  if (key === null || key === undefined) return [];
+  if (typeof key === "object") return Object.values(key).map(shown);
+  return String(key).split(",").map(decoded);
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // a path with a bare `%` in it
+  }
+}
+
+/** A key as people write it: `HAT170, 2024-05-22`. */
 export function keyText(key: unknown): string {
-  if (key === null || key === undefined) return "";
-  if (Array.isArray(key)) return key.map(shown).join(", ");
-  if (typeof key === "object") return Object.values(key).map(shown).join(", ");
-  return String(key);
+  return keyParts(key).join(", ");
 }
 
 /** `airline.public.flights` → `flights`. */

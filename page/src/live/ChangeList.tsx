@@ -78,18 +78,15 @@ function Nothing({ connection }: { connection: "connecting" | "open" | "lost" })
 
 function ChangeRow({ change }: { change: Passed }) {
   const columns = Object.entries(change.changed);
-  const { document } = change;
   return (
     <li className={`change change-${change.op}`}>
       <span className="change-op">{OPS[change.op] ?? change.op}</span>
       <span className="change-what">
         <span className="change-table">{tableName(change.topic)}</span>{" "}
-        {document ? (
-          <button type="button" className="link" onClick={() => evidence.set({ kind: "document", id: document })}>
-            {keyText(change.key) || document}
+        {change.key !== null && change.key !== "" && (
+          <button type="button" className="link" onClick={() => evidence.set({ kind: "change", change })}>
+            {keyText(change.key)}
           </button>
-        ) : (
-          <span className="change-key">{keyText(change.key)}</span>
         )}
       </span>
       <span className="change-age" title={`Applied ${duration(change.age_ms)} after its commit`}>

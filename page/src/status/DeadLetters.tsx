@@ -30,8 +30,9 @@ function Letter({ letter, onRetried }: { letter: DeadLetter; onRetried: () => vo
   async function retry(): Promise<void> {
     setBusy(true);
     try {
-      await sendJson<unknown>("POST", `/v1/deadletters/${encodeURIComponent(String(letter.id))}/retry`, {});
-      setProblem(null);
+      const path = `/v1/deadletters/${encodeURIComponent(String(letter.id))}/retry`;
+      const { settled } = await sendJson<{ settled: boolean }>("POST", path, {});
+      setProblem(settled ? null : { title: "It was tried again and still fails", remedy: letter.remedy });
     } catch (error) {
       setProblem(asProblem(error));
     } finally {
