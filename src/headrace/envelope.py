@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from importlib.metadata import version
+from itertools import zip_longest
 from typing import cast
 
 import msgspec
@@ -68,7 +69,7 @@ def encode_envelope(change: Change) -> bytes:
             },
             "op": change.op.value,
             "ts_ms": at_ms,
-            "key": {name: _plain(value) for name, value in zip(schema.key, change.key, strict=False)},
+            "key": {name: _plain(value) for name, value in zip_longest(schema.key, change.key)},
             "columns": _columns(schema),
         }
     )
