@@ -50,7 +50,7 @@ export function App() {
             </Tabs.Panel>
           )}
           <Tabs.Panel value="live">
-            <LivePane simulator={demo.state?.simulator ?? null} onChanged={demo.refresh} />
+            <LivePane status={status.value} simulator={demo.state?.simulator ?? null} onChanged={demo.refresh} />
           </Tabs.Panel>
           <Tabs.Panel value="desk">
             <DeskPane onAsk={() => !wide && setTab("ask")} />

@@ -2,6 +2,7 @@ import { SegmentedControl } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
 import { asProblem, documentPath, getJson } from "../api/http";
 import type { Citation, DocumentText, Problem } from "../api/types";
+import { plural } from "../lib/format";
 import { findQuote, toUnits, type Span } from "../lib/text";
 import { ageText, LiveAge } from "../ui/Age";
 import { Loading } from "../ui/Empty";
@@ -13,7 +14,7 @@ type Loaded = DocumentText | Problem | null;
 
 /** A document as the answer saw it and as it is now, opened at the cited place. */
 export function DocumentView({ shown }: { shown: Extract<Evidence, { kind: "document" }> }) {
-  const { id, citation, asOf } = shown;
+  const { id, citation, label, asOf } = shown;
   const [version, setVersion] = useState<Version>(asOf ? "then" : "now");
   const then = useDocument(id, asOf ?? null, asOf !== undefined);
   const now = useDocument(id, null, true);
@@ -27,7 +28,7 @@ export function DocumentView({ shown }: { shown: Extract<Evidence, { kind: "docu
       </p>
       {citation && (
         <p className="document-age">
-          At the answer: {ageText(citation.age_ms)}. Committed <LiveAge since={citation.stamp.committed_at} />.
+          {label ? "At the answer" : "When found"}: {ageText(citation.age_ms)}. Committed <LiveAge since={citation.stamp.committed_at} />.
         </p>
       )}
       {changed && (
@@ -76,7 +77,7 @@ function Text({ document, citation }: { document: DocumentText; citation: Citati
   const span = chunk ? toUnits(document.text, chunk) : null;
   const quote = citation ? findQuote(document.text, citation.quote, span ?? { start: 0, end: document.text.length }) : null;
   useEffect(() => {
-    place.current?.scrollIntoView({ block: "center" });
+    place.current?.scrollIntoView({ block: "start" });
   }, [document]);
   return (
     <>
@@ -99,7 +100,7 @@ function Text({ document, citation }: { document: DocumentText; citation: Citati
         )}
       </div>
       <p className="document-foot">
-        {document.stage} · {document.chunks.length} chunks · {document.content_hash.slice(0, 19)}… · committed{" "}
+        {document.stage} · {plural(document.chunks.length, "chunk")} · {document.content_hash.slice(0, 19)}… · committed{" "}
         <LiveAge since={document.stamp.committed_at} />
       </p>
     </>

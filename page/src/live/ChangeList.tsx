@@ -12,7 +12,7 @@ const SHOWN = 40;
 const SHOWN_COLUMNS = 4;
 
 /** The changes as they are applied. It holds still while a person points at it, is in it, or asked it to. */
-export function ChangeList() {
+export function ChangeList({ behind }: { behind: number }) {
   const live = useStore(changes.state);
   const [held, setHeld] = useState(false);
   const [looking, setLooking] = useState(false);
@@ -45,7 +45,7 @@ export function ChangeList() {
       </div>
       <p className="changes-still">{still && missed > 0 ? `Held still; ${plural(missed, "change")} passed since.` : ""}</p>
       {view.recent.length === 0 ? (
-        <Nothing connection={live.connection} />
+        <Nothing connection={live.connection} behind={behind} />
       ) : (
         <ol
           className="change-list"
@@ -69,9 +69,16 @@ export function ChangeList() {
   );
 }
 
-function Nothing({ connection }: { connection: "connecting" | "open" | "lost" }) {
+function Nothing({ connection, behind }: { connection: "connecting" | "open" | "lost"; behind: number }) {
   if (connection === "lost") {
     return <Empty title="The stream of changes is interrupted">Reconnecting. Nothing is lost by it: only this view waits.</Empty>;
+  }
+  if (behind > 0) {
+    return (
+      <Empty title="Still reading what was there before">
+        {plural(behind, "change")} to go. New ones pass here once it has caught up; the status shows how far it is.
+      </Empty>
+    );
   }
   return <Empty title="No change yet">As soon as a source commits something, it passes here with its age.</Empty>;
 }

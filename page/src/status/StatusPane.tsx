@@ -46,7 +46,7 @@ function Overview({ status }: { status: Status }) {
         note={stages.map(([stage, amount]) => `${count(amount)} ${stage}`).join(", ")}
       />
       <Figure name="Profiles" value={count(status.profiles)} />
-      <Figure name="Store" value={bytes(status.store.bytes)} note={status.store.version} />
+      <Figure name="Store" value={bytes(status.store.bytes)} note={`PostgreSQL ${status.store.version}`} />
       <div className="figure">
         <dt>Started</dt>
         <dd>

@@ -45,7 +45,7 @@ function pulseText({ value, problem }: Polled<Status>): string {
   const bounds = value.sources.map((source) => source.freshness_ms);
   if (bounds.length === 0) return "no source";
   const known = bounds.filter((bound) => bound !== null);
-  if (known.length < bounds.length) return "freshness unknown";
+  if (known.length < bounds.length) return "catching up";
   return `fresh to ${duration(Math.max(...known))}`;
 }
 
