@@ -1,0 +1,50 @@
+"""Servers shared by the tests of one process (with xdist: of one worker), and databases of one test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from headrace.stores.embedded import binaries as postgres_binaries
+from headrace.stores.embedded_postgres import EmbeddedPostgres
+from tests.servers import SETTINGS, FreshDatabases, PostgresApart, debian_programs
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def embedded() -> AsyncIterator[EmbeddedPostgres]:
+    """The embedded PostgreSQL with pgvector. Do not stop or kill it: a test of that starts its own."""
+    data = Path(tempfile.mkdtemp(prefix="headrace-test-"))
+    server = await EmbeddedPostgres.start(data, settings=SETTINGS)
+    yield server
+    await server.stop()
+    shutil.rmtree(data)
+
+
+@pytest_asyncio.fixture
+async def fresh_database(embedded: EmbeddedPostgres) -> AsyncIterator[FreshDatabases]:
+    """`await fresh_database()` or `await fresh_database(debian_postgres)` makes a database and gives its address."""
+    databases = FreshDatabases(embedded)
+    yield databases
+    await databases.drop()
+
+
+@pytest.fixture(scope="session")
+def debian_postgres() -> Iterator[PostgresApart]:
+    """Debian's PostgreSQL (15 on Debian 12), without pgvector: a source as people have it."""
+    server = PostgresApart(debian_programs(), "postgres")
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def standalone_postgres() -> Iterator[PostgresApart]:
+    """PostgreSQL 18 with pgvector, started apart: for `store = "postgresql://…"`."""
+    programs = postgres_binaries.readable_by_all(postgres_binaries.find()).bin
+    server = PostgresApart(programs, "nobody")
+    yield server
+    server.remove()
