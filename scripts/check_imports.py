@@ -31,12 +31,12 @@ LAYERS: dict[str, frozenset[str]] = {
     "engine": frozenset({"ground", "settings", "port", "ops"}),
     "app": frozenset({"ground", "settings", "port", "domain", "answer", "ops", "engine"}),
     "server": frozenset({"ground", "settings", "port", "domain", "answer", "ops", "engine", "app"}),
-    "demo": frozenset({"ground", "settings", "port", "app", "server"}),
-    "cli": frozenset({"ground", "settings", "port", "app", "server", "demo", "ops"}),
+    "running": frozenset({"ground", "settings", "app", "server"}),
+    "demo": frozenset({"ground", "settings", "port", "app", "server", "running"}),
+    "cli": frozenset({"ground", "settings", "port", "app", "server", "running", "demo", "ops"}),
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
-    (r"(__init__|change|position|token|codec|envelope|errors|clock)", "ground"),
-    (r"stores\.sqlfile", "ground"),  # reads named statements from a file; knows no store
+    (r"(__init__|change|position|token|codec|envelope|errors|clock|sqlfile)", "ground"),
     (r"(config|registry)(\..+)?", "settings"),
     (rf"({'|'.join(PORTS)}|operators)", "port"),
     (rf"({'|'.join(PORTS)})\..+", "adapter"),
@@ -46,8 +46,9 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"engines(\..+)?", "engine"),
     (r"app(\..+)?", "app"),
     (r"server(\..+)?", "server"),
+    (r"running", "running"),
     (r"demo(\..+)?", "demo"),
-    (r"(cli|__main__)(\..+)?", "cli"),
+    (r"(cli|client|__main__)(\..+)?", "cli"),
 )
 
 

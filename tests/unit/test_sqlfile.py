@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.stores.sqlfile import SqlFileError, load, parse
+from headrace.sqlfile import SqlFileError, load, parse
 
 GOOD = """\
 -- Statements about documents.

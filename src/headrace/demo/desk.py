@@ -19,7 +19,7 @@ from headrace.clock import now_us, rfc3339
 from headrace.demo.errors import AirlineAway, Refused, UnknownPlace
 from headrace.demo.personas import PERSONAS
 from headrace.demo.policies import Policy, list_policies, read_policy, write_policy
-from headrace.stores.sqlfile import Statements, load
+from headrace.sqlfile import Statements, load
 
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 Cell = str | int | float | bool | None | list[object] | dict[str, object]

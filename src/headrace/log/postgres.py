@@ -18,8 +18,8 @@ from headrace.errors import Fenced
 from headrace.log import Append, Logged, SourceHead, TopicPartition
 from headrace.log.partition import partition_of
 from headrace.log.tail import Tail
+from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT
-from headrace.stores.sqlfile import load
 
 SQL = load(Path(__file__).with_name("postgres.sql"))
 READ_AHEAD = 2000

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, class_row
 
 from headrace.demo import personas
-from headrace.stores.sqlfile import Statements, load
+from headrace.sqlfile import Statements, load
 
 Connection = AsyncConnection[TupleRow]
 

@@ -17,7 +17,7 @@ from headrace.sources.postgres.pgoutput import Relation, RelationColumn
 from headrace.sources.postgres.problems import lost, wal_level
 from headrace.sources.postgres.replication import Identity, Replication, parse_lsn
 from headrace.sources.postgres.values import Type
-from headrace.stores.sqlfile import load
+from headrace.sqlfile import load
 
 SQL = load(Path(__file__).with_name("statements.sql"))
 Connection = AsyncConnection[Any]

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import AsyncConnection
 
+from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT
 from headrace.stores.postgres.lexical import Ids, Recent
-from headrace.stores.sqlfile import load
 
 SQL = load(Path(__file__).with_name("compact.sql"))
 PACK_AT = 256

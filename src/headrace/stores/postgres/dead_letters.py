@@ -10,8 +10,8 @@ from psycopg import AsyncConnection
 
 from headrace.change import Position
 from headrace.clock import now_us
+from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, DeadLetterDraft
-from headrace.stores.sqlfile import load
 
 SQL = load(Path(__file__).with_name("state.sql"))
 

@@ -11,8 +11,8 @@ from pgvector import HalfVector
 from psycopg import AsyncConnection
 
 from headrace.change import START, Position
+from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, DocumentDraft, Removal
-from headrace.stores.sqlfile import load
 
 SQL = load(Path(__file__).with_name("knowledge.sql"))
 OPERATOR = "knowledge"

@@ -9,10 +9,10 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from headrace.change import Position, Stamp
+from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, JSON, Aggregate, AsOf, Fact, FactRule, Profile
 from headrace.stores.postgres.profiles import OPERATOR
 from headrace.stores.postgres.valid import Validity, validity
-from headrace.stores.sqlfile import load
 
 SQL = load(Path(__file__).with_name("profiles.sql"))
 

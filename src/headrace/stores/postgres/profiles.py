@@ -11,9 +11,9 @@ import msgspec
 from psycopg import AsyncConnection
 
 from headrace.change import START, Position, Stamp
+from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, Cleared, FactDraft, ProfileChange, RecordDraft
 from headrace.stores.postgres.components import Record, Unified, unify
-from headrace.stores.sqlfile import load
 
 SQL = load(Path(__file__).with_name("profiles.sql"))
 OPERATOR = "profiles"

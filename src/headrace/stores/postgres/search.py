@@ -13,11 +13,11 @@ from pgvector import HalfVector
 from psycopg import AsyncConnection
 
 from headrace.change import Position, Stamp
+from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, AsOf, Document, DocumentInfo, Failure, Filter, Passage, Terms
 from headrace.stores.postgres.knowledge import OPERATOR
 from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, score
 from headrace.stores.postgres.valid import validity
-from headrace.stores.sqlfile import load
 
 SQL = load(Path(__file__).with_name("search.sql"))
 CANDIDATES = 50

@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from headrace.change import Position, Stamp
 from headrace.errors import BadInput, ConfigError, NotFound, StoreError
+from headrace.sqlfile import load
 from headrace.stores import (
     DEFAULT_TENANT,
     PRESENT,
@@ -35,7 +36,6 @@ from headrace.stores.postgres.knowledge import PostgresKnowledgeWriter
 from headrace.stores.postgres.profile_reader import PostgresProfileReader
 from headrace.stores.postgres.profiles import PostgresProfileWriter
 from headrace.stores.postgres.search import PostgresKnowledgeReader
-from headrace.stores.sqlfile import load
 
 SQL = load(Path(__file__).with_name("state.sql"))
 _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
