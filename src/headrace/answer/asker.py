@@ -179,7 +179,7 @@ def _by_time(q: Question, facts: Sequence[Fact], now: int, name: str) -> tuple[l
     ahead = [f for f in timed if (f.time or 0) >= now]
     behind = [f for f in reversed(timed) if (f.time or 0) < now]
     nouns = frozenset(stems(name)) | frozenset(stems(facts[0].name))
-    many = any(_names(t.stem, nouns) and _one(t.word.lower()) != t.word.lower() for t in q.terms)
+    many = any(t.word in q.text and _names(t.stem, nouns) and _one(t.word.lower()) != t.word.lower() for t in q.terms)
     match q.selector:
         case Selector.NEXT if timed:
             if not ahead:
@@ -197,9 +197,12 @@ def _by_time(q: Question, facts: Sequence[Fact], now: int, name: str) -> tuple[l
             return pool[:1], f"Your first {name}:", ""
         case _:
             ordered = [*ahead, *behind, *(f for f in facts if f.time is None)]
+            if ahead and behind and not many:
+                ordered = ahead
             if len(ordered) == 1:
                 return ordered, f"Your {name}:", ""
-            return ordered, f"Your {_plural(name)} ({len(ordered)}):", ""
+            coming = "upcoming " if ahead and ordered is ahead else ""
+            return ordered, f"Your {coming}{_plural(name)} ({len(ordered)}):", ""
 
 
 def _followed(q: Question, group: Sequence[Fact], now: int, today: date) -> Own | None:
@@ -267,7 +270,10 @@ def _counted(q: Question, profile: Profile | None, facts: Sequence[Fact], now: i
 def _aggregate(q: Question, profile: Profile) -> str | None:
     """The aggregate, or number among the fields, that the question's words name best."""
     best: tuple[int, int, str] | None = None
+    groups = {frozenset(stems(f.name)) for f in profile.facts}
     for name in profile.aggregates:
+        if not q.count and frozenset(stems(name.replace("_", " "))) in groups:
+            continue  # how many there are is not how much
         words = frozenset(stems(name.replace("_", " ")))
         exact = sum(1 for t in q.terms if t.stem in words)
         open_terms = [t for t in q.terms if not t.general and not t.soft and not _names(t.stem, words)]

@@ -54,6 +54,7 @@ class Found:
 
 NOTHING = Found((), 0.0)
 
+_RULES = re.compile(r"\b(?:can(?:not)?|can't|may|must|only|not|never|allowed|always|required|needs?)\b", re.I)
 _LABEL = re.compile(r"((?:[^\W_][\w'’/-]*\s?){1,4}):\s")
 _LEANS = re.compile(
     r"(?:it|its|they|their|them|this|these|those|that|such|otherwise|however|but|and|or|also|then|therefore|thus|so|"
@@ -152,8 +153,10 @@ class Weighing:
     weights: Mapping[str, float]
     total: float
     options: Mapping[str, tuple[tuple[str, float], ...]]
+    asked: Stems
     unknown: Stems
     slots: Stems
+    routes: Sequence[tuple[re.Pattern[str], re.Pattern[str]]]
     similar: Mapping[str, float]
 
 
@@ -167,7 +170,9 @@ class Candidate:
     matches: Mapping[str, float]
 
 
-OWN, NEAR, FAR, AROUND = 1.0, 0.9, 0.8, 0.4
+OWN, NEAR, FAR, AROUND, DOCUMENT = 1.0, 0.9, 0.8, 0.4, 0.3
+ELSEWHERE = 0.6
+"""What a word is worth that only a second line has."""
 ENOUGH = 0.62
 """Share of the question's weight that must be covered."""
 USUAL = 0.3
@@ -183,6 +188,9 @@ class Evidence:
         self.reads = [read(p.text, p.heading, p.title, p.document) for p in passages]
         self.known: Stems = frozenset().union(*(r.everything for r in self.reads)) if passages else _EMPTY
         self.similar = similar or {}
+        self.by_document: dict[str, Stems] = {}
+        for p, r in zip(passages, self.reads, strict=True):
+            self.by_document[p.document] = self.by_document.get(p.document, _EMPTY) | r.everything
 
     def days(self, passage: Passage) -> tuple[Dates, ...]:
         return dates_in(passage.text, self.today) + dates_in(
@@ -193,7 +201,7 @@ class Evidence:
 
     def weigh(self, q: Question, terms: Sequence[Term], limits: Limits) -> Weighing:
         """Terms weigh by how rare they are among the lines; those that merely ask decide order, never enough."""
-        if terms and all(t.general for t in terms):
+        if terms and all(t.general for t in terms) and not (limits.codes or limits.dates):
             terms = [Term(t.word, t.stem, t.soft) for t in terms]
         lines = [ln for r in self.reads for ln in r.lines]
         total = max(len(lines), 20)
@@ -204,13 +212,15 @@ class Evidence:
             count = sum(1 for ln in lines if any(o in ln.own or o in ln.near for o, _ in found))
             idf = math.log((total + 1) / (count + 0.5))
             idf = min(max(idf, 0.5), math.log(total + 1))
-            weights[term.stem] = idf * (0.2 if term.general else 0.5 if term.stem in limits.spare else 1.0)
+            verb = term.soft and not found  # may well be said otherwise
+            weights[term.stem] = idf * (0.2 if term.general else 0.5 if verb or term.stem in limits.spare else 1.0)
         named = {t.stem for t in terms if not t.general}
         unknown = frozenset(t for t in named if not options[t])
         codes = frozenset(stem(c) for c in limits.codes)
         return Weighing(
-            q, limits, codes, terms, weights, sum(weights[t] for t in named), options, unknown,
-            self._slots(q, codes, named), self.similar,
+            q, limits, codes, terms, weights, sum(weights[t] for t in named), options,
+            frozenset(o for found in options.values() for o, _ in found), unknown,
+            self._slots(q, codes, named), _routes(q), self.similar,
         )  # fmt: skip
 
     def _slots(self, q: Question, codes: Stems, named: set[str]) -> Stems:
@@ -255,12 +265,15 @@ class Evidence:
         line = r.lines[li]
         if not self._may_answer(w, r, line):
             return None
-        matches, own = _matches(w, r, li)
+        matches, own = _matches(w, r, li, self.by_document[self.passages[pi].document])
         if w.terms and not own and not w.codes & line.own:
             return None
         got = sum(w.weights[t] * m for t, m in matches.items())
         total = w.total or 1.0
         score = (got + 0.25 * sum(w.weights[t] for t in own)) / total if w.terms else 0.5
+        score += 0.15 * len(w.asked & line.own) / (len(line.own) or 1)
+        if not w.total:
+            score += 0.2 if li == r.lead else 0.0
         return Candidate(pi, li, min(score, 1.5) + prior + _leaning(w, line), matches)
 
     def _may_answer(self, w: Weighing, r: Read, line: Line) -> bool:
@@ -274,6 +287,8 @@ class Evidence:
                 return False
             if line.codes and not w.codes & (line.codes | line.near) and not w.codes <= r.far:
                 return False
+        if any(other.search(line.shown) and not asked.search(line.shown) for asked, other in w.routes):
+            return False
         if w.limits.must and not w.limits.must & (line.own | line.near):
             return False
         if w.limits.dates:
@@ -283,33 +298,45 @@ class Evidence:
 
     # ---- choosing ----
 
-    def choose(self, q: Question, terms: Sequence[Term], limits: Limits, most: int = 3) -> Found:
-        """The one to three lines that answer, or nothing and what no source speaks of."""
+    def choose(self, q: Question, terms: Sequence[Term], limits: Limits) -> Found:
+        """The few lines that answer, or nothing and what no source speaks of."""
         w = self.weigh(q, terms, limits)
         missing = tuple(t.word for t in terms if t.stem in w.unknown)
         ranked = self.rank(w)
         if not ranked:
             return Found((), 0.0, missing)
-        picked = self._pick(w, ranked, most)
+        picked = self._pick(w, _by_label(w, ranked, self.reads))
         share, lacking = _share(w, picked)
+        if q.rule and self._off_subject(w, picked[0]):
+            share *= 0.6
         for expect in w.question.expects & _DEMANDED:
             share *= 1.0 if any(holds(expect, self._line(c).shown) for c in picked) else 0.6
         if share < ENOUGH:
             return Found((), share, missing or tuple(t.word for t in terms if t.stem in lacking and not t.general))
         return Found(self._in_order(w, picked), share)
 
-    def _pick(self, w: Weighing, ranked: Sequence[Candidate], most: int) -> list[Candidate]:
+    def _off_subject(self, w: Weighing, best: Candidate) -> bool:
+        """Whether a short question's noun is missing in the line: `Can I remove a passenger?` is not about bags."""
+        nouns = [t.stem for t in w.terms if not (t.general or t.soft or t.stem in w.limits.spare)]
+        return len(nouns) <= 3 and any(best.matches.get(t, 0.0) < FAR - 0.15 for t in nouns)
+
+    def _pick(self, w: Weighing, ranked: Sequence[Candidate]) -> list[Candidate]:
         """The best line, then lines that add what it lacks or are nearly as good, mostly of the same passage."""
-        best = ranked[0]
-        picked = [best]
+        picked = [ranked[0]]
         for other in ranked[1:24]:
-            if len(picked) >= most:
-                break
+            if len(picked) >= self._most(w, picked[0], other):
+                continue
             if any(self._repeats(p, other) for p in picked):
                 picked = [other if self._repeats(p, other) and self._newer(other, p) else p for p in picked]
             elif not self._beside(w, picked[0], other) and self._helps(w, picked, other):
                 picked.append(other)
         return picked
+
+    def _most(self, w: Weighing, best: Candidate, other: Candidate) -> int:
+        """Three lines; more where a list is asked for, or where one list holds them all."""
+        a, b = self._line(best).unit, self._line(other).unit
+        together = best.passage == other.passage and a.shape is b.shape is Shape.ITEM and a.heading == b.heading
+        return 5 if w.question.many else 4 if together else 3
 
     def _line(self, c: Candidate) -> Line:
         return self.reads[c.passage].lines[c.line]
@@ -355,6 +382,8 @@ class Evidence:
         )
         if adds / total >= 0.15 and other.score >= best.score * (0.5 if same else 0.75):
             return True
+        if not same and not w.question.many:
+            return False
         return other.score >= best.score * (0.92 if same else 0.97) and other.score > 0.7
 
     def _in_order(self, w: Weighing, picked: Sequence[Candidate]) -> tuple[tuple[int, int], ...]:
@@ -386,11 +415,31 @@ class Evidence:
         )
 
 
+def _routes(q: Question) -> list[tuple[re.Pattern[str], re.Pattern[str]]]:
+    """`from A to B` is not `from B to A`: per place, how it must stand, and how it must not."""
+    return [(_heading_to(way, place), _heading_to("to" if way == "from" else "from", place)) for way, place in q.routes]
+
+
+@lru_cache(maxsize=2048)
+def _heading_to(way: str, place: str) -> re.Pattern[str]:
+    between = r"(?:(?!(?:to|from|in|at|with|for|by|via|on|and)\b)[^\s,.;]+\s+){0,3}?"
+    return re.compile(rf"\b{way}\s+{between}\(?{re.escape(place)}\b", re.I)
+
+
 def _wordy(own: Stems) -> Stems:
     return frozenset(s for s in own if not s[0].isdigit())
 
 
-def _matches(w: Weighing, r: Read, li: int) -> tuple[dict[str, float], list[str]]:
+def _by_label(w: Weighing, ranked: Sequence[Candidate], reads: Sequence[Read]) -> list[Candidate]:
+    """Where a label is what was asked for (`Basic economy:`), lines under other labels of that passage do not answer."""
+    labels = [(c, reads[c.passage].lines[c.line].label) for c in ranked]
+    fits = {(c.passage, label) for c, label in labels if label and label <= w.asked}
+    best = {(p, a) for p, a in fits if not any(p == q and a < b for q, b in fits)}
+    passages = {p for p, _ in best}
+    return [c for c, label in labels if not label or c.passage not in passages or (c.passage, label) in best]
+
+
+def _matches(w: Weighing, r: Read, li: int, document: Stems) -> tuple[dict[str, float], list[str]]:
     """How well a line matches each term, and the terms it matches by words of its own."""
     line = r.lines[li]
     matches: dict[str, float] = {}
@@ -403,6 +452,7 @@ def _matches(w: Weighing, r: Read, li: int) -> tuple[dict[str, float], list[str]
                 else NEAR if option in line.near
                 else FAR if option in r.far
                 else AROUND if option in r.everything
+                else DOCUMENT if option in document
                 else 0.0
             )  # fmt: skip
             value = max(value, place * worth)
@@ -422,17 +472,18 @@ def _leaning(w: Weighing, line: Line) -> float:
     for expect in w.question.expects:
         fits = holds(expect, line.shown)
         score += 0.0 if fits is None else 0.12 if fits else -0.3
-    score += 0.2 * min(len(w.limits.prefer & line.own), 2)
+    score += 0.25 * min(len(w.limits.prefer & line.own), 2)
     if line.label:
-        asked = frozenset(o for found in w.options.values() for o, _ in found)
-        score += 0.12 if line.label <= asked else -0.06
+        score += 0.12 if line.label <= w.asked else -0.06
+    if w.question.rule:
+        score += 0.12 if _RULES.search(line.shown) else 0.0
     if len(line.own) < 3 and line.unit.shape is Shape.SENTENCE:
         score -= 0.15
     if line.shown.endswith("?"):
         score -= 0.35
     elif line.shown.endswith(":"):
         score -= 0.15
-    return score + 0.5 * max(w.similar.get(line.shown, USUAL) - USUAL, -0.2)
+    return score + 0.35 * max(w.similar.get(line.shown, USUAL) - USUAL, -0.2)
 
 
 def _options(term: Term, known: Stems) -> tuple[tuple[str, float], ...]:
@@ -469,7 +520,8 @@ def _share(w: Weighing, picked: Sequence[Candidate]) -> tuple[float, Stems]:
     named = [t.stem for t in w.terms if not t.general]
     if not w.total:
         return 1.0, _EMPTY
-    got = {t: max(p.matches.get(t, 0.0) for p in picked) for t in named}
+    best = picked[0]
+    got = {t: max(p.matches.get(t, 0.0) * (1.0 if p is best else ELSEWHERE) for p in picked) for t in named}
     total = w.total
     if w.limits.must:  # a follow-up puts its word in the place of one of the question's before
         total -= max((w.weights[t] * (1 - v) for t, v in got.items() if t in w.limits.spare), default=0.0)

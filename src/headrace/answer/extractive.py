@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from headrace.answer.asker import Own, about, codes_of, days_of, profile_fact, related, select
 from headrace.answer.context import Answer, Citation, Context, Similarities
 from headrace.answer.dates import Dates, dates_in, local_day
-from headrace.answer.evidence import NOTHING, Evidence, Found, Limits, Line, Read
+from headrace.answer.evidence import NOTHING, Evidence, Found, Limits, Line, Read, holds
 from headrace.answer.focus import Focus
-from headrace.answer.question import Follow, Selector, Term, kinds, understand
+from headrace.answer.question import PAYING, Expect, Follow, Term, kinds, shifted, understand
 from headrace.answer.units import Shape
 from headrace.answer.words import is_general, stem, stems
 from headrace.stores import Fact, Passage
@@ -91,7 +91,11 @@ class _Extraction:
         coded = bool(q.codes) and any({x.upper() for x in codes_of(f)} & set(q.codes) for f in facts)
         if not (q.own or on_fact or coded):
             return None
+        if q.follow and q.focus and q.focus.own and not q.focus.topic:
+            q = replace(q, terms=self._asked()[0])
         own = select(q, c.profile, facts, c.now, c.zone)
+        if Expect.PRICE in q.expects and own.facts and all(holds(Expect.PRICE, f.text) for f in own.facts):
+            own = replace(own, rest=tuple(t for t in own.rest if t.stem not in PAYING))
         if coded and not q.own and not on_fact and own.rest:
             return replace(own, facts=(), stated="", nothing="")
         return own
@@ -111,9 +115,7 @@ class _Extraction:
         carried = tuple(Term(w, s, general=is_general(s)) for w in focus.words if (s := stem(w)) not in known)
         thin = not [t for t in q.terms if not t.general]
         terms = q.terms + carried if q.follow is Follow.ELLIPSIS or thin else q.terms
-        days = q.dates or focus.dates()
-        if q.selector in (Selector.AFTER, Selector.BEFORE) and not q.dates:
-            days = tuple(d.shifted(1 if q.selector is Selector.AFTER else -1) for d in days)
+        days = q.dates or shifted(q, focus.dates())
         return terms, frozenset(t.stem for t in carried), q.codes or focus.codes, days
 
     def _linked(self, own: Own) -> Found:
@@ -143,17 +145,17 @@ class _Extraction:
             gates = () if own and own.facts else q.codes
             found = self._found(aimed, Limits(gates, (), must, prefer, spare, general_only=True)) if aimed else NOTHING
         if not found.lines:
-            return self._abstain(found)
+            return Answer(WHO, True) if q.may_need and self.c.profile is None else self._abstain(found)
         if own and (own.facts or self.c.profile):
             return self._both(own, found)
         return self._answer(found)
 
     def _rule_terms(self, own: Own | None, terms: Sequence[Term]) -> tuple[Term, ...]:
-        """The question's terms without those that only picked the fact."""
+        """The question's terms without those that only picked the fact: no rule speaks of them."""
         if own is None or not own.facts:
             return tuple(terms)
-        left = {t.stem for t in own.rest}
-        kept = tuple(t for t in terms if t.stem in left or t.stem in own.noun or t.general or t.soft)
+        open_terms = {t.stem for t in own.rest}
+        kept = tuple(t for t in terms if t.stem in open_terms or t.stem in self.evidence.known)
         return kept or tuple(terms)
 
     def _entity_known(self, codes: Sequence[str]) -> bool:
@@ -204,8 +206,10 @@ class _Extraction:
 
     def _deciding(self, draft: _Draft, fact: Fact, shown: Stems) -> None:
         """A related fact (the flight's reservation) and the profile's field, where the quoted rule speaks of them."""
+        kinds_of_fact = frozenset(s for f in self.c.own_facts for s in stems(f.name))
+        known = kinds_of_fact | frozenset(stems(fact.text))
         for other in related(fact, self.c.own_facts)[:6]:
-            named = frozenset(s for n in other.fields for s in stems(n.replace("_", " "))) - frozenset(stems(fact.text))
+            named = frozenset(s for n in other.fields for s in stems(n.replace("_", " "))) - known
             if named & shown:
                 draft.parts.append(f"{other.text} {draft.fact_mark(other)}")
                 break
@@ -259,7 +263,10 @@ class _Extraction:
     def _focus(self, found: Found | None, document: str | None, own: Own | None) -> Focus:
         """What the next question may lean on."""
         q = self.q
-        terms, _, codes, dates = self._asked()
+        terms, spare, codes, dates = self._asked()
+        if found and found.lines and spare:  # what the follow-up replaced is no longer spoken of
+            said = self._lines_text(found)
+            terms = tuple(t for t in terms if t.stem not in spare or t.stem in said)
         fact = own.facts[0] if own and len(own.facts) >= 1 and own.facts[0].topic != "profile" else None
         single = fact is not None and own is not None and len(own.facts) == 1
         keep = q.focus if fact is None and q.focus and q.focus.topic else None

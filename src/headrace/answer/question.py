@@ -67,10 +67,15 @@ class Question:
     selector: Selector | None
     own: bool
     needs_owner: bool
+    """Of the asker's own data, and of nothing else."""
+    may_need: bool
+    """Perhaps of the asker's own data."""
     rule: bool
     count: bool
     yes_no: bool
     exists: bool
+    many: bool
+    routes: tuple[tuple[str, str], ...]
     follow: Follow | None
     focus: Focus | None
 
@@ -83,19 +88,20 @@ _OWN = re.compile(r"\b(?:my|mine|i|me|i'm|i’ve|i've|i'll|i’m|i'd|am\s+i|we|o
 _MY = re.compile(r"\b(?:my|mine|our|i|i've|i’ve)\b", re.I)
 _RULE = re.compile(
     r"\b(?:(?:can|could|may|might|must|should|shall|would|will|am)\s+(?:i|we)\b(?!\s+be\s+fly)|allowed|permitted|"
-    r"(?:do|will|would|did)\s+(?:i|we)\s+(?:need|have\s+to|get|pay|lose|qualify|still)|how\s+(?:do|can|could|should|would)\s+(?:i|we)|"
+    r"(?:do|will|would)\s+(?:i|we)\s+(?:need|have\s+to|get|pay|lose|qualify|still)|how\s+(?:do|can|could|should|would)\s+(?:i|we)|"
     r"what\s+(?:happens|if|do\s+i\s+do|should\s+i)|is\s+it\s+possible|(?:can|could|may|must)\s+(?:my|it|they|that|this|one)\b|"
     r"i\s+(?:need|have)\s+to|i\s+(?:can|could|may|must|should)|eligible|entitled)",
     re.I,
 )
 _NEEDS = re.compile(
-    r"\b(?:what|which|who|whose|when|where|whats|what's|how\s+(?:long|much|many|old))\b.*\b(?:my|mine)\b"
+    r"\b(?:what|which|who|whose|when|where|whats|what's)\b.*\b(?:my|mine)\b"
     r"|\b(?:show|list|give|tell|find|look\s+up|read|check)\b.*\bmy\b"
     r"|\b(?:do|did|have|am|was)\s+i\s+(?:have|had|got|order|book|bought|buy|spend|spent|paid|pay|fly|flying|travel|due|"
     r"scheduled|registered|enrolled|own|reserve|reserved|ordered|booked)\b|\bwho\s+am\s+i\b|\bam\s+i\s+(?:a|an)\b"
     r"|\b(?:is|are|was|were|has|have|did|does)\s+(?:any\s+of\s+)?my\b",
     re.I,
 )
+_MAY_NEED = re.compile(r"\bhow\s+(?:long|much|many|old)\b.*\b(?:my|mine)\b", re.I)
 _YES_NO = re.compile(r"^\s*(?:and\s+|so\s+)?(?:is|are|was|were|has|have|had|did|does|will|am)\b", re.I)
 _EXISTS = re.compile(r"\b(?:do|did|have)\s+i\s+(?:already\s+)?(?:have|had|got|book|booked|order|ordered|own)?\s*(?:an?|any|some|another)\b", re.I)
 _MEASURE = re.compile(r"\bhow\s+(big|large|old|far|fast|small|expensive)\b|\bat\s+what\s+(age)\b", re.I)
@@ -119,10 +125,10 @@ _EXPECTS: tuple[tuple[Expect, re.Pattern[str]], ...] = (
 )
 _SELECTORS: tuple[tuple[Selector, re.Pattern[str]], ...] = (
     (Selector.AFTER, re.compile(
-        r"\b(?:ones?\s+(?:right\s+)?(?:after|following|thereafter)|following\s+one|after\s+(?:that|this|it|those)(?:\s+one)?\s*[?.!]*$|"
+        r"\b(?:(?:the\s+)?(?:next|following)\s+day|the\s+day\s+after|ones?\s+(?:right\s+)?(?:after|following|thereafter)|following\s+one|after\s+(?:that|this|it|those)(?:\s+one)?\s*[?.!]*$|"
         r"(?:comes?|is)\s+(?:after|next)|subsequent|next\s+one|(?:and|what)\s+(?:about\s+)?(?:the\s+)?next\s*[?.!]*$|and\s+then\s*[?.!]*$|\w+\s+after\s+(?:that|this|it)\b)", re.I)),
     (Selector.BEFORE, re.compile(
-        r"\b(?:ones?\s+(?:right\s+)?before|before\s+(?:that|this|it)(?:\s+one)?\s*[?.!]*$|previous\s+one|preceding)", re.I)),
+        r"\b(?:the\s+day\s+before|(?:the\s+)?previous\s+day|ones?\s+(?:right\s+)?before|before\s+(?:that|this|it)(?:\s+one)?\s*[?.!]*$|previous\s+one|preceding)", re.I)),
     (Selector.NEXT, re.compile(r"\b(?:next|upcoming|soonest|coming\s+up|forthcoming)\b", re.I)),
     (Selector.LATEST, re.compile(r"\b(?:latest|newest|most\s+recent(?:ly)?|recent)\b", re.I)),
     (Selector.LAST, re.compile(r"\b(?:last|previous(?:ly)?|past|prior)\b", re.I)),
@@ -149,13 +155,25 @@ _VERB_BEFORE = frozenset(
     ["to", "can", "could", "may", "might", "must", "should", "shall", "will", "would", "i", "we", "you", "they", "it", "do", "does", "did", "dont", "don't", "cannot", "can't", "please", "how", "never", "always", "he", "she"]
 )
 _SELECTOR_WORDS = frozenset(stem(w) for w in ["next", "upcoming", "soonest", "latest", "newest", "recent", "last", "previous", "past", "first", "earliest", "oldest", "following", "prior", "subsequent", "forthcoming", "recently", "previously"])
-_REF = re.compile(r"#\w{2,}")
+_PHRASES = {
+    "money back": "refund",
+    "call off": "cancel",
+    "get rid of": "remove",
+    "sign up": "register",
+    "log in": "login",
+    "sign in": "login",
+    "opening hours": "open hours",
+    "opening times": "open hours",
+}
+_PHRASES_IN = re.compile("|".join(rf"\b{p.replace(' ', chr(92) + 's+')}\b" for p in _PHRASES), re.I)
+_LIST = re.compile(r"^\s*(?:and\s+)?(?:which|what|list|show|are\s+there)\b(?=.*\b[^\W\d_]{2,}[^su\W]s\b)", re.I)
+_ROUTE = re.compile(r"\b(from|to)\s+(?!(?:my|the|a|an)\b)([^\W\d_][\w-]+)", re.I)
 
 
 def understand(text: str, history: Sequence[Turn], now: int, zone: int = 0) -> Question:
     """Reads a question, leaning on the conversation where the question does. Never raises."""
     dates = asked_dates(text, local_day(now, zone))
-    bare = _without(text, dates)
+    bare = _PHRASES_IN.sub(lambda m: _PHRASES[" ".join(m.group().lower().split())], _without(text, dates))
     focus = last_focus(history)
     selector = next((s for s, pattern in _SELECTORS if pattern.search(bare)), None)
     codes = tuple(dict.fromkeys(w.upper() for w in TOKEN.findall(bare) if is_code(w)))
@@ -174,10 +192,13 @@ def understand(text: str, history: Sequence[Turn], now: int, zone: int = 0) -> Q
         selector=selector,
         own=own or bool(follow and focus and focus.own and not codes),
         needs_owner=own and not rule and bool(_NEEDS.search(bare)),
+        may_need=own and not rule and bool(_MAY_NEED.search(bare)),
         rule=rule,
         count=bool(_COUNT.search(bare)),
         yes_no=bool(_YES_NO.search(bare)),
         exists=bool(_EXISTS.search(bare)),
+        many=bool(_LIST.search(bare)),
+        routes=tuple((m[1].lower(), m[2]) for m in _ROUTE.finditer(bare) if not is_stop(m[2])),
         follow=follow,
         focus=focus if follow else None,
     )
@@ -192,6 +213,7 @@ def _without(text: str, dates: Sequence[Dates]) -> str:
 
 
 _PRICE = frozenset(stem(w) for w in ["price", "cost", "fee", "charge", "fare", "rate", "expensive"])
+PAYING = _PRICE | frozenset(stem(w) for w in "pay paid spend spent".split())
 _ATTRIBUTES = frozenset(stem(w) for w in ["number", "code"])
 
 
@@ -209,7 +231,7 @@ def _terms(text: str, codes: Sequence[str], selector: Selector | None) -> tuple[
                 general = s in asks or is_general(s)
                 if s in _ATTRIBUTES and before and not is_stop(before) and not is_general(stem(before)):
                     general = False  # `seat number` names a thing, `number of seats` asks for one
-                found.setdefault(s, Term(word, s, soft=before in _VERB_BEFORE, general=general))
+                found.setdefault(s, Term(word, s, soft=before in _VERB_BEFORE and word.islower(), general=general))
         before = word.casefold()
     return tuple(found.values())
 
@@ -249,11 +271,12 @@ def retrieval_queries(
 
 
 def _standalone(q: Question, facts: Sequence[Fact]) -> str:
-    parts = [q.text]
+    written = q.text.casefold()
+    parts = [q.text, *(t.word for t in q.terms if t.word.casefold() not in written)]
     known = {t.stem for t in q.terms}
     days = q.dates
     if q.focus:
-        days = days or q.focus.dates()
+        days = days or shifted(q, q.focus.dates())
         if not q.codes:
             parts += q.focus.codes
         parts += [w for w in q.focus.words if stem(w) not in known]
@@ -261,6 +284,12 @@ def _standalone(q: Question, facts: Sequence[Fact]) -> str:
             parts.append(q.focus.name)
     parts += [d.first.isoformat() for d in days if d.first == d.last and d.first.isoformat() not in q.text]
     return " ".join(dict.fromkeys(parts))
+
+
+def shifted(q: Question, days: Sequence[Dates]) -> tuple[Dates, ...]:
+    """The days of a focus, moved by one where the question asks for the day after or before."""
+    step = {Selector.AFTER: 1, Selector.BEFORE: -1}.get(q.selector, 0) if q.selector else 0
+    return tuple(d.shifted(step) for d in days)
 
 
 def _case(q: Question, profile: Profile | None, facts: Sequence[Fact]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -57,7 +57,7 @@ class Reader:
         return heads(await self._progress.heads()).encode()
 
     @asynccontextmanager
-    async def view(self, asked: Asked, *operators: str) -> AsyncIterator[View]:
+    async def view(self, asked: Asked, *operators: str) -> AsyncGenerator[View]:
         """A snapshot in which `operators` (default: all) have applied `after`. Raises Lagging, BadRequest."""
         await self._wait(asked, operators or tuple(self._progress.operators))
         marks = self._progress.marks()

@@ -44,7 +44,7 @@ luggage baggage bag suitcase
 cancel call_off
 change modify alter amend edit adjust
 fly flight flew flown
-book booking reservation reserve
+book booking reservation reserve ticket
 arrive arrival land
 depart departure leave left
 choose choice select selection
@@ -78,7 +78,6 @@ vacation holiday
 crash hang freeze
 bug defect issue problem
 error failure fail
-upgrade update
 version release changelog
 supported support compatible compatibility
 allow permit permitted allowed
