@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
@@ -65,7 +65,7 @@ class App:
         self.config = config
         self.started_at = now_us()
         self.data = Path(config.headrace.data)
-        self._say = say or (lambda text: logger.info(text))
+        self._say: Say = say or logger.info
         self._core: Core | None = None
         self._stack = AsyncExitStack()
         self._postgres: Postgres | None = None
@@ -275,6 +275,6 @@ def _aggregate(table: str, name: str, text: str) -> Aggregate:
 
 
 def _first(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    if isinstance(error, BaseExceptionGroup):
+        return _first(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
     return str(error) if isinstance(error, HeadraceError) else f"{type(error).__name__}: {error}"

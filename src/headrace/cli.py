@@ -8,7 +8,7 @@ import sys
 from collections.abc import Coroutine
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.client import connect
-from headrace.config import load
+from headrace.config import Config, load
 from headrace.demo.run import run_demo
 from headrace.errors import HeadraceError
 from headrace.running import catch_up
@@ -183,7 +183,7 @@ def main() -> None:
         sys.stderr.close()  # the reader of our output has gone: nothing to say, and nobody to say it to
 
 
-def _load(path: Path):
+def _load(path: Path) -> Config:
     try:
         return load(path)
     except HeadraceError as error:
@@ -208,7 +208,7 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
         raise SystemExit(130) from None
 
 
-def _fail(error: HeadraceError):
+def _fail(error: HeadraceError) -> NoReturn:
     _err.print(f"[red]{error.title}[/red]: could not {error.step}", markup=True)
     _err.print(f"  expected  {error.expected}", markup=False)
     _err.print(f"  got       {error.got}", markup=False)
@@ -216,7 +216,7 @@ def _fail(error: HeadraceError):
     raise SystemExit(1)
 
 
-def _fail_text(text: str):
+def _fail_text(text: str) -> NoReturn:
     _err.print(text, markup=False)
     raise SystemExit(1)
 
@@ -272,4 +272,5 @@ def _line(text: str) -> str:
 
 def _envelope(line: str) -> str:
     change = json.loads(line)
-    return f"{change['source'].get('ts_ms')}  {change['op']}  {json.dumps(change.get('key'))}  {json.dumps(change.get('after'))[:200]}"
+    key, after = json.dumps(change.get("key")), json.dumps(change.get("after"))[:200]
+    return f"{change['source'].get('ts_ms')}  {change['op']}  {key}  {after}"

@@ -22,7 +22,12 @@ Say = Callable[[str], None]
 
 
 async def up(
-    config: Config, say: Say, *, app: App | None = None, extra: Sequence[APIRouter] = (), opened: Say | None = None
+    config: Config,
+    say: Say,
+    *,
+    app: App | None = None,
+    extra: Sequence[APIRouter] = (),
+    opened: Callable[[str], object] | None = None,
 ) -> None:
     """Serves until it is told to stop."""
     listening = bind(config.server.host, config.server.port)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -13,7 +14,7 @@ from headrace.change import Change, Position, Stamp, Style, key_text
 from headrace.clock import now_us
 from headrace.codec import decode, encode
 from headrace.engines.tracker import Tracker
-from headrace.errors import HeadraceError, NotFound, SourceError, StoreError
+from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError, StoreError
 from headrace.log import Append, Log
 from headrace.operators import OVERTAKING, Lag, Marks, Operator
 from headrace.sources import Captured, Rejected, Resume, Source
@@ -27,6 +28,9 @@ LIVE = 16
 SYNC_S = 0.2
 PROBE_S = 0.1
 SAVE_S = 1.0
+REREAD_S = 10.0
+REREAD_CHECKS = 500
+"""How long a retry waits for a source to read its input again, and how often it looks."""
 
 logger = structlog.get_logger("headrace.engine")
 
@@ -54,7 +58,7 @@ class Meter:
 class _Lane:
     """One operator on one source."""
 
-    operator: Operator[object]
+    operator: Operator[Any]
     source: str
     meter: Meter = field(default_factory=Meter)
     unsaved: Applied | None = None
@@ -64,9 +68,7 @@ class _Lane:
 class EmbeddedEngine:
     """Runs sources and operators until it is cancelled or the store fails."""
 
-    def __init__(
-        self, sources: Sequence[Source], operators: Sequence[Operator[object]], log: Log, store: Store
-    ) -> None:
+    def __init__(self, sources: Sequence[Source], operators: Sequence[Operator[Any]], log: Log, store: Store) -> None:
         self.sources = {s.name: s for s in sources}
         self._operators = {o.name: o for o in operators}
         self.operators = tuple(o.name for o in operators)
@@ -133,7 +135,7 @@ class EmbeddedEngine:
         pause_s = 1.0
         while True:
             try:
-                async with contextlib.aclosing(source.stream(resume)) as stream:  # pyright: ignore[reportArgumentType]
+                async with contextlib.aclosing(source.stream(resume)) as stream:
                     async for captured in stream:
                         await self._append(source, captured)
                         pause_s = 1.0
@@ -239,7 +241,7 @@ class EmbeddedEngine:
         lane.meter.changes += len(part)
 
     async def _apply_changes(
-        self, operator: Operator[object], part: Sequence[Change], progress: Applied, background: bool
+        self, operator: Operator[Any], part: Sequence[Change], progress: Applied, background: bool
     ) -> None:
         prepared = await operator.prepare(part, background=background)
         async with self._locks[operator.name], self._store.transaction() as transaction:
@@ -255,14 +257,14 @@ class EmbeddedEngine:
                 await self._apply_changes(lane.operator, [change], _within(before, change), False)
             except StoreError:
                 raise
-            except Exception as failure:  # noqa: BLE001 - see above
+            except Exception as failure:
                 lane.meter.errors += 1
                 logger.exception("a change cannot be applied", topic=change.schema.topic)
                 await self._bury(lane.operator, change, failure)
         async with self._store.transaction() as transaction:
             await transaction.progress(progress)
 
-    async def _bury(self, operator: Operator[object], change: Change, error: Exception) -> None:
+    async def _bury(self, operator: Operator[Any], change: Change, error: Exception) -> None:
         failure = _failure(error) if isinstance(error, HeadraceError) else _unexpected(operator.name, error)
         letter = DeadLetterDraft(
             operator.name, change.schema.topic, key_text(change.key), change.stamp, failure, encode([change])
@@ -315,18 +317,26 @@ class EmbeddedEngine:
                 remedy="See /v1/deadletters for those that are open.",
             )
         if letter.operator == CAPTURE:
-            await self.sources[letter.source].retry(letter.topic, letter.key)
+            await self._read_again(letter)
         elif letter.change is not None:
             await self._retry_change(letter, decode(letter.change))
-        async with asyncio.timeout(10):
-            while letter.operator == CAPTURE and await self._still_same(letter):
-                await asyncio.sleep(0.02)
         return not await self._store.letters(id=id)
 
-    async def _still_same(self, letter: DeadLetter) -> bool:
-        """A source reads the input again in its own time: settled, or another attempt counted."""
-        now = next(iter(await self._store.letters(id=letter.id)), None)
-        return now is not None and now.attempts == letter.attempts
+    async def _read_again(self, letter: DeadLetter) -> None:
+        """A source reads the input in its own time: then it is settled, or another attempt counted."""
+        source = self.sources.get(letter.source)
+        if source is None or not await source.retry(letter.topic, letter.key):
+            raise BadRequest(
+                step="retry a dead letter",
+                expected="a source that can read this input again",
+                got=f"{letter.source}, which " + ("cannot" if source else "is not configured"),
+                remedy="Change the input at its source: a newer version of it settles this.",
+            )
+        for _ in range(REREAD_CHECKS):
+            now = next(iter(await self._store.letters(id=letter.id)), None)
+            if now is None or now.attempts != letter.attempts:
+                return
+            await asyncio.sleep(REREAD_S / REREAD_CHECKS)
 
     async def _retry_change(self, letter: DeadLetter, changes: Sequence[Change]) -> None:
         operator = self._operators[letter.operator]
@@ -335,8 +345,8 @@ class EmbeddedEngine:
             await operator.apply(prepared, transaction)
 
 
-async def _follow(log: Log, source: str, after: int) -> AsyncIterator[Sequence[Append]]:
-    async with contextlib.aclosing(log.follow(source, after)) as stream:  # pyright: ignore[reportArgumentType]
+async def _follow(log: Log, source: str, after: int) -> AsyncGenerator[Sequence[Append]]:
+    async with contextlib.aclosing(log.follow(source, after)) as stream:
         async for appends in stream:
             yield appends
 

@@ -18,7 +18,11 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 _stemmer = snowballstemmer.stemmer("english")
 
 STOP = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "did", "do", "does", "for", "from", "had", "has", "have", "how", "i", "if", "in", "is", "it", "its", "me", "my", "no", "not", "of", "on", "or", "our", "so", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "up", "us", "was", "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your"]
+    """
+    a an and are as at be been but by can did do does for from had has have how i if in is it its me my no not of on
+    or our so that the their them then there these they this to up us was we were what when where which who why will
+    with would you your
+    """.split()
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,8 +69,9 @@ class Log(Protocol):
       partitions (a key always goes to the same partition of its topic) and are visible to readers in order, without
       gaps; it returns when they are visible, not when they are on disk. Raises Fenced when another writer took over.
     - `sync` returns when everything appended before the call is on disk.
-    - `follow(source, after)` gives that source's appends with number > `after`, in order, as many as are there, then new ones as they come,
-      woken, not polled. It reads from the table whatever the reader missed, so a slow reader holds nothing up.
+    - `follow(source, after)` gives that source's appends with number > `after`, in order, as many as are there, then
+      new ones as they come, woken, not polled. It reads again from the log whatever the reader missed, so a slow
+      reader holds nothing up.
     - `read` gives changes of one partition from an offset on, at most `limit`; offsets below `first` were trimmed.
     - `trim(before)` forgets whole appends older than `before` (microseconds) that every operator has applied.
     """
@@ -81,7 +82,7 @@ class Log(Protocol):
         self, source: str, changes: Sequence[Change], state: Mapping[str, bytes | None] | None = None
     ) -> Append | None: ...
     async def sync(self) -> None: ...
-    def follow(self, source: str, after: int) -> AsyncIterator[Sequence[Append]]: ...
+    def follow(self, source: str, after: int) -> AsyncGenerator[Sequence[Append]]: ...
     async def read(self, topic: str, partition: int, offset: int, limit: int) -> Sequence[Logged]: ...
     async def topics(self) -> Sequence[TopicPartition]: ...
     async def heads(self) -> Sequence[SourceHead]: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -138,7 +138,7 @@ class PostgresLog:
     async def sync(self) -> None:
         await self._sync.execute(SQL["sync"])
 
-    async def follow(self, source: str, after: int) -> AsyncIterator[Sequence[Append]]:
+    async def follow(self, source: str, after: int) -> AsyncGenerator[Sequence[Append]]:
         tail = self._tails[source]
         while True:
             await tail.wait(after)

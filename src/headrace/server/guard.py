@@ -31,7 +31,7 @@ class _Stop(Exception):
 
 
 class Guard:
-    """ASGI middleware. A browser on another site can reach loopback, and a name can be rebound to it: both stop here."""
+    """ASGI middleware: a browser on another site can reach loopback, a name can be rebound to it; both stop here."""
 
     def __init__(self, app: ASGIApp, *, names: Iterable[str], max_body: int) -> None:
         self._app = app

@@ -169,5 +169,3 @@ def _letter(engine: EmbeddedEngine, letter: DeadLetter) -> dict[str, Any]:
         "attempts": letter.attempts,
         "resolved_at": rfc3339(letter.resolved_at) if letter.resolved_at else None,
     }
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,7 +38,7 @@ class Captured:
     state: Mapping[str, bytes | None] = field(default_factory=dict[str, bytes | None])
     rejected: Sequence[Rejected] = ()
     settled: Sequence[tuple[str, str]] = ()
-    """(topic, key) of earlier rejected inputs that are in order again without a change (deleted, or readable as before)."""
+    """(topic, key) of earlier rejected inputs that are in order again without a change (deleted, or as before)."""
 
 
 class State(Protocol):
@@ -111,7 +111,7 @@ class Source(Protocol):
         """The first copy's progress while it runs."""
         ...
 
-    def stream(self, resume: Resume) -> AsyncIterator[Captured]: ...
+    def stream(self, resume: Resume) -> AsyncGenerator[Captured]: ...
     async def ack(self, position: Position) -> None: ...
     async def head(self) -> Position: ...
     async def retry(self, topic: str, key: str) -> bool: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from time import monotonic
 
@@ -71,7 +71,7 @@ class PostgresSource:
     def snapshot(self) -> SnapshotProgress | None:
         return self._copy.progress if self._copy is not None else None
 
-    async def stream(self, resume: Resume) -> AsyncIterator[Captured]:
+    async def stream(self, resume: Resume) -> AsyncGenerator[Captured]:
         run = Run(resume, resume.position)
         pause = _PAUSE_S
         while not self._closed.is_set():

@@ -14,7 +14,7 @@ from signal import SIGINT
 from headrace.stores.embedded.binaries import Binaries, BinariesMissing
 from headrace.stores.embedded.errors import disk_full, from_output
 from headrace.stores.embedded.home import SUPERUSER, Home
-from headrace.stores.embedded.process import Account, Directory, spawn
+from headrace.stores.embedded.process import LINUX, Account, Directory, spawn
 
 NEEDED_BYTES = 100_000_000  # a new cluster has 39 MB and its first write-ahead log segments
 
@@ -40,6 +40,8 @@ class Setup:
             command = [str(self.bin / "initdb"), "-D", directory.argument, "-U", SUPERUSER, "-A", "scram-sha-256"]
             command += ["--pwfile", str(password), "--encoding=UTF8", "--locale=C"]
             command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
+            if LINUX:  # one call for its thousand files: 0.1 s on a busy disk, where a call for each took 2.5 s
+                command.append("--sync-method=syncfs")
             await self._run("creating the database cluster", command, directory)
         finally:
             directory.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
 from headrace.change import Position, Stamp
 from headrace.sqlfile import load
@@ -67,7 +68,7 @@ class PostgresProfileReader:
                 aggregates |= dict(zip((a.name for a in rule.aggregates), map(_plain, values or ()), strict=True))
         return facts, aggregates
 
-    async def _ask(self, rule: FactRule, base: Mapping[str, Any]):
+    async def _ask(self, rule: FactRule, base: Mapping[str, Any]) -> tuple[AsyncCursor[Any], AsyncCursor[Any] | None]:
         args = {**base, "topic": rule.topic, "keep": rule.keep}
         rows = await self._connection.execute(_valid(SQL["facts"], self._facts), args)
         if not rule.aggregates:
@@ -94,8 +95,8 @@ def _fact(rule: FactRule, row: Sequence[Any]) -> Fact:
     return Fact(rule.topic, table, key, rule.name, fields, text, happens, Stamp(source, Position(major, minor), at))
 
 
-def _plain(value: Any) -> JSON:
+def _plain(value: Decimal | JSON) -> JSON:
     """Sums and averages are exact numbers: whole ones as integers, others as text, to the digit."""
-    if value is None or isinstance(value, (bool, int, float, str, list, dict)):
+    if not isinstance(value, Decimal):
         return value
-    return int(value) if value == value.to_integral_value() else str(value)
+    return int(value) if value.is_finite() and value == value.to_integral_value() else str(value)

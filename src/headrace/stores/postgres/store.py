@@ -144,7 +144,9 @@ class PostgresStore:
         writers: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
             dsn, min_size=2, max_size=6, open=False, configure=_writer, kwargs={**kwargs, "autocommit": True}
         )
-        readers: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(dsn, min_size=3, max_size=12, open=False, configure=_reader, kwargs=kwargs)
+        readers: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
+            dsn, min_size=3, max_size=12, open=False, configure=_reader, kwargs=kwargs
+        )
         await asyncio.gather(writers.open(wait=True, timeout=30), readers.open(wait=True, timeout=30))
         store = cls(guard, writers, readers, dimensions, rules)
         store._maybe_open |= {(x.operator, x.topic, x.key) for x in await store.letters(limit=1_000_000)}

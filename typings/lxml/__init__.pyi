@@ -1,0 +1,1 @@
+# What Headrace uses of lxml, which carries no types.
