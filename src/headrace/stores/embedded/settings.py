@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from headrace.stores.embedded.process import LINUX
+
 # Chosen for one process with many small transactions on a laptop; `settings` overrides each.
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -25,6 +27,8 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "checkpoint_timeout": "15min",
         "max_wal_size": "512MB",
         "min_wal_size": "80MB",
+        # Before recovery everything goes to disk: by one call, where one for each of a thousand files took seconds.
+        **({"recovery_init_sync_method": "syncfs"} if LINUX else {}),
         # Offsets and progress are rows updated all the time: cleaned before they fill pages.
         "autovacuum_naptime": "5s",
         "autovacuum_vacuum_threshold": "100",
