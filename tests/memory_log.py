@@ -1,11 +1,10 @@
-"""A log in memory that a source can be driven against: it keeps what was appended, as a crash would leave it."""
+"""A log in memory that a source can be driven against: it keeps what was appended, and loses the end in a crash."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from typing import cast
 
 from headrace.change import START, Change, Op, Position, Row
 from headrace.sources import Captured, Rejected, Resume, Source
@@ -44,6 +43,7 @@ class MemoryLog:
     def append(self, captured: Captured) -> None:
         for change in captured.changes:
             assert change.position > self.position, f"{change} after {self.position}"
+            assert change.position > self.frontier, f"{change} after the frontier {self.frontier}"
             self.position = change.position
         self.frontier = max(self.frontier, captured.frontier)
         self.changes.extend(captured.changes)
@@ -55,12 +55,19 @@ class MemoryLog:
             else:
                 self.state.values[key] = value
 
+    def crashed(self, steps: int) -> MemoryLog:
+        """What is left when only the first steps had reached the disk."""
+        left = MemoryLog()
+        for captured in self.steps[:steps]:
+            left.append(captured)
+        # What a source gave without changes or state is not in a log.
+        left.frontier = START
+        return left
+
     def table(self, topic: str) -> Table:
         """The rows that the log's changes of a topic amount to."""
         rows: Table = {}
-        for c in self.changes:
-            if c.schema.topic != topic:
-                continue
+        for c in self.of(topic):
             if c.op is Op.TRUNCATE:
                 rows.clear()
             elif c.op is Op.DELETE:
@@ -74,28 +81,19 @@ class MemoryLog:
         return [c for c in self.changes if c.schema.topic == topic]
 
 
-async def run(
-    source: Source,
-    log: MemoryLog,
-    until: Callable[[MemoryLog], bool],
-    *,
-    acknowledge: bool = True,
-    timeout_s: float = 60,
-) -> None:
+async def run(source: Source, log: MemoryLog, until: Callable[[MemoryLog], bool], *, acknowledge: bool = True) -> None:
     """Appends what the source gives until `until` holds after an append."""
-    async with asyncio.timeout(timeout_s):
-        steps = cast("AsyncGenerator[Captured]", source.stream(log.resume))
-        async with aclosing(steps):
-            async for captured in steps:
-                log.append(captured)
-                if acknowledge:
-                    await source.ack(captured.frontier)
-                if until(log):
-                    return
+    async with asyncio.timeout(60), aclosing(source.stream(log.resume)) as steps:
+        async for captured in steps:
+            log.append(captured)
+            if acknowledge:
+                await source.ack(captured.frontier)
+            if until(log):
+                return
 
 
-async def catch_up(source: Source, log: MemoryLog, *, acknowledge: bool = True, timeout_s: float = 60) -> Position:
+async def catch_up(source: Source, log: MemoryLog, *, acknowledge: bool = True) -> Position:
     """Appends until everything committed before the call is there."""
     head = await source.head()
-    await run(source, log, lambda now: now.frontier >= head, acknowledge=acknowledge, timeout_s=timeout_s)
+    await run(source, log, lambda now: now.frontier >= head, acknowledge=acknowledge)
     return head

@@ -50,8 +50,7 @@ class Assembler:
     def __init__(
         self, shapes: Shapes, given: Position, frontier: int, keeping: set[str], max_rows: int, max_bytes: int
     ) -> None:
-        self.frontier = frontier
-        """Every transaction whose commit record starts before this was seen whole."""
+        self._frontier = self._held = frontier
         self.pending: Relation | None = None
         """A relation with types that are still to be looked up; `resume` after that."""
         self._shapes = shapes
@@ -72,6 +71,12 @@ class Assembler:
         self._muted: frozenset[int] = frozenset()
 
     @property
+    def frontier(self) -> int:
+        """Every transaction whose commit record starts before this was seen whole. It stands still up to a stop: what
+        is given there belongs to it."""
+        return self._frontier if self._stop_at is None else self._held
+
+    @property
     def between(self) -> bool:
         """No transaction is open: everything that was fed is whole."""
         return not self._open
@@ -88,7 +93,7 @@ class Assembler:
     @property
     def stopped(self) -> bool:
         """Everything before the stop was seen; `go_on` after dealing with it."""
-        return self._stop_at is not None and (self.frontier >= self._stop_at or self._passed())
+        return self._stop_at is not None and (self._frontier >= self._stop_at or self._passed())
 
     def _passed(self) -> bool:
         return self._stop_at is not None and self._open and self._lsn >= self._stop_at
@@ -142,7 +147,7 @@ class Assembler:
 
     def keepalive(self, end: int) -> None:
         """While a transaction is being sent this is at most where its commit record starts."""
-        self.frontier = max(self.frontier, end)
+        self._frontier = max(self._frontier, end)
 
     def resume(self) -> None:
         """The types of the pending relation are known now."""
@@ -178,7 +183,7 @@ class Assembler:
         self._skip = maxsize if begin.lsn < given.major else given.minor if begin.lsn == given.major else 0
 
     def _commit(self, message: bytes) -> None:
-        self.frontier = max(self.frontier, wire.read_commit(message).end)
+        self._frontier = max(self._frontier, wire.read_commit(message).end)
         self._open = False
         self._whole, self._whole_notes, self._whole_bytes = len(self._changes), len(self._notes), self._bytes
 
