@@ -62,17 +62,17 @@ def select(q: Question, profile: Profile | None, facts: Sequence[Fact], now: int
 
 def fact_words(fact: Fact) -> Stems:
     """Stems of a fact's sentence, its fields' names and their values."""
-    texts = [fact.text, *fact.fields.keys(), *(_plain(v) for v in fact.fields.values())]
+    texts = [fact.text, *fact.fields.keys(), *(plain_value(v) for v in fact.fields.values())]
     return frozenset(stem(t) for text in texts for t in TOKEN.findall(text) if not is_stop(t))
 
 
 def codes_of(fact: Fact) -> tuple[str, ...]:
     """Identifiers that a fact names (`HAT170`), as written."""
-    return tuple(dict.fromkeys(t for v in fact.fields.values() for t in TOKEN.findall(_plain(v)) if is_code(t)))
+    return tuple(dict.fromkeys(t for v in fact.fields.values() for t in TOKEN.findall(plain_value(v)) if is_code(t)))
 
 
 def days_of(fact: Fact, today: date) -> tuple[Dates, ...]:
-    return dates_in(fact.text, today) + dates_in(" ".join(_plain(v) for v in fact.fields.values()), today)
+    return dates_in(fact.text, today) + dates_in(" ".join(plain_value(v) for v in fact.fields.values()), today)
 
 
 def _names(term: str, words: Stems) -> bool:
@@ -96,7 +96,7 @@ def _pick_group(q: Question, facts: Sequence[Fact]) -> tuple[list[Fact], Stems] 
     best: tuple[float, list[Fact], Stems] | None = None
     for group in _groups(facts):
         head, rest = frozenset(stems(group[0].name)), _group_words(group)
-        inside = frozenset().union(*(fact_words(f) for f in group))
+        inside = _EMPTY.union(*(fact_words(f) for f in group))
         named = [t.stem for t in wanted if _names(t.stem, head)]
         exact = [t.stem for t in wanted if t.stem in head]
         within = [t.stem for t in wanted if t.stem in rest | inside or _names(t.stem, rest)]
@@ -119,7 +119,13 @@ def _of_group(q: Question, facts: Sequence[Fact], now: int, today: date) -> Own 
     chosen, lead, nothing = _by_time(q, kept, now, name)
     prefer = frozenset(s for f in chosen[:1] for v in kinds(f.fields) for s in stems(v)) if len(chosen) == 1 else _EMPTY
     return Own(
-        facts=tuple(chosen[:SHOWN]), lead=lead, rest=rest, prefer=prefer, noun=noun, nothing=nothing, name=name,
+        facts=tuple(chosen[:SHOWN]),
+        lead=lead,
+        rest=rest,
+        prefer=prefer,
+        noun=noun,
+        nothing=nothing,
+        name=name,
         more=max(len(chosen) - SHOWN, 0),
     )
 
@@ -159,7 +165,10 @@ _PREPOSITIONS = r"to|from|in|at|with|for|by|via"
 
 def _is_limit(q: Question, term: Term) -> bool:
     """Whether a word limits what is meant (`my flight to Tokyo`), rather than asks for something of it."""
-    return bool(re.search(rf"\bmy\b.*\b(?:{_PREPOSITIONS})\s+(?:the\s+)?{re.escape(term.word)}\b", q.text, re.I)) and not q.rule
+    return (
+        bool(re.search(rf"\bmy\b.*\b(?:{_PREPOSITIONS})\s+(?:the\s+)?{re.escape(term.word)}\b", q.text, re.I))
+        and not q.rule
+    )
 
 
 def _headed(q: Question, facts: Sequence[Fact]) -> list[Fact]:
@@ -187,11 +196,18 @@ def _by_time(q: Question, facts: Sequence[Fact], now: int, name: str) -> tuple[l
             return (ahead, f"Your upcoming {_plural(name)}:", "") if many else (ahead[:1], f"Your next {name}:", "")
         case Selector.LAST if timed:
             pick = behind or timed[-1:]
-            return (pick, f"Your past {_plural(name)}, newest first:", "") if many and behind else (
-                pick[:1], f"Your last {name}:", "")
+            return (
+                (pick, f"Your past {_plural(name)}, newest first:", "")
+                if many and behind
+                else (pick[:1], f"Your last {name}:", "")
+            )
         case Selector.LATEST if timed:
             newest = timed[::-1]
-            return (newest, f"Your {_plural(name)}, newest first:", "") if many else (newest[:1], f"Your latest {name}:", "")
+            return (
+                (newest, f"Your {_plural(name)}, newest first:", "")
+                if many
+                else (newest[:1], f"Your latest {name}:", "")
+            )
         case Selector.FIRST if timed:
             pool = ahead if ahead and not behind else timed
             return pool[:1], f"Your first {name}:", ""
@@ -228,11 +244,25 @@ def _followed(q: Question, group: Sequence[Fact], now: int, today: date) -> Own 
     if q.codes or (q.dates and q.follow is Follow.ELLIPSIS):
         kept, rest, limits = _filter(q, group, noun, today)
         if kept and not rest:
-            return Own(tuple(kept[:SHOWN]), f"Your {_one(name) if len(kept) == 1 else _plural(name)}:", rest, noun=noun, name=name)
-        return Own(nothing=f"None of your {_plural(name)} matches {_quoted(limits)}.", noun=noun, name=name) if limits else None
+            return Own(
+                tuple(kept[:SHOWN]),
+                f"Your {_one(name) if len(kept) == 1 else _plural(name)}:",
+                rest,
+                noun=noun,
+                name=name,
+            )
+        return (
+            Own(nothing=f"None of your {_plural(name)} matches {_quoted(limits)}.", noun=noun, name=name)
+            if limits
+            else None
+        )
     if present is None:
         return None
-    if any(_names(t.stem, frozenset(stems(f.name))) for t in q.terms for f in group) and q.follow is Follow.PRONOUN and q.selector:
+    if (
+        any(_names(t.stem, frozenset(stems(f.name))) for t in q.terms for f in group)
+        and q.follow is Follow.PRONOUN
+        and q.selector
+    ):
         return None
     return _one_fact(q, present, f"Your {_one(name)}:", noun, name)
 
@@ -262,7 +292,9 @@ def _counted(q: Question, profile: Profile | None, facts: Sequence[Fact], now: i
     if not (q.selector or q.codes or q.dates) and (name := _aggregate(q, profile)):
         value = profile.aggregates[name]
         label = name.replace("_", " ")
-        said = f"You have {value} {label if str(value) != '1' else _one(label)}." if q.count else f"Your {label}: {value}."
+        said = (
+            f"You have {value} {label if str(value) != '1' else _one(label)}." if q.count else f"Your {label}: {value}."
+        )
         return Own((profile_fact(profile, {name: value}, said),), stated=said, name=_one(label))
     return _count_facts(q, profile, facts, now, today) if q.count else None
 
@@ -298,7 +330,9 @@ def _count_facts(q: Question, profile: Profile, facts: Sequence[Fact], now: int,
     elif q.selector in (Selector.LAST, Selector.LATEST):
         kept = [f for f in kept if f.time is not None and f.time < now]
     name = group[0].name
-    total = next((v for n, v in profile.aggregates.items() if isinstance(v, int) and set(stems(n)) == set(stems(name))), None)
+    total = next(
+        (v for n, v in profile.aggregates.items() if isinstance(v, int) and set(stems(n)) == set(stems(name))), None
+    )
     what = _one(name) if len(kept) == 1 else _plural(name)
     seen = f" among the newest {len(group)}" if total is not None and total > len(group) else ""
     adjective = "matching " if len(kept) != len(group) and q.selector is not Selector.NEXT else ""
@@ -307,7 +341,9 @@ def _count_facts(q: Question, profile: Profile, facts: Sequence[Fact], now: int,
     return Own(tuple(kept[:SHOWN]), stated=said, noun=noun, name=name, more=max(len(kept) - SHOWN, 0))
 
 
-_ATTRIBUTES = frozenset(stem(w) for w in ["address", "number", "level", "status", "tier", "name", "type", "date", "id", "class", "value"])
+_ATTRIBUTES = frozenset(
+    stem(w) for w in ["address", "number", "level", "status", "tier", "name", "type", "date", "id", "class", "value"]
+)
 
 
 def _field(q: Question, profile: Profile) -> Own | None:
@@ -327,9 +363,11 @@ def _field(q: Question, profile: Profile) -> Own | None:
     name = best[2]
     words = frozenset(stems(name.replace("_", " ")))
     value = profile.fields[name]
-    shown = _plain(value)
+    shown = plain_value(value)
     rest = tuple(
-        t for t in wanted if not t.general and t.stem not in _ATTRIBUTES and not _names(t.stem, words | frozenset(stems(shown)))
+        t
+        for t in wanted
+        if not t.general and t.stem not in _ATTRIBUTES and not _names(t.stem, words | frozenset(stems(shown)))
     )
     said = f"Your {name.replace('_', ' ')} {'is' if isinstance(value, str | int | float) and not shown.count(', ') else 'on file:'} {shown}."
     return Own((profile_fact(profile, {name: value}, said),), stated=said, rest=rest, name=name.replace("_", " "))
@@ -337,7 +375,9 @@ def _field(q: Question, profile: Profile) -> Own | None:
 
 def about(profile: Profile) -> Own:
     """All that the profile itself says."""
-    shown = "; ".join(f"{n.replace('_', ' ')}: {_plain(v)}" for n, v in profile.fields.items() if v not in (None, ""))
+    shown = "; ".join(
+        f"{n.replace('_', ' ')}: {plain_value(v)}" for n, v in profile.fields.items() if v not in (None, "")
+    )
     said = f"Your profile says {shown}."
     return Own((profile_fact(profile, profile.fields, said),), stated=said)
 
@@ -350,18 +390,19 @@ def profile_fact(profile: Profile, fields: Object, said: str) -> Fact:
 # ---- words ----------------------------------------------------------------------------------------------------------
 
 
-def _plain(value: JSON) -> str:
+def plain_value(value: JSON) -> str:
+    """A field's value as a person reads it."""
     if isinstance(value, str) and value[:1] in "[{":
         try:
-            return _plain(msgspec.json.decode(value))
+            return plain_value(msgspec.json.decode(value))
         except msgspec.DecodeError:
             return value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join(_plain(v) for v in value.values())
+        return ", ".join(plain_value(v) for v in value.values())
     if isinstance(value, list):
-        return "; ".join(_plain(v) for v in value)
+        return "; ".join(plain_value(v) for v in value)
     return "" if value is None else str(value)
 
 

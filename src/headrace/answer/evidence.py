@@ -90,8 +90,10 @@ def read(text: str, heading: str, title: str, document: str) -> Read:
             )
         )
     lead = next((i for i, u in enumerate(units) if u.shape is not Shape.HEADING), -1)
-    far = frozenset(stems(f"{title} {document}")) | (lines[lead].own if lead == 0 and units[0].shape is Shape.SENTENCE else _EMPTY)
-    everything = frozenset().union(*(ln.own for ln in lines), above, far)
+    far = frozenset(stems(f"{title} {document}")) | (
+        lines[lead].own if lead == 0 and units[0].shape is Shape.SENTENCE else _EMPTY
+    )
+    everything = _EMPTY.union(*(ln.own for ln in lines), above, far)
     return Read(tuple(lines), far, everything, lead)
 
 
@@ -108,10 +110,14 @@ _HOLDS: Mapping[Expect, re.Pattern[str]] = {
     Expect.NUMBER: re.compile(rf"\d|\b(?:{_NUMBER_WORD})\b", re.I),
     Expect.TIME: re.compile(
         r"\d|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\b|"
-        r"\b(?:when|once|after|before|until|upon|immediately|daily|weekly|monthly|yearly|annually|always|never|at\s+the\s+(?:end|start|beginning)|as\s+soon\s+as|during|midnight|noon|any\s+time)\b", re.I),
+        r"\b(?:when|once|after|before|until|upon|immediately|daily|weekly|monthly|yearly|annually|always|never|at\s+the\s+(?:end|start|beginning)|as\s+soon\s+as|during|midnight|noon|any\s+time)\b",
+        re.I,
+    ),
     Expect.DURATION: re.compile(
         rf"\b(?:\d[\d.,-]*|{_NUMBER_WORD}|several|few|an?)[\s-]+(?:\w+\s+){{0,2}}(?:seconds?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|decades?|centur|quarters?|nights?)|"
-        r"\b\d+\s?(?:ms|s|h|min)\b|\b(?:immediate|instant|daily|weekly|monthly|yearly|annual|every|per\s+(?:day|week|month|year)|always|never|forever|lifetime|indefinite|until)", re.I),
+        r"\b\d+\s?(?:ms|s|h|min)\b|\b(?:immediate|instant|daily|weekly|monthly|yearly|annual|every|per\s+(?:day|week|month|year)|always|never|forever|lifetime|indefinite|until)",
+        re.I,
+    ),
 }
 
 
@@ -186,7 +192,7 @@ class Evidence:
         self.passages = passages
         self.today = today
         self.reads = [read(p.text, p.heading, p.title, p.document) for p in passages]
-        self.known: Stems = frozenset().union(*(r.everything for r in self.reads)) if passages else _EMPTY
+        self.known: Stems = _EMPTY.union(*(r.everything for r in self.reads)) if passages else _EMPTY
         self.similar = similar or {}
         self.by_document: dict[str, Stems] = {}
         for p, r in zip(passages, self.reads, strict=True):
@@ -229,7 +235,7 @@ class Evidence:
             return _EMPTY
         kinds = {p.document.rpartition("/")[0] for p, r in self._pairs() if codes <= r.everything}
         others = [r for p, r in self._pairs() if p.document.rpartition("/")[0] in kinds and not codes <= r.everything]
-        said = frozenset().union(*(r.lines[r.lead].own for r in others if r.lead >= 0)) if others else _EMPTY
+        said = _EMPTY.union(*(r.lines[r.lead].own for r in others if r.lead >= 0)) if others else _EMPTY
         return said & named
 
     def _pairs(self) -> Iterable[tuple[Passage, Read]]:
@@ -311,9 +317,16 @@ class Evidence:
             share *= 0.6
         for expect in w.question.expects & _DEMANDED:
             share *= 1.0 if any(holds(expect, self._line(c).shown) for c in picked) else 0.6
-        if share < ENOUGH:
+        if share < self._needed_share(picked[0]):
             return Found((), share, missing or tuple(t.word for t in terms if t.stem in lacking and not t.general))
         return Found(self._in_order(w, picked), share)
+
+    def _needed_share(self, best: Candidate) -> float:
+        """Less where the line means what the question means, more where it clearly does not."""
+        near = self.similar.get(self._line(best).shown)
+        if near is None:
+            return ENOUGH
+        return ENOUGH - 0.3 * max(near - 0.5, 0.0) + 0.3 * max(0.2 - near, 0.0)
 
     def _off_subject(self, w: Weighing, best: Candidate) -> bool:
         """Whether a short question's noun is missing in the line: `Can I remove a passenger?` is not about bags."""
@@ -410,8 +423,10 @@ class Evidence:
             return True
         if line.label and lead.unit.block == line.unit.block and not lead.label:
             return True
-        return bool(w.limits.dates) and bool(dates_in(lead.shown, self.today)) and not (
-            dates_in(line.shown, self.today) or dates_in(line.unit.heading, self.today)
+        return (
+            bool(w.limits.dates)
+            and bool(dates_in(lead.shown, self.today))
+            and not (dates_in(line.shown, self.today) or dates_in(line.unit.heading, self.today))
         )
 
 

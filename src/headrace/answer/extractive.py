@@ -226,7 +226,7 @@ class _Extraction:
         return None
 
     def _lines_text(self, found: Found) -> Stems:
-        return frozenset().union(*(self.reads[p].lines[i].own for p, i in found.lines))
+        return frozenset[str]().union(*(self.reads[p].lines[i].own for p, i in found.lines))
 
     def _quote(self, draft: _Draft, found: Found) -> None:
         for run in _runs(found.lines, self.reads, self.passages):
@@ -234,7 +234,9 @@ class _Extraction:
             passage, r = self.passages[p], self.reads[p]
             first, last = r.lines[run[0][1]].unit, r.lines[run[-1][1]].unit
             draft.citations.append(
-                Citation(passage.document, passage.chunk, passage.text[first.start : last.end], passage.title, passage.stamp)
+                Citation(
+                    passage.document, passage.chunk, passage.text[first.start : last.end], passage.title, passage.stamp
+                )
             )
             text = self._run_text([r.lines[i] for _, i in run])
             draft.parts.append(f"{text} [{len(draft.citations)}]")
@@ -246,7 +248,9 @@ class _Extraction:
         heading = first.unit.heading.rpartition(" › ")[2]
         asked = {stem(c) for c in self.q.codes} | {t.stem for t in self.q.terms}
         named = first.above or (dates_in(heading, self.today) if heading else ())
-        if (heading and named and first.unit.shape is not Shape.HEADING and not set(stems(heading)) <= first.own) or (heading and any(s in asked for s in stems(heading)) and not set(stems(heading)) & first.own):
+        if (heading and named and first.unit.shape is not Shape.HEADING and not set(stems(heading)) <= first.own) or (
+            heading and any(s in asked for s in stems(heading)) and not set(stems(heading)) & first.own
+        ):
             text = f"{heading}: {text}"
         return f"- {text}" if first.unit.shape is Shape.ITEM and not text.startswith(heading + ":") else text
 

@@ -103,7 +103,10 @@ _NEEDS = re.compile(
 )
 _MAY_NEED = re.compile(r"\bhow\s+(?:long|much|many|old)\b.*\b(?:my|mine)\b", re.I)
 _YES_NO = re.compile(r"^\s*(?:and\s+|so\s+)?(?:is|are|was|were|has|have|had|did|does|will|am)\b", re.I)
-_EXISTS = re.compile(r"\b(?:do|did|have)\s+i\s+(?:already\s+)?(?:have|had|got|book|booked|order|ordered|own)?\s*(?:an?|any|some|another)\b", re.I)
+_EXISTS = re.compile(
+    r"\b(?:do|did|have)\s+i\s+(?:already\s+)?(?:have|had|got|book|booked|order|ordered|own)?\s*(?:an?|any|some|another)\b",
+    re.I,
+)
 _MEASURE = re.compile(r"\bhow\s+(big|large|old|far|fast|small|expensive)\b|\bat\s+what\s+(age)\b", re.I)
 _COUNT = re.compile(r"\b(?:how\s+many|number\s+of|count)\b", re.I)
 _EXPECTS: tuple[tuple[Expect, re.Pattern[str]], ...] = (
@@ -116,19 +119,41 @@ _EXPECTS: tuple[tuple[Expect, re.Pattern[str]], ...] = (
         ),
     ),
     (Expect.AMOUNT, re.compile(r"\bhow\s+much\b", re.I)),
-    (Expect.NUMBER, re.compile(r"\b(?:how\s+(?:many|heavy|big|large|tall|wide|high|deep|old|far|hot|cold|thick)|at\s+what\s+age|what\s+(?:number|percentage|percent)|number\s+of)\b", re.I)),
+    (
+        Expect.NUMBER,
+        re.compile(
+            r"\b(?:how\s+(?:many|heavy|big|large|tall|wide|high|deep|old|far|hot|cold|thick)|at\s+what\s+age|what\s+(?:number|percentage|percent)|number\s+of)\b",
+            re.I,
+        ),
+    ),
     (Expect.DURATION, re.compile(r"\bhow\s+(?:long|soon|quickly|fast|often)\b", re.I)),
-    (Expect.TIME, re.compile(r"\b(?:when|what\s+(?:time|date|day|year|month)|which\s+(?:day|date|year|month)|what.{0,16}deadline)\b", re.I)),
+    (
+        Expect.TIME,
+        re.compile(
+            r"\b(?:when|what\s+(?:time|date|day|year|month)|which\s+(?:day|date|year|month)|what.{0,16}deadline)\b",
+            re.I,
+        ),
+    ),
     (Expect.PERSON, re.compile(r"\b(?:who|whom|whose)\b", re.I)),
     (Expect.PLACE, re.compile(r"\bwhere\b", re.I)),
     (Expect.REASON, re.compile(r"\b(?:why|what\s+(?:caused|causes)|reason)\b", re.I)),
 )
 _SELECTORS: tuple[tuple[Selector, re.Pattern[str]], ...] = (
-    (Selector.AFTER, re.compile(
-        r"\b(?:(?:the\s+)?(?:next|following)\s+day|the\s+day\s+after|ones?\s+(?:right\s+)?(?:after|following|thereafter)|following\s+one|after\s+(?:that|this|it|those)(?:\s+one)?\s*[?.!]*$|"
-        r"(?:comes?|is)\s+(?:after|next)|subsequent|next\s+one|(?:and|what)\s+(?:about\s+)?(?:the\s+)?next\s*[?.!]*$|and\s+then\s*[?.!]*$|\w+\s+after\s+(?:that|this|it)\b)", re.I)),
-    (Selector.BEFORE, re.compile(
-        r"\b(?:the\s+day\s+before|(?:the\s+)?previous\s+day|ones?\s+(?:right\s+)?before|before\s+(?:that|this|it)(?:\s+one)?\s*[?.!]*$|previous\s+one|preceding)", re.I)),
+    (
+        Selector.AFTER,
+        re.compile(
+            r"\b(?:(?:the\s+)?(?:next|following)\s+day|the\s+day\s+after|ones?\s+(?:right\s+)?(?:after|following|thereafter)|following\s+one|after\s+(?:that|this|it|those)(?:\s+one)?\s*[?.!]*$|"
+            r"(?:comes?|is)\s+(?:after|next)|subsequent|next\s+one|(?:and|what)\s+(?:about\s+)?(?:the\s+)?next\s*[?.!]*$|and\s+then\s*[?.!]*$|\w+\s+after\s+(?:that|this|it)\b)",
+            re.I,
+        ),
+    ),
+    (
+        Selector.BEFORE,
+        re.compile(
+            r"\b(?:the\s+day\s+before|(?:the\s+)?previous\s+day|ones?\s+(?:right\s+)?before|before\s+(?:that|this|it)(?:\s+one)?\s*[?.!]*$|previous\s+one|preceding)",
+            re.I,
+        ),
+    ),
     (Selector.NEXT, re.compile(r"\b(?:next|upcoming|soonest|coming\s+up|forthcoming)\b", re.I)),
     (Selector.LATEST, re.compile(r"\b(?:latest|newest|most\s+recent(?:ly)?|recent)\b", re.I)),
     (Selector.LAST, re.compile(r"\b(?:last|previous(?:ly)?|past|prior)\b", re.I)),
@@ -141,20 +166,80 @@ _ELLIPSIS = re.compile(
 )
 _FULL = re.compile(
     r"\b(?:who|what|which|when|where|why|how)\b(?!\s+about).*\b(?:is|are|was|were|do|does|did|can|could|will|would|should|may|must|has|have)\b"
-    r"|^\s*(?:and|or|but|also|so)?,?\s*(?:can|could|may|is|are|do|does|did|will|would|should|am|has|have|must)\b", re.I)
+    r"|^\s*(?:and|or|but|also|so)?,?\s*(?:can|could|may|is|are|do|does|did|will|would|should|am|has|have|must)\b",
+    re.I,
+)
 _PRONOUN = re.compile(
     r"\b(?:its?|they|them|their|theirs|these|those|he|him|his|she|her|this|ones?)\b|"
     r"\bthat(?:\s+one)?\s*[?.!]*$|^\s*(?:and\s+)?(?:is|was|does|did|can|will|would|has|could)\s+that\b|"
-    r"\b(?:about|for|of|with|on|after|before|by)\s+that\b|^\s*(?:and\s+)?(?:why|when|where)\s*[?.!]*$", re.I)
+    r"\b(?:about|for|of|with|on|after|before|by)\s+that\b|^\s*(?:and\s+)?(?:why|when|where)\s*[?.!]*$",
+    re.I,
+)
 _EXPLETIVE = re.compile(
     r"\bit\s+(?:take|takes|possible|okay|ok|allowed|true|safe|necessary|normal|common|mean)\b|\bno\s*one\b|\bthis\s+(?:week|month|year)\b|"
     r"\bthose\s+who\b|\bone\s+of\b|\bone\s+(?:way|day|week|month|year|hour)\b|\bwhich\s+ones?\b",
     re.I,
 )
 _VERB_BEFORE = frozenset(
-    ["to", "can", "could", "may", "might", "must", "should", "shall", "will", "would", "i", "we", "you", "they", "it", "do", "does", "did", "dont", "don't", "cannot", "can't", "please", "how", "never", "always", "he", "she"]
+    [
+        "to",
+        "can",
+        "could",
+        "may",
+        "might",
+        "must",
+        "should",
+        "shall",
+        "will",
+        "would",
+        "i",
+        "we",
+        "you",
+        "they",
+        "it",
+        "do",
+        "does",
+        "did",
+        "dont",
+        "don't",
+        "cannot",
+        "can't",
+        "please",
+        "how",
+        "never",
+        "always",
+        "he",
+        "she",
+    ]
 )
-_SELECTOR_WORDS = frozenset(stem(w) for w in ["next", "upcoming", "soonest", "latest", "newest", "recent", "last", "previous", "past", "first", "earliest", "oldest", "following", "prior", "subsequent", "forthcoming", "recently", "previously"])
+_SELECTOR_WORDS = frozenset(
+    stem(w)
+    for w in [
+        "next",
+        "upcoming",
+        "soonest",
+        "latest",
+        "newest",
+        "recent",
+        "last",
+        "previous",
+        "past",
+        "first",
+        "earliest",
+        "oldest",
+        "following",
+        "prior",
+        "subsequent",
+        "forthcoming",
+        "recently",
+        "previously",
+    ]
+)
+_ATTRIBUTION = re.compile(
+    r"\b(?:according\s+to|(?:as\s+)?(?:described|mentioned|stated|discussed)\s+(?:in|by))\s+(?:the\s+|an?\s+|your\s+|his\s+|her\s+)?"
+    r"(?:[A-Z]\S*(?:\s+[A-Z][^\s?]*)*|\w+)(?=\s*[?,.]|\s*$)"
+)
+"""Who says so is not what is asked."""
 _PHRASES = {
     "money back": "refund",
     "call off": "cancel",
@@ -173,7 +258,8 @@ _ROUTE = re.compile(r"\b(from|to)\s+(?!(?:my|the|a|an)\b)([^\W\d_][\w-]+)", re.I
 def understand(text: str, history: Sequence[Turn], now: int, zone: int = 0) -> Question:
     """Reads a question, leaning on the conversation where the question does. Never raises."""
     dates = asked_dates(text, local_day(now, zone))
-    bare = _PHRASES_IN.sub(lambda m: _PHRASES[" ".join(m.group().lower().split())], _without(text, dates))
+    bare = _ATTRIBUTION.sub(" ", _without(text, dates))
+    bare = _PHRASES_IN.sub(lambda m: _PHRASES[" ".join(m.group().lower().split())], bare)
     focus = last_focus(history)
     selector = next((s for s, pattern in _SELECTORS if pattern.search(bare)), None)
     codes = tuple(dict.fromkeys(w.upper() for w in TOKEN.findall(bare) if is_code(w)))

@@ -215,8 +215,11 @@ class _Splitter:
         at = start
         for match in _BREAK.finditer(self.text, start, end):
             before = self.text[max(at, match.start() - 12) : match.start()]
-            if _ABBREVIATION.search(before) and (_INITIAL.search(before) or not before.lower().endswith("no.") or
-                                                 self.text[match.end() : match.end() + 1].isdigit()):
+            if _ABBREVIATION.search(before) and (
+                _INITIAL.search(before)
+                or not before.lower().endswith("no.")
+                or self.text[match.end() : match.end() + 1].isdigit()
+            ):
                 continue
             self._add(at, match.start() + len(match.group().rstrip()), shape, parent)
             at = match.end()
