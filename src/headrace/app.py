@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
+from headrace.answer.asking import Asker
 from headrace.answer.service import Reader
 from headrace.clock import now_us
 from headrace.config import Config, duration_us
@@ -47,7 +49,8 @@ class Postgres(Protocol):
 class Core:
     """Everything that stands on one store connection; rebuilt as a whole when the store breaks."""
 
-    def __init__(self, store: Store, log: Log, engine: EmbeddedEngine, reader: Reader) -> None:
+    def __init__(self, store: Store, log: Log, engine: EmbeddedEngine, reader: Reader, asker: Asker) -> None:
+        self.asker = asker
         self.store = store
         self.log = log
         self.engine = engine
@@ -180,7 +183,16 @@ class App:
         profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
         engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
         reader = Reader(store, self.embedder, engine, config.answer.wait_ms)
-        return Core(store, log, engine, reader)
+        asker = Asker(
+            reader,
+            store,
+            self.embedder,
+            self._generator,
+            passages=config.answer.passages,
+            max_tokens=config.answer.max_tokens,
+            fixed_now=_fixed_now(config.answer.now),
+        )
+        return Core(store, log, engine, reader, asker)
 
     def _source(self, n: int) -> Source:
         entry = self.config.sources[n]
@@ -225,6 +237,21 @@ class App:
 
 async def _start_postgres(kind: Any, folder: Path, say: Say) -> Postgres:
     return await kind.start(folder, progress=say, tcp=True)
+
+
+def _fixed_now(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            step="read [answer] now",
+            expected="an RFC 3339 time with an offset",
+            got=text,
+            remedy="Write it like 2024-05-15T15:00:00-05:00.",
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _identity(data: Path) -> str:

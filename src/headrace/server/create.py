@@ -15,10 +15,12 @@ from starlette.staticfiles import StaticFiles
 
 from headrace.app import App
 from headrace.server import problems
+from headrace.server.asks import ask_router
 from headrace.server.changes import Feed, changes_router
 from headrace.server.guard import Guard
 from headrace.server.log import log_router
 from headrace.server.reads import read_router
+from headrace.server.runs import Runs
 from headrace.server.status import status_router
 
 _NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Headrace</title>
@@ -42,7 +44,14 @@ def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
         lifespan=lifespan,
     )
     problems.install(web)
-    for router in (read_router(app), status_router(app), changes_router(feed), log_router(app), *extra):
+    for router in (
+        ask_router(app, Runs()),
+        read_router(app),
+        status_router(app),
+        changes_router(feed),
+        log_router(app),
+        *extra,
+    ):
         web.include_router(router)
     _page(web)
     server = app.config.server

@@ -1,0 +1,174 @@
+"""A question's whole way: token, snapshot, history, retrieval, generation, and the turns that are kept of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain, zip_longest
+from time import perf_counter
+
+from headrace.answer.compose import Done, Piece, generate
+from headrace.answer.context import Answer, Context
+from headrace.answer.question import retrieval_queries
+from headrace.answer.service import Asked, Reader, View
+from headrace.clock import now_us, to_us
+from headrace.errors import GenerationError
+from headrace.knowledge.terms import query_terms
+from headrace.models import Embedder, Generator
+from headrace.operators import Marks
+from headrace.profiles.identifiers import normalise
+from headrace.stores import Failure, Filter, Passage, Store, Turn
+
+HISTORY_TURNS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, by whom (an identifier or profile id), in which conversation, and how it is read."""
+
+    text: str
+    user: str | None = None
+    conversation: str | None = None
+    asked: Asked = field(default_factory=Asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """First: which conversation this turn belongs to."""
+
+    conversation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage is done: wait, retrieve or generate, and how long it took (milliseconds)."""
+
+    stage: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Last: the whole answer, what it saw and how fresh that is now."""
+
+    answer: Answer
+    conversation: str
+    token: str
+    freshness_ms: float | None
+    freshness_reason: str | None
+    total_ms: float
+    degraded: Failure | None
+
+
+Event = Started | Stage | Piece | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    context: Context
+    token: str
+    marks: Marks
+
+
+class Asker:
+    """Answers questions. `fixed_now`: the clock for words like "today", where it is not the real one."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        store: Store,
+        embedder: Embedder,
+        generator: Generator | None,
+        *,
+        passages: int,
+        max_tokens: int,
+        fixed_now: datetime | None,
+    ) -> None:
+        self._reader = reader
+        self._store = store
+        self._embedder = embedder
+        self._generator = generator
+        self._passages = passages
+        self._max_tokens = max_tokens
+        self._fixed_now = fixed_now
+
+    async def ask(self, question: Question) -> AsyncGenerator[Event, None]:
+        """Events as they come; Finished last, when both turns are on disk.
+
+        Raises Lagging, BadRequest, NotFound (another user's conversation), GenerationError.
+        """
+        began = perf_counter()
+        conversation = question.conversation or secrets.token_urlsafe(9)
+        user = normalise(question.user) if question.user else None
+        at = now_us()
+        yield Started(conversation)
+        async with self._reader.view(question.asked) as view:
+            waited = perf_counter()
+            yield Stage("wait", (waited - began) * 1000)
+            seen = await self._see(view, question.text, user, conversation)
+        retrieved = perf_counter()
+        yield Stage("retrieve", (retrieved - waited) * 1000)
+        done: Done | None = None
+        pieces = generate(seen.context, self._generator, embedder=self._embedder, max_tokens=self._max_tokens)
+        async for piece in pieces:
+            if isinstance(piece, Done):
+                done = piece
+            else:
+                yield piece
+        if done is None:
+            raise _unfinished()
+        yield Stage("generate", (perf_counter() - retrieved) * 1000)
+        turns = [
+            Turn("user", question.text, {}, at),
+            Turn("assistant", done.answer.text, done.answer.focus, now_us()),
+        ]
+        await self._store.save_turns(conversation, user, turns)
+        freshness, reason = seen.marks.freshness(now_us())
+        total_ms = (perf_counter() - began) * 1000
+        yield Finished(done.answer, conversation, seen.token, freshness, reason, total_ms, done.degraded)
+
+    async def _see(self, view: View, text: str, user: str | None, conversation: str) -> _Seen:
+        """Everything the answer may rest on, in one snapshot."""
+        snapshot = view.snapshot
+        history = await snapshot.conversations.turns(conversation, user, HISTORY_TURNS)
+        profile = await snapshot.profiles.profile(user) if user else None
+        now, zone = self._now()
+        queries = retrieval_queries(text, history, now, zone, profile)
+        vectors = await self._embedder.embed(queries)
+        found = [
+            await snapshot.knowledge.search(query_terms(q), v, self._passages, Filter())
+            for q, v in zip(queries, vectors, strict=True)
+        ]
+        passages = merged(found, self._passages)
+        context = Context(text, passages, profile, (), history, now, zone)
+        return _Seen(context, view.token, view.marks)
+
+    def _now(self) -> tuple[int, int]:
+        """Microseconds, and seconds east of UTC."""
+        if self._fixed_now is None:
+            offset = datetime.now().astimezone().utcoffset()
+            return now_us(), int(offset.total_seconds()) if offset else 0
+        offset = self._fixed_now.utcoffset()
+        return to_us(self._fixed_now), int(offset.total_seconds()) if offset else 0
+
+
+def merged(found: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
+    """Several queries' passages, each query's best first, taken in turns; each passage once."""
+    if len(found) == 1:
+        return list(found[0])
+    chosen: dict[str, Passage] = {}
+    for passage in chain.from_iterable(zip_longest(*found)):
+        if passage is not None and passage.chunk not in chosen:
+            chosen[passage.chunk] = passage
+    return list(chosen.values())[: k + k // 2]
+
+
+def _unfinished() -> GenerationError:
+    return GenerationError(
+        step="answer the question",
+        expected="an answer to its end",
+        got="a stream that stopped",
+        remedy="Ask again.",
+    )
