@@ -231,7 +231,7 @@ class App:
             if rounds % PURGE_EVERY == 0:
                 now = now_us()
                 await core.store.purge(now - duration_us(self.config.headrace.history))
-                await core.log.trim(now - duration_us(self.config.headrace.retention))
+                await core.log.trim(now - duration_us(self.config.headrace.retention), await core.engine.settled())
             rounds += 1
 
 

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 
-from headrace.change import Change, Position, Stamp, Style, key_text
+from headrace.change import Position, Stamp, Style
 from headrace.clock import now_us
-from headrace.codec import decode, encode
+from headrace.codec import decode
+from headrace.engines.lane import Lane
+from headrace.engines.meter import Meter
 from headrace.engines.tracker import Tracker
 from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError, StoreError
-from headrace.log import Append, Log
+from headrace.log import Log, SourceHead
 from headrace.operators import OVERTAKING, Lag, Marks, Operator
 from headrace.sources import Captured, Rejected, Resume, Source
 from headrace.stores import Applied, DeadLetter, DeadLetterDraft, Failure, Store
 
 CAPTURE = "capture"
-SLICE = 128
-"""Changes applied in one transaction: bounds how long a large batch keeps its first row waiting."""
-LIVE = 16
-"""Up to so many changes at once count as live: their embeddings overtake a backlog's."""
 SYNC_S = 0.2
 PROBE_S = 0.1
 SAVE_S = 1.0
@@ -35,53 +32,25 @@ REREAD_CHECKS = 500
 logger = structlog.get_logger("headrace.engine")
 
 
-@dataclass(slots=True)
-class Meter:
-    """Counts for the status and metrics."""
-
-    changes: int = 0
-    errors: int = 0
-    last_error: str | None = None
-    rate: float = 0.0
-    _seen: int = 0
-
-    def tick(self, seconds: float) -> None:
-        """Updates the rate (changes per second, smoothed); called about every second."""
-        fresh = (self.changes - self._seen) / seconds
-        self.rate = fresh if self.rate == 0 else 0.7 * self.rate + 0.3 * fresh
-        if self.rate < 0.05:
-            self.rate = 0.0
-        self._seen = self.changes
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One operator on one source."""
-
-    operator: Operator[Any]
-    source: str
-    meter: Meter = field(default_factory=Meter)
-    unsaved: Applied | None = None
-    busy: bool = False
-
-
 class EmbeddedEngine:
     """Runs sources and operators until it is cancelled or the store fails."""
 
     def __init__(self, sources: Sequence[Source], operators: Sequence[Operator[Any]], log: Log, store: Store) -> None:
         self.sources = {s.name: s for s in sources}
-        self._operators = {o.name: o for o in operators}
         self.operators = tuple(o.name for o in operators)
         self.tracker = Tracker([o.name for o in operators] + [o.name + OVERTAKING for o in operators])
         self.captured = {s.name: Meter() for s in sources}
         self._log = log
         self._store = store
-        self._locks = {o.name: asyncio.Lock() for o in operators}
-        self._lanes = [_Lane(o, s.name) for s in sources for o in operators]
+        locks = {o.name: asyncio.Lock() for o in operators}
+        self._lanes = [Lane(o, s.name, log, store, self.tracker, locks[o.name]) for s in sources for o in operators]
         self.started = asyncio.Event()
 
     def meter(self, operator: str, source: str) -> Meter:
-        return next(x.meter for x in self._lanes if x.operator.name == operator and x.source == source)
+        return self._lane(operator, source).meter
+
+    def _lane(self, operator: str, source: str) -> Lane:
+        return next(x for x in self._lanes if x.operator.name == operator and x.source == source)
 
     # ---- what those who answer ask (headrace.operators.Progress) ----------------------------------------------------
 
@@ -98,6 +67,11 @@ class EmbeddedEngine:
     async def heads(self) -> Mapping[str, Position]:
         found = await asyncio.gather(*(s.head() for s in self.sources.values()))
         return dict(zip(self.sources, found, strict=True))
+
+    async def settled(self) -> Mapping[str, int]:
+        """Source -> the append up to which the store has every operator's effects."""
+        numbers = {(a.operator, a.source): a.number for a in await self._store.progress()}
+        return {s: min(numbers.get((o, s), 0) for o in self.operators) for s in self.sources}
 
     # ---- the loops ---------------------------------------------------------------------------------------------------
 
@@ -116,11 +90,13 @@ class EmbeddedEngine:
         for source in self.sources.values():
             head = await self._log.open(source.name, source.style)
             resume[source.name] = Resume(head.position, self._log.state(source.name))
-            self.tracker.add(source.name, head.number, [a for a in applied if a.source == source.name])
+            of_source = [a for a in applied if a.source == source.name]
+            _check_log(head, of_source)
+            self.tracker.add(source.name, head.number, of_source)
         async with asyncio.TaskGroup() as tasks:
             for lane in self._lanes:
-                tasks.create_task(self._process(lane))
-                tasks.create_task(self._overtake(lane))
+                tasks.create_task(lane.process())
+                tasks.create_task(lane.overtake())
             for source in self.sources.values():
                 tasks.create_task(self._capture(source, resume[source.name]))
                 tasks.create_task(self._probe(source))
@@ -163,7 +139,7 @@ class EmbeddedEngine:
 
     async def _reject(self, source: Source, captured: Captured) -> None:
         letters = [
-            DeadLetterDraft(CAPTURE, r.topic, r.key, _stamp(source.name, r), _failure(r.error))
+            DeadLetterDraft(CAPTURE, r.topic, r.key, _stamp(source.name, r), Failure(*r.error.failure))
             for r in captured.rejected
         ]
         self.captured[source.name].errors += len(letters)
@@ -204,94 +180,6 @@ class EmbeddedEngine:
                     await self.sources[name].ack(frontier)
                     acked[name] = frontier
 
-    # ---- process -----------------------------------------------------------------------------------------------------
-
-    async def _process(self, lane: _Lane) -> None:
-        name = lane.operator.name
-        after = self.tracker.applied(name, lane.source).number
-        async for appends in _follow(self._log, lane.source, after):
-            for append in appends:
-                await self._apply(lane, append)
-
-    async def _apply(self, lane: _Lane, append: Append) -> None:
-        """One append: prepared and applied in slices, each in one transaction with how far it goes."""
-        wanted = [c for c in append.changes if lane.operator.wants(c.schema.topic)]
-        done = _applied(lane.operator.name, append)
-        if not wanted:
-            lane.unsaved = done
-            self.tracker.advance(done)
-            return
-        lane.busy = True
-        before = self.tracker.applied(lane.operator.name, lane.source)
-        for start in range(0, len(wanted), SLICE):
-            part = wanted[start : start + SLICE]
-            last = start + SLICE >= len(wanted)
-            await self._apply_part(lane, part, done if last else _within(before, part[-1]), len(wanted) > LIVE)
-        lane.busy = False
-        lane.unsaved = None
-        self.tracker.advance(done)
-
-    async def _apply_part(self, lane: _Lane, part: Sequence[Change], progress: Applied, background: bool) -> None:
-        try:
-            await self._apply_changes(lane.operator, part, progress, background)
-        except StoreError:
-            raise
-        except Exception as error:  # noqa: BLE001 - one change must not stop the others, whatever it does
-            await self._isolate(lane, part, progress, error)
-        lane.meter.changes += len(part)
-
-    async def _apply_changes(
-        self, operator: Operator[Any], part: Sequence[Change], progress: Applied, background: bool
-    ) -> None:
-        prepared = await operator.prepare(part, background=background)
-        async with self._locks[operator.name], self._store.transaction() as transaction:
-            await operator.apply(prepared, transaction)
-            await transaction.progress(progress)
-
-    async def _isolate(self, lane: _Lane, part: Sequence[Change], progress: Applied, error: Exception) -> None:
-        """Applies a failing batch change by change, so that only what fails alone goes to the dead letters."""
-        before = self.tracker.applied(lane.operator.name, lane.source)
-        logger.warning("a batch failed and is applied one by one", changes=len(part), error=repr(error))
-        for change in part:
-            try:
-                await self._apply_changes(lane.operator, [change], _within(before, change), False)
-            except StoreError:
-                raise
-            except Exception as failure:
-                lane.meter.errors += 1
-                logger.exception("a change cannot be applied", topic=change.schema.topic)
-                await self._bury(lane.operator, change, failure)
-        async with self._store.transaction() as transaction:
-            await transaction.progress(progress)
-
-    async def _bury(self, operator: Operator[Any], change: Change, error: Exception) -> None:
-        failure = _failure(error) if isinstance(error, HeadraceError) else _unexpected(operator.name, error)
-        letter = DeadLetterDraft(
-            operator.name, change.schema.topic, key_text(change.key), change.stamp, failure, encode([change])
-        )
-        async with self._store.transaction() as transaction:
-            await transaction.dead_letters.put([letter])
-
-    async def _overtake(self, lane: _Lane) -> None:
-        """Deletes do not wait behind work that is still being prepared."""
-        name = lane.operator.name
-        after = max(self.tracker.applied(n, lane.source).number for n in (name, name + OVERTAKING))
-        async for appends in _follow(self._log, lane.source, after):
-            for append in appends:
-                ends = [c for c in append.changes if lane.operator.wants(c.schema.topic) and lane.operator.overtakes(c)]
-                done = _applied(name + OVERTAKING, append)
-                if ends and not self._at_once(lane, append):
-                    async with self._store.transaction() as transaction:
-                        await lane.operator.overtake(ends, transaction)
-                        await transaction.progress(done)
-                self.tracker.advance(done)
-
-    def _at_once(self, lane: _Lane, append: Append) -> bool:
-        """Whether the operator itself gets to this append's ends without waiting for slow work."""
-        up_to_date = self.tracker.applied(lane.operator.name, lane.source).number >= append.number - 1
-        quick = all(lane.operator.overtakes(c) for c in append.changes if lane.operator.wants(c.schema.topic))
-        return up_to_date and quick and not lane.busy
-
     async def _save(self) -> None:
         """Remembers progress over changes that nobody wanted, and measures rates."""
         while True:
@@ -299,10 +187,7 @@ class EmbeddedEngine:
             for meter in [*self.captured.values(), *(x.meter for x in self._lanes)]:
                 meter.tick(SAVE_S)
             for lane in self._lanes:
-                unsaved, lane.unsaved = lane.unsaved, None
-                if unsaved is not None:
-                    async with self._store.transaction() as transaction:
-                        await transaction.progress(unsaved)
+                await lane.save()
 
     # ---- dead letters ------------------------------------------------------------------------------------------------
 
@@ -319,7 +204,7 @@ class EmbeddedEngine:
         if letter.operator == CAPTURE:
             await self._read_again(letter)
         elif letter.change is not None:
-            await self._retry_change(letter, decode(letter.change))
+            await self._lane(letter.operator, letter.source).retry(decode(letter.change))
         return not await self._store.letters(id=id)
 
     async def _read_again(self, letter: DeadLetter) -> None:
@@ -338,45 +223,17 @@ class EmbeddedEngine:
                 return
             await asyncio.sleep(REREAD_S / REREAD_CHECKS)
 
-    async def _retry_change(self, letter: DeadLetter, changes: Sequence[Change]) -> None:
-        operator = self._operators[letter.operator]
-        prepared = await operator.prepare(changes, background=False)
-        async with self._locks[operator.name], self._store.transaction() as transaction:
-            await operator.apply(prepared, transaction)
 
-
-async def _follow(log: Log, source: str, after: int) -> AsyncGenerator[Sequence[Append]]:
-    async with contextlib.aclosing(log.follow(source, after)) as stream:
-        async for appends in stream:
-            yield appends
-
-
-def _applied(operator: str, append: Append) -> Applied:
-    return Applied(
-        operator, append.source, append.number, append.position, append.committed_at, append.changes_total,
-        append.bytes_total,
-    )  # fmt: skip
-
-
-def _within(before: Applied, last: Change) -> Applied:
-    """Progress inside an append: its number comes with its end, its positions as they are applied."""
-    return Applied(
-        before.operator, before.source, before.number, last.position, last.committed_at, before.changes_total,
-        before.bytes_total,
-    )  # fmt: skip
-
-
-def _unexpected(operator: str, error: Exception) -> Failure:
-    return Failure(
-        f"apply a change ({operator})",
-        "no failure",
-        f"{type(error).__name__}: {str(error)[:300]}",
-        "See the log for where it failed; retry it after an update, and report it.",
-    )
-
-
-def _failure(error: HeadraceError) -> Failure:
-    return Failure(error.step, error.expected, error.got, error.remedy)
+def _check_log(head: SourceHead, applied: Sequence[Applied]) -> None:
+    """A log that ends before what was applied of it has been lost: new appends would be taken for old ones."""
+    ahead = next((a for a in applied if a.number > head.number), None)
+    if ahead is not None:
+        raise StoreError(
+            step=f"go on with {head.source}",
+            expected=f"a log of at least {ahead.number} appends, as {ahead.operator} has applied",
+            got=f"one of {head.number}",
+            remedy="Restore the log that belongs to this store, or start with an empty store and an empty log.",
+        )
 
 
 def _stamp(source: str, rejected: Rejected) -> Stamp:

@@ -22,7 +22,7 @@ class Track:
     frontier: Position = START
     number: int = 0
     pending: deque[tuple[int, Position]] = field(default_factory=deque[tuple[int, Position]])
-    """(append's number, frontier after it) of appends that some operator may not have applied."""
+    """(append's number, frontier after it): the last append that all operators have applied, and those after it."""
     probes: deque[tuple[int, Position]] = field(default_factory=lambda: deque[tuple[int, Position]](maxlen=MAX_PROBES))
     proved_at: int | None = None
     down: str | None = "it has not been read yet"
@@ -39,7 +39,7 @@ class Tracker:
 
     def add(self, source: str, number: int, applied: Iterable[Applied]) -> None:
         """A source with what the store says of it."""
-        self.sources[source] = Track(number=number)
+        self.sources[source] = Track(number=number, pending=deque([(number, START)]))
         for item in applied:
             self._applied[(item.operator, source)] = item
 
@@ -50,11 +50,12 @@ class Tracker:
     def captured(self, source: str, number: int, frontier: Position) -> None:
         """Everything up to `frontier` is in the log, the last of it in append `number`."""
         track = self.sources[source]
+        frontier = max(frontier, track.frontier)  # a stream that begins anew may tell an earlier one again
         if number > track.number:
             track.number = number
             track.pending.append((number, frontier))
-        elif track.pending:
-            track.pending[-1] = (number, frontier)
+        else:
+            track.pending[-1] = (track.number, frontier)
         track.frontier = frontier
         self._wake()
 

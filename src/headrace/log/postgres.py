@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
-from headrace.change import Change, Op, Position, Style
+from headrace.change import Change, Position, Style
 from headrace.codec import decode, encode
-from headrace.errors import Fenced
+from headrace.errors import Fenced, NotFound
 from headrace.log import Append, Logged, SourceHead, TopicPartition
-from headrace.log.partition import partition_of
+from headrace.log.partition import once, split
 from headrace.log.tail import Tail
 from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT
@@ -96,9 +96,11 @@ class PostgresLog:
     ) -> Append | None:
         if not changes and not state:
             return None
-        batches = [b for part in _split(changes, self._partitions) for b in [(*part, encode(part[2]))]]
-        for topic in {b[0] for b in batches} - writer.topics.keys():
+        for topic in {c.schema.topic for c in changes} - writer.topics.keys():
             writer.topics[topic] = await self._topic(writer.source, topic)
+        # A topic keeps the partitions that it was made with: a key never moves to another one.
+        parts = split(changes, {topic: len(known.next) for topic, known in writer.topics.items()})
+        batches = [(*part, encode(part[2])) for part in parts]
         offsets = _offsets(writer.topics, batches)
         last = changes[-1] if changes else None
         position = last.position if last else writer.position
@@ -153,18 +155,19 @@ class PostgresLog:
         ahead = await (await self._read.execute(SQL["batches_ahead"], {**args, "changes": READ_AHEAD})).fetchone()
         assert ahead is not None
         upto = ahead[0] or self._tails[source].head  # appends of state alone have no batches
+        writer = self._writers[source]
+        alone = Append(
+            source, upto, (), writer.position, writer.committed_at, writer.changes, writer.bytes
+        )  # as it is now: by the end of the next query the writer may be further than `upto`
         cursor = await self._read.execute(SQL["appends"], {**args, "upto": upto})
         appends: list[Append] = []
         for number, rows in groupby(await cursor.fetchall(), key=lambda row: row[0]):
             batch = list(rows)
             _, major, minor, at, changes_total, bytes_total, _ = batch[-1]
             changes = sorted((c for r in batch for c in decode(r[6])), key=lambda c: c.position)
-            changes = _once(changes)
+            changes = once(changes)
             appends.append(Append(source, number, changes, Position(major, minor), at, changes_total, bytes_total))
-        if not appends:
-            head = self._writers[source]
-            appends.append(Append(source, upto, (), head.position, head.committed_at, head.changes, head.bytes))
-        return appends
+        return appends or [alone]
 
     async def read(self, topic: str, partition: int, offset: int, limit: int) -> Sequence[Logged]:
         args = {"tenant": DEFAULT_TENANT, "topic": topic, "partition": partition, "offset": offset}
@@ -189,6 +192,13 @@ class PostgresLog:
     async def _source_of(self, topic: str) -> str:
         """The longest known source name that the topic starts with: a topic may not exist yet."""
         names = [s for s in self._tails if topic == s or topic.startswith(s + ".")]
+        if not names:
+            raise NotFound(
+                step="wait for changes",
+                expected="a topic of a source that is being read",
+                got=topic[:200],
+                remedy="Start Headrace with that source, then follow the topic.",
+            )
         return max(names, key=len)
 
     async def _extent(self, topic: str, partition: int) -> TopicPartition | None:
@@ -202,8 +212,10 @@ class PostgresLog:
         cursor = await self._read.execute(SQL["heads"], {"tenant": DEFAULT_TENANT})
         return [SourceHead(s, n, Position(a, i), at, c, b) for s, n, a, i, at, c, b in await cursor.fetchall()]
 
-    async def trim(self, before: int) -> int:
-        row = await (await self._read.execute(SQL["trim"], {"tenant": DEFAULT_TENANT, "before": before})).fetchone()
+    async def trim(self, before: int, applied: Mapping[str, int]) -> int:
+        ends = {"sources": list(applied.keys()), "numbers": list(applied.values())}
+        args = {"tenant": DEFAULT_TENANT, "before": before, **ends}
+        row = await (await self._read.execute(SQL["trim"], args)).fetchone()
         return int(row[0]) if row else 0
 
     async def close(self) -> None:
@@ -227,17 +239,6 @@ class PostgresState:
         return dict(await (await self._connection.execute(SQL["state_scan"], args)).fetchall())
 
 
-def _split(changes: Sequence[Change], partitions: int) -> list[tuple[str, int, list[Change]]]:
-    """Changes by topic and partition, each in order."""
-    parts: dict[tuple[str, int], list[Change]] = {}
-    for change in changes:
-        topic = change.schema.topic
-        everywhere = change.op is Op.TRUNCATE
-        for n in range(partitions) if everywhere else (partition_of(change.key, partitions),):
-            parts.setdefault((topic, n), []).append(change)
-    return [(topic, n, group) for (topic, n), group in parts.items()]
-
-
 def _offsets(topics: Mapping[str, _Topic], batches: Sequence[tuple[str, int, list[Change], bytes]]) -> list[int]:
     """Gives each batch the next offsets of its partition."""
     offsets: list[int] = []
@@ -245,11 +246,6 @@ def _offsets(topics: Mapping[str, _Topic], batches: Sequence[tuple[str, int, lis
         offsets.append(topics[topic].next[partition])
         topics[topic].next[partition] += len(changes)
     return offsets
-
-
-def _once(changes: list[Change]) -> list[Change]:
-    """A truncate stands in every partition; readers of a source see it once."""
-    return [c for i, c in enumerate(changes) if not (i and c.op is Op.TRUNCATE and changes[i - 1] == c)]
 
 
 def _fenced(source: str) -> Fenced:

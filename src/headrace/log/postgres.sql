@@ -79,9 +79,7 @@ update log_syncs set synced = synced + 1;
 -- name: trim
 -- Forgets old appends that every operator has applied, and moves the partitions' first offsets.
 with done as (
-    select s.source, coalesce(min(p.number), 0) as number
-      from log_sources s left join operator_progress p on p.tenant = s.tenant and p.source = s.source
-     where s.tenant = %(tenant)s group by s.source
+    select * from unnest(%(sources)s::text[], %(numbers)s::bigint[]) as d(source, number)
 ), gone as (
     delete from log_batches b using done
      where b.tenant = %(tenant)s and b.source = done.source and b.number <= done.number and b.appended_at < %(before)s
