@@ -29,9 +29,13 @@ class Main(Struct, frozen=True, forbid_unknown_fields=True):
     store: Annotated[str, Meta(description="`embedded:` or `postgresql://…` (15 or newer, with pgvector)")] = (
         "embedded:"
     )
-    log: Annotated[str, Meta(description="`embedded:`, in the store; `embedded:?partitions=4` for more partitions")] = (
-        "embedded:"
-    )
+    log: Annotated[
+        str,
+        Meta(
+            description="`embedded:`, in the store; `embedded:?partitions=4` for more partitions; "
+            "`memory:`, gone with the process, for tests and for trying out with an empty store"
+        ),
+    ] = "embedded:"
     data: Annotated[str, Meta(description="folder for everything that Headrace keeps on this machine")] = "./.headrace"
     history: Annotated[str, Meta(description="how long closed versions are kept, such as `12h`, `7d`")] = "7d"
     retention: Annotated[str, Meta(description="how long the log is kept, such as `30d`")] = "30d"

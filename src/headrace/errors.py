@@ -20,6 +20,11 @@ class HeadraceError(Exception):
         self.got = got
         self.remedy = remedy
 
+    @property
+    def failure(self) -> tuple[str, str, str, str]:
+        """Step, expected, got, remedy."""
+        return (self.step, self.expected, self.got, self.remedy)
+
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.step, self.expected, self.got, self.remedy))
 

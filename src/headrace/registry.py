@@ -14,7 +14,10 @@ SOURCES = {
     "postgres": "headrace.sources.postgres:open",
     "file": "headrace.sources.files:open",
 }
-LOGS = {"embedded": "headrace.log.postgres:PostgresLog"}
+LOGS = {
+    "embedded": "headrace.log.postgres:PostgresLog",
+    "memory": "headrace.log.memory:MemoryLog",
+}
 STORES = {
     "embedded": "headrace.stores.postgres.store:PostgresStore",
     "postgresql": "headrace.stores.postgres.store:PostgresStore",

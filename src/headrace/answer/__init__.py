@@ -1,1 +1,1 @@
-"""How answers are made: a question is understood, evidence chosen, an answer composed and cited. Pure, but for models."""
+"""How answers are made: a question is understood, evidence chosen, an answer composed and cited."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -99,15 +99,14 @@ def _answer(context: Context, stream: MarkerStream) -> Answer:
     return Answer(stream.text, abstained, tuple(stream.citations), tuple(stream.used), focus)
 
 
-async def _closable(deltas: AsyncIterator[str]) -> AsyncIterator[str]:
+async def _closable(deltas: AsyncIterator[str]) -> AsyncGenerator[str, None]:
     """Closes the model's stream with its own, whatever kind of iterator that is."""
     try:
         async for text in deltas:
             yield text
     finally:
-        close = getattr(deltas, "aclose", None)
-        if close is not None:
-            await close()
+        if isinstance(deltas, AsyncGenerator):
+            await deltas.aclose()
 
 
 def _silent(model: str) -> GenerationError:

@@ -25,7 +25,10 @@ _MONTH_NUMBER = {name: n for n, name in enumerate(_MONTHS, 1)} | {name[:3]: n fo
 _MONTH_NUMBER["sept"] = 9
 _DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _DAY_NUMBER = {name: n for n, name in enumerate(_DAYS)} | {name[:3]: n for n, name in enumerate(_DAYS)}
-_MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|"
+    r"aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+)
 
 _ABSOLUTE = re.compile(
     rf"""\b(?:
@@ -48,6 +51,7 @@ _RELATIVE = re.compile(
     )\b""",
     re.I | re.X,
 )
+_DIGIT = re.compile(r"\d")
 _SMALL = {"a": 1, "an": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}
 _WORDS = {"today": 0, "tonight": 0, "tomorrow": 1, "yesterday": -1}
 
@@ -90,7 +94,7 @@ def local_day(us: int, zone: int) -> date:
 @lru_cache(maxsize=8192)
 def dates_in(text: str, today: date) -> tuple[Dates, ...]:
     """Absolute dates of a source's text; one without a year is the nearest to `today`."""
-    if not any(c.isdigit() for c in text):
+    if not _DIGIT.search(text):
         return ()
     return tuple(d for m in _ABSOLUTE.finditer(text) if (d := _absolute(m, today)))
 

@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 
 from headrace.answer.dates import Dates, dates_in
-from headrace.answer.question import Expect, Question, Term
-from headrace.answer.units import Shape, Unit, display, split
-from headrace.answer.words import TOKEN, is_code, is_stop, stem, stems, synonyms
+from headrace.answer.question import Question, Term
+from headrace.answer.reading import DEMANDED, Line, Read, holds, read
+from headrace.answer.units import Shape
+from headrace.answer.weighing import (
+    ENOUGH,
+    FAR,
+    Candidate,
+    Limits,
+    Weighing,
+    covered,
+    leaning,
+    matched,
+    routes,
+    stand_ins,
+)
+from headrace.answer.wording import Expect
+from headrace.answer.words import Stems, stem
 from headrace.stores import Passage
 
-Stems = frozenset[str]
 _EMPTY: Stems = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A unit as words: `own` stand in it, `near` in what it stands under, `shown` is how it reads."""
-
-    unit: Unit
-    shown: str
-    own: Stems
-    near: Stems
-    codes: Stems
-    above: Stems
-    label: Stems
-    leans: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A passage as words: `far` are those of its title, name and first sentence."""
-
-    lines: tuple[Line, ...]
-    far: Stems
-    everything: Stems
-    lead: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,136 +40,6 @@ class Found:
 
 
 NOTHING = Found((), 0.0)
-
-_RULES = re.compile(r"\b(?:can(?:not)?|can't|may|must|only|not|never|allowed|always|required|needs?)\b", re.I)
-_LABEL = re.compile(r"((?:[^\W_][\w'’/-]*\s?){1,4}):\s")
-_LEANS = re.compile(
-    r"(?:it|its|they|their|them|this|these|those|that|such|otherwise|however|but|and|or|also|then|therefore|thus|so|"
-    r"in\s+(?:this|that|these|such)\s+cases?|if\s+(?:so|not)|he|she|his|her|the\s+(?:latter|former|same)|instead|"
-    r"for\s+example|additionally|moreover|furthermore|afterwards|after\s+that|both|neither|not\s+so)\b",
-    re.I,
-)
-
-
-@lru_cache(maxsize=4096)
-def read(text: str, heading: str, title: str, document: str) -> Read:
-    """A passage's text taken apart; cached, for the same chunk is found again and again."""
-    units = split(text)
-    above = frozenset(stems(heading))
-    lines: list[Line] = []
-    for unit in units:
-        header = text[units[unit.parent].start : units[unit.parent].end] if unit.parent >= 0 else None
-        shown = display(text, unit, header)
-        tokens = TOKEN.findall(text[unit.start : unit.end])
-        near = above | frozenset(stems(unit.heading)) if unit.heading else above
-        if header is not None:
-            near |= lines[unit.parent].own | lines[unit.parent].near
-        lines.append(
-            Line(
-                unit,
-                shown,
-                frozenset(stem(t) for t in tokens if not is_stop(t)),
-                near,
-                frozenset(stem(t) for t in tokens if is_code(t)),
-                frozenset(stem(t) for t in TOKEN.findall(unit.heading) if is_code(t)),
-                frozenset(stems(label[1])) if (label := _LABEL.match(shown)) else _EMPTY,
-                bool(_LEANS.match(shown)),
-            )
-        )
-    lead = next((i for i, u in enumerate(units) if u.shape is not Shape.HEADING), -1)
-    far = frozenset(stems(f"{title} {document}")) | (
-        lines[lead].own if lead == 0 and units[0].shape is Shape.SENTENCE else _EMPTY
-    )
-    everything = _EMPTY.union(*(ln.own for ln in lines), above, far)
-    return Read(tuple(lines), far, everything, lead)
-
-
-# ---- what a sentence must hold --------------------------------------------------------------------------------------
-
-_NUMBER_WORD = r"zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|fifty|hundred|half|once|twice|no|none|unlimited|single|a"
-_HOLDS: Mapping[Expect, re.Pattern[str]] = {
-    Expect.PRICE: re.compile(
-        r"[$€£¥]\s?\d|\b\d[\d.,]*\s?(?:%|percent|dollars?|usd|euros?|eur|pounds?|cents?|francs?|points)|"
-        r"\b(?:free|included)\b|\bno\s+(?:extra\s+)?(?:charge|cost|fee)|[$€£¥]|\b(?:price|difference)\b",
-        re.I,
-    ),
-    Expect.AMOUNT: re.compile(r"\d|\b(?:free|half|none|nothing|unlimited)\b|\bno\s+(?:charge|cost|fee)|%", re.I),
-    Expect.NUMBER: re.compile(rf"\d|\b(?:{_NUMBER_WORD})\b", re.I),
-    Expect.TIME: re.compile(
-        r"\d|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\b|"
-        r"\b(?:when|once|after|before|until|upon|immediately|daily|weekly|monthly|yearly|annually|always|never|at\s+the\s+(?:end|start|beginning)|as\s+soon\s+as|during|midnight|noon|any\s+time)\b",
-        re.I,
-    ),
-    Expect.DURATION: re.compile(
-        rf"\b(?:\d[\d.,-]*|{_NUMBER_WORD}|several|few|an?)[\s-]+(?:\w+\s+){{0,2}}(?:seconds?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|decades?|centur|quarters?|nights?)|"
-        r"\b\d+\s?(?:ms|s|h|min)\b|\b(?:immediate|instant|daily|weekly|monthly|yearly|annual|every|per\s+(?:day|week|month|year)|always|never|forever|lifetime|indefinite|until)",
-        re.I,
-    ),
-}
-
-
-_DEMANDED = frozenset({Expect.PRICE, Expect.NUMBER, Expect.DURATION})
-"""Without these a sentence is no answer, whatever else it shares with the question."""
-
-
-def holds(expect: Expect, text: str) -> bool | None:
-    """Whether a text can be an answer of that kind; None where words do not tell."""
-    pattern = _HOLDS.get(expect)
-    return None if pattern is None else bool(pattern.search(text))
-
-
-# ---- choosing -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What evidence is held to: codes and days it must be about, words of which a line must have one (`must`), words
-    of the asker's own case that tip the balance (`prefer`), words that may be missing (`spare`)."""
-
-    codes: Sequence[str] = ()
-    dates: Sequence[Dates] = ()
-    must: Stems = _EMPTY
-    prefer: Stems = _EMPTY
-    spare: Stems = _EMPTY
-    general_only: bool = False
-    """Leave out passages about one thing with a code of its own: a rule is asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Weighing:
-    """The question's terms weighed against the passages at hand."""
-
-    question: Question
-    limits: Limits
-    codes: Stems
-    terms: Sequence[Term]
-    weights: Mapping[str, float]
-    total: float
-    options: Mapping[str, tuple[tuple[str, float], ...]]
-    asked: Stems
-    unknown: Stems
-    slots: Stems
-    routes: Sequence[tuple[re.Pattern[str], re.Pattern[str]]]
-    similar: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A line, its score, and how well it matches each term, 0 to 1."""
-
-    passage: int
-    line: int
-    score: float
-    matches: Mapping[str, float]
-
-
-OWN, NEAR, FAR, AROUND, DOCUMENT = 1.0, 0.9, 0.8, 0.4, 0.3
-ELSEWHERE = 0.6
-"""What a word is worth that only a second line has."""
-ENOUGH = 0.62
-"""Share of the question's weight that must be covered."""
-USUAL = 0.3
-"""A similarity that says nothing either way."""
 
 
 class Evidence:
@@ -214,7 +71,7 @@ class Evidence:
         weights: dict[str, float] = {}
         options: dict[str, tuple[tuple[str, float], ...]] = {}
         for term in terms:
-            options[term.stem] = found = _options(term, self.known)
+            options[term.stem] = found = stand_ins(term, self.known)
             count = sum(1 for ln in lines if any(o in ln.own or o in ln.near for o, _ in found))
             idf = math.log((total + 1) / (count + 0.5))
             idf = min(max(idf, 0.5), math.log(total + 1))
@@ -226,7 +83,7 @@ class Evidence:
         return Weighing(
             q, limits, codes, terms, weights, sum(weights[t] for t in named), options,
             frozenset(o for found in options.values() for o, _ in found), unknown,
-            self._slots(q, codes, named), _routes(q), self.similar,
+            self._slots(q, codes, named), routes(q), self.similar,
         )  # fmt: skip
 
     def _slots(self, q: Question, codes: Stems, named: set[str]) -> Stems:
@@ -271,7 +128,7 @@ class Evidence:
         line = r.lines[li]
         if not self._may_answer(w, r, line):
             return None
-        matches, own = _matches(w, r, li, self.by_document[self.passages[pi].document])
+        matches, own = matched(w, r, li, self.by_document[self.passages[pi].document])
         if w.terms and not own and not w.codes & line.own:
             return None
         got = sum(w.weights[t] * m for t, m in matches.items())
@@ -280,7 +137,7 @@ class Evidence:
         score += 0.15 * len(w.asked & line.own) / (len(line.own) or 1)
         if not w.total:
             score += 0.2 if li == r.lead else 0.0
-        return Candidate(pi, li, min(score, 1.5) + prior + _leaning(w, line), matches)
+        return Candidate(pi, li, min(score, 1.5) + prior + leaning(w, line), matches)
 
     def _may_answer(self, w: Weighing, r: Read, line: Line) -> bool:
         """Whether a line is about the codes and days asked for, and no bare heading."""
@@ -312,10 +169,10 @@ class Evidence:
         if not ranked:
             return Found((), 0.0, missing)
         picked = self._pick(w, _by_label(w, ranked, self.reads))
-        share, lacking = _share(w, picked)
+        share, lacking = covered(w, picked)
         if q.rule and self._off_subject(w, picked[0]):
             share *= 0.6
-        for expect in w.question.expects & _DEMANDED:
+        for expect in w.question.expects & DEMANDED:
             share *= 1.0 if any(holds(expect, self._line(c).shown) for c in picked) else 0.6
         if share < self._needed_share(picked[0]):
             return Found((), share, missing or tuple(t.word for t in terms if t.stem in lacking and not t.general))
@@ -430,115 +287,14 @@ class Evidence:
         )
 
 
-def _routes(q: Question) -> list[tuple[re.Pattern[str], re.Pattern[str]]]:
-    """`from A to B` is not `from B to A`: per place, how it must stand, and how it must not."""
-    return [(_heading_to(way, place), _heading_to("to" if way == "from" else "from", place)) for way, place in q.routes]
-
-
-@lru_cache(maxsize=2048)
-def _heading_to(way: str, place: str) -> re.Pattern[str]:
-    between = r"(?:(?!(?:to|from|in|at|with|for|by|via|on|and)\b)[^\s,.;]+\s+){0,3}?"
-    return re.compile(rf"\b{way}\s+{between}\(?{re.escape(place)}\b", re.I)
-
-
 def _wordy(own: Stems) -> Stems:
     return frozenset(s for s in own if not s[0].isdigit())
 
 
 def _by_label(w: Weighing, ranked: Sequence[Candidate], reads: Sequence[Read]) -> list[Candidate]:
-    """Where a label is what was asked for (`Basic economy:`), lines under other labels of that passage do not answer."""
+    """Where a label is what was asked for (`Basic economy:`), its passage's lines under other labels do not answer."""
     labels = [(c, reads[c.passage].lines[c.line].label) for c in ranked]
     fits = {(c.passage, label) for c, label in labels if label and label <= w.asked}
     best = {(p, a) for p, a in fits if not any(p == q and a < b for q, b in fits)}
     passages = {p for p, _ in best}
     return [c for c, label in labels if not label or c.passage not in passages or (c.passage, label) in best]
-
-
-def _matches(w: Weighing, r: Read, li: int, document: Stems) -> tuple[dict[str, float], list[str]]:
-    """How well a line matches each term, and the terms it matches by words of its own."""
-    line = r.lines[li]
-    matches: dict[str, float] = {}
-    own: list[str] = []
-    for term in w.terms:
-        value = 0.0
-        for option, worth in w.options[term.stem]:
-            place = (
-                OWN if option in line.own
-                else NEAR if option in line.near
-                else FAR if option in r.far
-                else AROUND if option in r.everything
-                else DOCUMENT if option in document
-                else 0.0
-            )  # fmt: skip
-            value = max(value, place * worth)
-            if place == OWN and (not own or own[-1] != term.stem):
-                own.append(term.stem)
-        if not value and li == r.lead and term.stem in w.slots:
-            value = FAR
-            own.append(term.stem)
-        if value:
-            matches[term.stem] = value
-    return matches, own
-
-
-def _leaning(w: Weighing, line: Line) -> float:
-    """What speaks for or against a line beside its words: what is expected, whose case, its form, its meaning."""
-    score = 0.0
-    for expect in w.question.expects:
-        fits = holds(expect, line.shown)
-        score += 0.0 if fits is None else 0.12 if fits else -0.3
-    score += 0.25 * min(len(w.limits.prefer & line.own), 2)
-    if line.label:
-        score += 0.12 if line.label <= w.asked else -0.06
-    if w.question.rule:
-        score += 0.12 if _RULES.search(line.shown) else 0.0
-    if len(line.own) < 3 and line.unit.shape is Shape.SENTENCE:
-        score -= 0.15
-    if line.shown.endswith("?"):
-        score -= 0.35
-    elif line.shown.endswith(":"):
-        score -= 0.15
-    return score + 0.35 * max(w.similar.get(line.shown, USUAL) - USUAL, -0.2)
-
-
-def _options(term: Term, known: Stems) -> tuple[tuple[str, float], ...]:
-    """The passages' words that may stand for a term, and how surely."""
-    found = [(term.stem, 1.0)] if term.stem in known else []
-    found += [(s, 0.85) for s in synonyms(term.stem) if s in known]
-    if not found and len(term.stem) >= 5:
-        found += [(s, 0.75) for s in known if _akin(term.stem, s)]
-    return tuple(found)
-
-
-def _akin(a: str, b: str) -> bool:
-    """The same word in another form (`eligible`, `eligibility`), or with one slip of the keyboard."""
-    if a[0] != b[0] or len(b) < 4 or a[-1].isdigit() or b[-1].isdigit():
-        return False
-    short, long = (a, b) if len(a) <= len(b) else (b, a)
-    if len(short) < 5:
-        return False
-    if long.startswith(short[: max(5, len(short) - 1)]) and len(long) - len(short) <= 4:
-        return True
-    return len(long) - len(short) <= 1 and _slip(short, long)
-
-
-def _slip(short: str, long: str) -> bool:
-    """One letter left out, or two neighbours swapped."""
-    i = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
-    if len(short) != len(long):
-        return short[i:] == long[i + 1 :]
-    return short[i : i + 2] == long[i : i + 2][::-1] and short[i + 2 :] == long[i + 2 :]
-
-
-def _share(w: Weighing, picked: Sequence[Candidate]) -> tuple[float, Stems]:
-    """The share of the question's weight that the lines cover together, and the terms that none does."""
-    named = [t.stem for t in w.terms if not t.general]
-    if not w.total:
-        return 1.0, _EMPTY
-    best = picked[0]
-    got = {t: max(p.matches.get(t, 0.0) * (1.0 if p is best else ELSEWHERE) for p in picked) for t in named}
-    total = w.total
-    if w.limits.must:  # a follow-up puts its word in the place of one of the question's before
-        total -= max((w.weights[t] * (1 - v) for t, v in got.items() if t in w.limits.spare), default=0.0)
-    share = sum(w.weights[t] * v for t, v in got.items()) / (total or 1.0)
-    return share, frozenset(t for t, v in got.items() if not v)

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from headrace.answer.asker import Own, about, codes_of, days_of, profile_fact, related, select
+from headrace.answer.asker import related, select
 from headrace.answer.context import Answer, Citation, Context, Similarities
 from headrace.answer.dates import Dates, dates_in, local_day
-from headrace.answer.evidence import NOTHING, Evidence, Found, Limits, Line, Read, holds
+from headrace.answer.evidence import NOTHING, Evidence, Found
+from headrace.answer.facts import Own, codes_of, days_of
+from headrace.answer.fields import about, profile_fact
 from headrace.answer.focus import Focus
-from headrace.answer.question import PAYING, Expect, Follow, Term, kinds, shifted, understand
+from headrace.answer.question import Term, kinds, shifted, understand
+from headrace.answer.reading import Line, Read, holds
 from headrace.answer.units import Shape
-from headrace.answer.words import is_general, stem, stems
+from headrace.answer.weighing import Limits
+from headrace.answer.wording import PAYING, Expect, Follow
+from headrace.answer.words import Stems, is_general, stem, stems
 from headrace.stores import Fact, Passage
-
-Stems = frozenset[str]
 
 NOT_THERE = "The sources do not answer this"
 WHO = (
     "I do not know who is asking, so I cannot look this up for you. Ask as a user, by an identifier such as an e-mail "
     "address, and I will answer from that user's own data."
 )
+DOUBTFUL, DECIDED = 0.4, 0.9
+"""Shares of a question's weight between which meaning may decide what words do not."""
 WHAT = "Ask a question about what the sources hold, and I will answer from them."
 
 
@@ -33,9 +38,12 @@ def extract(context: Context, similarities: Similarities | None = None) -> Answe
     return _Extraction(context, similarities or context.similarities).run()
 
 
-def candidates(context: Context, limit: int = 8) -> list[str]:
-    """The texts whose similarity to the question helps most to know, best first; no more than `limit`."""
-    return _Extraction(context, None).candidates(limit)
+def candidates(context: Context, limit: int = 6) -> list[str]:
+    """The texts whose similarity to the question may change the answer, best first; none where words decide it."""
+    extraction = _Extraction(context, None)
+    extraction.run()
+    share = extraction.share
+    return extraction.candidates(limit) if share is not None and DOUBTFUL <= share < DECIDED else []
 
 
 @dataclass(slots=True)
@@ -61,6 +69,7 @@ class _Extraction:
         self.passages = context.passages
         self.evidence = Evidence(context.passages, self.today, similar)
         self.reads = self.evidence.reads
+        self.share: float | None = None
 
     # ---- which way ----
 
@@ -103,7 +112,9 @@ class _Extraction:
     # ---- evidence ----
 
     def _found(self, terms: Sequence[Term], limits: Limits) -> Found:
-        return self.evidence.choose(self.q, terms, limits)
+        found = self.evidence.choose(self.q, terms, limits)
+        self.share = max(found.score, self.share or 0.0)
+        return found
 
     def _asked(self) -> tuple[tuple[Term, ...], Stems, Sequence[str], Sequence[Dates]]:
         """Terms, those that may be spared, codes and days, with what a follow-up leaves out."""

@@ -12,7 +12,7 @@ from headrace.stores import JSON, Fact, Object, Turn
 
 @dataclass(frozen=True, slots=True)
 class Focus:
-    """`words` are the topic's words as asked, `days` and `codes` what it was limited to; `topic` and `key` name a fact."""
+    """`words` are the topic's words, `days` and `codes` what it was limited to; `topic` and `key` name a fact."""
 
     words: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()

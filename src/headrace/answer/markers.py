@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headrace.answer.context import Citation
-from headrace.answer.evidence import read
+from headrace.answer.reading import read
 from headrace.answer.units import Shape
 from headrace.answer.words import stems
 from headrace.stores import Fact, Passage

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from headrace.answer.asker import plain_value
 from headrace.answer.context import Context
+from headrace.answer.naming import plain_value
 from headrace.clock import rfc3339
 from headrace.models import Message
 from headrace.stores import Fact, Passage, Profile

@@ -60,7 +60,7 @@ def split(text: str) -> tuple[Unit, ...]:
 
 
 def display(text: str, unit: Unit, header: str | None = None) -> str:
-    """A unit as a person reads it: white space collapsed, emphasis and link targets off, a row with its columns' names."""
+    """A unit as a person reads it: white space collapsed, no markup, a row with its columns' names."""
     raw = text[unit.start : unit.end]
     if unit.shape is Shape.ROW:
         return row_text(raw, header)

@@ -9,6 +9,9 @@ import snowballstemmer
 
 from headrace.answer.english import GENERAL, NUMBERS, STOP, SYNONYMS
 
+Stems = frozenset[str]
+"""Stems of words, without order."""
+
 TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![^\W_])|[^\W_]+(?:['’](?=[^\W\d_])[^\W_]+|\.(?=\d)[^\W_]+)*")
 _CODE = re.compile(r"(?:(?=[^\W_]*\d)(?=\d*[^\W\d_])[^\W_]{3,}|v?\d+(?:\.\d+){2,})$", re.I)
 _SIZE = re.compile(
@@ -76,6 +79,13 @@ def stems(text: str) -> list[str]:
     return [stem(w) for w in TOKEN.findall(text) if not is_stop(w)]
 
 
+@lru_cache(maxsize=8192)
+def stem_set(text: str) -> frozenset[str]:
+    """The distinct stems of a text's words that are no stop words."""
+    return frozenset(stems(text))
+
+
+@lru_cache(maxsize=100_000)
 def is_code(word: str) -> bool:
     """Whether a token looks like an identifier: letters and digits mixed (`HAT170`) or a version of three numbers.
 
