@@ -67,12 +67,18 @@ def _wait_until_caught_up(process: subprocess.Popen[bytes], address: str, log: P
             break
         ready = ready or _get(f"{address}/readyz") is not None
         status = _get(f"{address}/v1/status") if ready else None
-        operators: list[dict[str, Any]] = status["operators"] if status else []
-        if operators and all(one["lag"]["changes"] <= FEW_CHANGES for one in operators):
+        if status and _is_caught_up(status):
             return
         time.sleep(0.3)
     tail = log.read_text(errors="replace")[-2000:]
     pytest.fail(f"the demo did not get ready in {time.monotonic() - began:.0f} s:\n{tail}")
+
+
+def _is_caught_up(status: dict[str, Any]) -> bool:
+    # The lag alone is small too before a source's copy has begun.
+    streaming = [source["state"] == "streaming" for source in status["sources"]]
+    lags: list[int] = [operator["lag"]["changes"] for operator in status["operators"]]
+    return bool(streaming and lags) and all(streaming) and max(lags) <= FEW_CHANGES
 
 
 def _get(url: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ const SHOWN = 40;
 const SHOWN_COLUMNS = 4;
 
 /** The changes as they are applied. It holds still while a person points at it, is in it, or asked it to. */
-export function ChangeList({ behind }: { behind: number }) {
+export function ChangeList({ catchingUp, behind }: { catchingUp: boolean; behind: number }) {
   const live = useStore(changes.state);
   const [held, setHeld] = useState(false);
   const [looking, setLooking] = useState(false);
@@ -45,7 +45,7 @@ export function ChangeList({ behind }: { behind: number }) {
       </div>
       <p className="changes-still">{still && missed > 0 ? `Held still; ${plural(missed, "change")} passed since.` : ""}</p>
       {view.recent.length === 0 ? (
-        <Nothing connection={live.connection} behind={behind} />
+        <Nothing lost={live.connection === "lost"} catchingUp={catchingUp} behind={behind} />
       ) : (
         <ol
           className="change-list"
@@ -69,14 +69,14 @@ export function ChangeList({ behind }: { behind: number }) {
   );
 }
 
-function Nothing({ connection, behind }: { connection: "connecting" | "open" | "lost"; behind: number }) {
-  if (connection === "lost") {
+function Nothing({ lost, catchingUp, behind }: { lost: boolean; catchingUp: boolean; behind: number }) {
+  if (lost) {
     return <Empty title="The stream of changes is interrupted">Reconnecting. Nothing is lost by it: only this view waits.</Empty>;
   }
-  if (behind > 0) {
+  if (catchingUp) {
     return (
       <Empty title="Still reading what was there before">
-        {plural(behind, "change")} to go. New ones pass here once it has caught up; the status shows how far it is.
+        {behind > 0 && `${plural(behind, "change")} to go. `}New ones pass here once it has caught up; the status shows how far it is.
       </Empty>
     );
   }
