@@ -30,7 +30,7 @@ export function StatusPane({ status: { value, problem } }: { status: Polled<Stat
           <Topics topics={value.topics} />
         </>
       )}
-      <DeadLetters />
+      {(value || !problem) && <DeadLetters />}
     </div>
   );
 }

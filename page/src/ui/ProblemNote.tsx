@@ -11,7 +11,7 @@ export function ProblemNote({ problem, onRetry }: { problem: Problem; onRetry?: 
   return (
     <div className="problem" role="alert">
       <p className="problem-title">{problem.title}</p>
-      {problem.detail && problem.detail !== problem.title && <p>{problem.detail}</p>}
+      {problem.detail && rows.length === 0 && problem.detail !== problem.title && <p>{problem.detail}</p>}
       {rows.length > 0 && (
         <dl className="pairs">
           {rows.map(([name, value]) => (
