@@ -10,9 +10,9 @@ from headrace.answer.dates import local_day
 from headrace.answer.facts import SHOWN, Own, group_words, matching, names, of_group, one_fact
 from headrace.answer.fields import counted, field_named
 from headrace.answer.naming import plural, quoted, singular
-from headrace.answer.question import Question, kinds
+from headrace.answer.question import Question, Term, kinds
 from headrace.answer.wording import Follow, Selector
-from headrace.answer.words import TOKEN, is_code, stems
+from headrace.answer.words import TOKEN, Stems, is_code, stem, stems
 from headrace.stores import Fact, Profile
 
 
@@ -65,7 +65,7 @@ def _followed(q: Question, group: Sequence[Fact], now: int, today: date) -> Own 
             else None
         )
     if present is None:
-        return None
+        return _among(q, group, noun, name, now, today) if focus.key is None and not q.rule else None
     if (
         any(names(t.stem, frozenset(stems(f.name))) for t in q.terms for f in group)
         and q.follow is Follow.PRONOUN
@@ -79,3 +79,18 @@ def related(fact: Fact, facts: Sequence[Fact]) -> list[Fact]:
     """Facts of other kinds that share an identifier under the same field's name (a flight's reservation)."""
     mine = {(n, v) for n, v in fact.fields.items() if isinstance(v, str) and TOKEN.fullmatch(v) and is_code(v)}
     return [f for f in facts if f.topic != fact.topic and any((n, f.fields.get(n)) in mine for n, _ in mine)]
+
+
+def _among(q: Question, group: Sequence[Fact], noun: Stems, name: str, now: int, today: date) -> Own | None:
+    """`Which of them are delivered?` after a list: those of it that say so."""
+    wanted = [t for t in q.terms if not t.general and t.stem not in noun]
+    if q.selector:
+        return of_group(replace(q, terms=(*q.terms, Term(name, stem(name)))), group, now, today)
+    if not wanted:
+        return None
+    kept, rest, _ = matching(q, group, noun, today)
+    if rest or not kept:
+        said = quoted(t.word for t in wanted)
+        return Own(nothing=f"None of your {plural(name)} that I can see says {said}.", noun=noun, name=name)
+    lead = f"Your {singular(name) if len(kept) == 1 else plural(name)}:"
+    return Own(tuple(kept[:SHOWN]), lead, noun=noun, name=name, more=max(len(kept) - SHOWN, 0))

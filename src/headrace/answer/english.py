@@ -51,13 +51,9 @@ extra additional
 heavy weigh weight
 age old year
 buy bought purchase
-pay paid payment
-sell sold sale
 refund reimburse reimbursement repay
 luggage baggage bag suitcase
-cancel call_off
 change modify alter amend edit adjust
-fly flight flew flown
 book booking reservation reserve ticket
 arrive arrival land
 depart departure leave left
@@ -77,7 +73,7 @@ wage salary pay compensation
 boss manager supervisor
 doctor physician
 phone telephone
-email e-mail mail
+email mail
 address location place
 broken defective faulty damaged
 warranty guarantee
@@ -117,8 +113,8 @@ empty vacant
 wash clean cleaning rinse
 charger charge charging
 battery batteries
-wireless wifi wi-fi
-login sign-in signin
+wireless wifi
+login signin
 password passcode
 shop store retailer
 order purchase
@@ -133,20 +129,7 @@ noise noisy loud
 grow grew grown growth increase rise rose
 decrease decline drop fall fell reduce reduction
 win won victory
-lose lost loss
 speak spoke spoken say said
-hold held
-begin began begun
-teach taught
-send sent
-spend spent
-think thought
-make made
-give gave given
-go went gone
-take took taken
-get got gotten
-know knew known
 impact effect consequence result outcome
 method strategy approach technique
 challenge difficulty
@@ -154,7 +137,42 @@ close closed
 goal aim purpose objective
 benefit advantage
 cause reason
-see saw seen
-break broke broken
 """
 """One group a line: forms and words of which one may answer for another."""
+
+FORMS = """
+arrive arrival
+begin began begun
+break broke broken
+buy bought
+choose chose chosen choice
+depart departure
+die dead death
+fly flight flew flown
+get got gotten
+give gave given
+go went gone
+grow grew grown growth
+hold held
+know knew known
+lose lost loss
+make made
+pay paid payment
+see saw seen
+sell sold sale
+send sent
+speak spoke spoken
+spend spent
+take took taken
+teach taught
+think thought
+win won
+write wrote written
+select selection
+cancel cancellation
+deliver delivery
+reserve reservation
+approve approval
+weigh weight
+"""
+"""One group a line: forms of one word that its stem does not unite."""

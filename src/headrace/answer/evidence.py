@@ -107,7 +107,8 @@ class Evidence:
         for pi, (passage, r) in enumerate(self._pairs()):
             if not self._allowed(w, passage, r):
                 continue
-            prior = 0.04 * (passage.score / best if best > 0 else 0.0) + 0.02 / (1 + pi)
+            at_hand = 0.25 if passage.document == w.limits.document else 0.0
+            prior = at_hand + 0.04 * (passage.score / best if best > 0 else 0.0) + 0.02 / (1 + pi)
             for li in range(len(r.lines)):
                 if (candidate := self._score(w, r, pi, li, prior)) is not None:
                     found.append(candidate)

@@ -109,6 +109,15 @@ class _Extraction:
             return replace(own, facts=(), stated="", nothing="")
         return own
 
+    def _theirs(self) -> Own | None:
+        """The asker's own that explains every word of a question that does not say whose it means."""
+        c = self.c
+        named = [t for t in self.q.terms if not t.general]
+        if c.profile is None or self.q.rule or len(named) < 2:
+            return None
+        own = select(self.q, c.profile, c.own_facts, c.now, c.zone)
+        return own if own.whole and own.facts[0].topic != "profile" else None
+
     # ---- evidence ----
 
     def _found(self, terms: Sequence[Term], limits: Limits) -> Found:
@@ -149,12 +158,15 @@ class _Extraction:
             must = frozenset(t.stem for t in q.terms if not t.general and t.stem in self.evidence.known)
         found = NOTHING
         if not (own and own.facts):
-            found = self._found(terms, Limits(codes, dates, must, prefer, spare))
+            at_hand = q.focus.document if q.focus and q.follow is Follow.PRONOUN else None
+            found = self._found(terms, Limits(codes, dates, must, prefer, spare, at_hand))
         fresh = [t for t in q.terms if not t.general]
         if not found.lines and (q.rule or own or (q.follow and (not codes or len(fresh) > 1))):
             aimed = self._rule_terms(own, terms if q.follow is Follow.ELLIPSIS and not codes else q.terms)
             gates = () if own and own.facts else q.codes
             found = self._found(aimed, Limits(gates, (), must, prefer, spare, general_only=True)) if aimed else NOTHING
+        if not found.lines and own is None and (theirs := self._theirs()):
+            return self._own_answer(theirs)
         if not found.lines:
             return Answer(WHO, True) if q.may_need and self.c.profile is None else self._abstain(found)
         if own and (own.facts or self.c.profile):
@@ -284,13 +296,14 @@ class _Extraction:
             terms = tuple(t for t in terms if t.stem not in spare or t.stem in said)
         fact = own.facts[0] if own and len(own.facts) >= 1 and own.facts[0].topic != "profile" else None
         single = fact is not None and own is not None and len(own.facts) == 1
+        alike = fact is not None and own is not None and len({f.topic for f in own.facts}) == 1
         keep = q.focus if fact is None and q.focus and q.focus.topic else None
         return Focus(
             words=tuple(t.word for t in terms if not t.general)[:12],
             codes=tuple(codes),
             days=tuple((d.first, d.last) for d in dates),
             document=document,
-            topic=fact.topic if fact and single else keep.topic if keep else None,
+            topic=fact.topic if fact and alike else keep.topic if keep else None,
             key=fact.key if fact and single else keep.key if keep else None,
             name=(own.name if own else None) or (keep.name if keep else None),
             time=fact.time if fact and single else keep.time if keep else None,

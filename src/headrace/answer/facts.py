@@ -11,7 +11,7 @@ from headrace.answer.dates import Dates, dates_in
 from headrace.answer.naming import plain_value, plural, quoted, singular
 from headrace.answer.question import Question, Term, kinds
 from headrace.answer.wording import Selector
-from headrace.answer.words import TOKEN, Stems, is_code, stem, stem_set, stems, synonyms
+from headrace.answer.words import TOKEN, Stems, forms, is_code, stem, stem_set, stems, synonyms
 from headrace.stores import Fact
 
 _EMPTY: Stems = frozenset()
@@ -59,6 +59,11 @@ def days_of(fact: Fact, today: date) -> tuple[Dates, ...]:
 
 def names(term: str, words: Stems) -> bool:
     return term in words or bool(synonyms(term) & words)
+
+
+def says(term: str, words: Stems) -> bool:
+    """Whether words hold a term or another form of it; what is only alike (`sent`, `delivered`) is another value."""
+    return term in words or bool(forms(term) & words)
 
 
 def group_words(facts: Sequence[Fact]) -> Stems:
@@ -129,13 +134,13 @@ def matching(
     for term in q.terms:
         if term.stem in noun or term.general or names(term.stem, noun):
             continue
-        holding = [f for f in kept if names(term.stem, words[id(f)])]
+        holding = [f for f in kept if says(term.stem, words[id(f)])]
         if holding and (names(term.stem, fields) or len(holding) == len(kept)):
             continue
         if holding:
             kept = holding
             limits.append(term.word)
-        elif not names(term.stem, fields) and not (q.yes_no and any(names(term.stem, w) for w in words.values())):
+        elif not names(term.stem, fields) and not (q.yes_no and any(says(term.stem, w) for w in words.values())):
             if q.exists or _is_limit(q, term):
                 return [], (), [*limits, term.word]
             rest.append(term)

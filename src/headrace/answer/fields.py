@@ -11,7 +11,7 @@ from headrace.answer.naming import plain_value, plural, singular
 from headrace.answer.question import Question
 from headrace.answer.wording import Selector, stems_of
 from headrace.answer.words import stems
-from headrace.stores import Fact, Object, Profile
+from headrace.stores import JSON, Fact, Object, Profile
 
 _TOTAL = re.compile(r"\b(?:how\s+much|total|altogether|in\s+all|sum|average|overall)\b", re.I)
 
@@ -91,18 +91,33 @@ def field_named(q: Question, profile: Profile) -> Own | None:
             best = (hit + exact, -len(words), name)
     if best is None:
         return None
-    name = best[2]
-    words = frozenset(stems(name.replace("_", " ")))
-    value = profile.fields[name]
-    shown = plain_value(value)
+    label = best[2].replace("_", " ")
+    words = frozenset(stems(label))
+    same = [n for n in profile.fields if _same_part(n, best[2], q) and profile.fields[n] not in (None, "")]
+    said = " ".join(_field_said(n, profile.fields[n]) for n in same)
+    shown = frozenset(stems(said))
     rest = tuple(
         t
         for t in wanted
-        if not t.general and t.stem not in _ATTRIBUTES and not names(t.stem, words | frozenset(stems(shown)))
+        if not t.general and t.stem not in _ATTRIBUTES and not names(t.stem, words) and not names(t.stem, shown)
     )
+    fact = profile_fact(profile, {n: profile.fields[n] for n in same}, said)
+    return Own((fact,), stated=said, rest=rest, name=label)
+
+
+def _same_part(name: str, best: str, q: Question) -> bool:
+    """Whether a field is the one meant, or another of its kind: `my name` means first and last name."""
+    if name == best:
+        return True
+    asked = {t.stem for t in q.terms}
+    one, other = stems(name.replace("_", " ")), stems(best.replace("_", " "))
+    return one[-1:] == other[-1:] and set(one) & asked == set(other) & asked == {*one[-1:]} and len(one) == len(other)
+
+
+def _field_said(name: str, value: JSON) -> str:
+    shown = plain_value(value)
     plain = isinstance(value, str | int | float) and ", " not in shown
-    said = f"Your {name.replace('_', ' ')} {'is' if plain else 'on file:'} {shown}."
-    return Own((profile_fact(profile, {name: value}, said),), stated=said, rest=rest, name=name.replace("_", " "))
+    return f"Your {name.replace('_', ' ')} {'is' if plain else 'on file:'} {shown}."
 
 
 def about(profile: Profile) -> Own:

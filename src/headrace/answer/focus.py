@@ -39,7 +39,7 @@ class Focus:
             found["codes"] = list(self.codes)
         if self.days:
             found["days"] = [[a.isoformat(), b.isoformat()] for a, b in self.days]
-        if self.topic is not None and self.key is not None:
+        if self.topic is not None:
             found["fact"] = {"topic": self.topic, "key": self.key}
         for name, value in (("document", self.document), ("name", self.name), ("time", self.time)):
             if value is not None:

@@ -26,6 +26,8 @@ class Limits:
     must: Stems = _EMPTY
     prefer: Stems = _EMPTY
     spare: Stems = _EMPTY
+    document: str | None = None
+    """The document that the conversation was about: its lines come first."""
     general_only: bool = False
     """Leave out passages about one thing with a code of its own: a rule is asked for."""
 
@@ -66,7 +68,8 @@ ENOUGH = 0.62
 USUAL = 0.3
 """A similarity that says nothing either way."""
 
-_RULES = re.compile(r"\b(?:can(?:not)?|can't|may|must|only|not|never|allowed|always|required|needs?)\b", re.I)
+_RULES = re.compile(r"\b(?:cannot|can't|must|only|not|never|allowed|always|required|needs?|unless)\b", re.I)
+_MAY = re.compile(r"\b(?:can|may)\b", re.I)
 
 
 def routes(q: Question) -> list[tuple[re.Pattern[str], re.Pattern[str]]]:
@@ -117,7 +120,7 @@ def leaning(w: Weighing, line: Line) -> float:
     if line.label:
         score += 0.12 if line.label <= w.asked else -0.06
     if w.question.rule:
-        score += 0.12 if _RULES.search(line.shown) else 0.0
+        score += 0.12 if _RULES.search(line.shown) else 0.1 if _MAY.search(line.shown) else 0.0
     if len(line.own) < 3 and line.unit.shape is Shape.SENTENCE:
         score -= 0.15
     if line.shown.endswith("?"):

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import snowballstemmer
 
-from headrace.answer.english import GENERAL, NUMBERS, STOP, SYNONYMS
+from headrace.answer.english import FORMS, GENERAL, NUMBERS, STOP, SYNONYMS
 
 Stems = frozenset[str]
 """Stems of words, without order."""
@@ -45,6 +45,9 @@ def stem(word: str) -> str:
 
 @lru_cache(maxsize=100_000)
 def is_stop(word: str) -> bool:
+    """Whether a word says nothing about the topic; a capital alone (`size M`) does."""
+    if len(word) == 1 and word.isupper():
+        return word in "AI"
     return word.casefold().replace("’", "'") in STOP
 
 
@@ -56,22 +59,28 @@ def is_general(stemmed: str) -> bool:
     return stemmed in _GENERAL_STEMS
 
 
-def _synonyms() -> dict[str, frozenset[str]]:
+def _grouped(lists: str) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
-    for line in SYNONYMS.strip().splitlines():
-        stems = {stem(w) for part in line.split() for w in part.split("_") if "-" not in part and "_" not in part}
-        for s in stems:
-            found.setdefault(s, set()).update(stems - {s})
+    for line in lists.strip().splitlines():
+        group = {stem(w) for w in TOKEN.findall(line)}
+        for s in group:
+            found.setdefault(s, set()).update(group - {s})
     return {s: frozenset(others) for s, others in found.items()}
 
 
-_SYNONYMS = _synonyms()
-_NONE: frozenset[str] = frozenset()
+_FORMS = _grouped(FORMS)
+_SYNONYMS = _grouped(SYNONYMS + FORMS)
+_NONE: Stems = frozenset()
 
 
-def synonyms(stemmed: str) -> frozenset[str]:
+def synonyms(stemmed: str) -> Stems:
     """Stems that may stand for this one in plain English."""
     return _SYNONYMS.get(stemmed, _NONE)
+
+
+def forms(stemmed: str) -> Stems:
+    """Stems of other forms of the same word."""
+    return _FORMS.get(stemmed, _NONE)
 
 
 def stems(text: str) -> list[str]:
