@@ -26,12 +26,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linu
 
 Save = Callable[[Path, bytes], Awaitable[None]]
 
+# Long enough for a program that a busy machine interrupts in the middle of a save.
+PATIENT = Timing(hold=0.3, hold_backup=1.0, hold_name=0.3)
+
 
 @pytest_asyncio.fixture
 async def reader(tmp_path: Path) -> AsyncIterator[Reader]:
     """A folder with one document, read up to its end."""
     (tmp_path / "a.md").write_bytes(b"old")
-    async with Reader(source_of(tmp_path)) as reader:
+    async with Reader(source_of(tmp_path, timing=PATIENT)) as reader:
         await reader.sync()
         yield reader
 
@@ -178,7 +181,7 @@ async def test_a_checkout_by_git_is_one_change_a_file(tmp_path: Path) -> None:
     (tmp_path / "deep/er/new.md").write_text("two")
     await git("add", ".")
     await git("commit", "-qm", "two")
-    async with Reader(source_of(tmp_path)) as reader:
+    async with Reader(source_of(tmp_path, timing=PATIENT)) as reader:
         await reader.sync()
         given = len(reader.log.steps)
 

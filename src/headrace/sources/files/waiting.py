@@ -17,23 +17,26 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long is waited, in seconds. Nothing that was closed or renamed into place waits.
+    """How long is waited, in seconds. What was closed or renamed into place waits only under a passing name.
 
     quiet: a file written to but not closed counts as written after so long without a write, and after `quiet_most`
     in any case. hold: a name that vanished is gone when it has not come back by then (git, and editors that delete
     before they write). hold_backup: the same when it was renamed to a name that is left out, as vim and Emacs do
-    right before they write the file anew.
+    right before they write the file anew. hold_name: a new name that looks like a temporary one of `sed -i` or of
+    Qt's and Go's safe writers (no suffix, or a known file's name and a suffix) may be renamed over a document.
     """
 
     quiet: float = 0.2
     quiet_most: float = 2.0
     hold: float = 0.001
     hold_backup: float = 0.05
+    hold_name: float = 0.005
 
 
 @dataclass(slots=True)
 class _Wait:
-    state: Literal["new", "writing", "gone", "with"]  # "with": the other half of a rename that is held
+    # gone: may come back; with: the other half of a rename that is held; passing: closed, under a passing name
+    state: Literal["new", "writing", "gone", "with", "passing"]
     due: float
     since: float
     moment: Moment
@@ -73,6 +76,9 @@ class Waiting:
             return self._arrived(key, cookie, moment, now)
         if tree or kind is Kind.WRITTEN:
             self._waits.pop(key, None)
+            if not tree and key not in queued and self._is_passing(path):
+                self._waits[key] = _Wait("passing", now + self._timing.hold_name, now, moment)
+                return []
             return [key]
         if kind is Kind.TOUCHED:
             return [] if key in self._waits else [key]
@@ -137,6 +143,12 @@ class Waiting:
         self._waits[key] = _Wait("with", left.due, now, moment)  # both halves of a rename are given together
         return []
 
+    def _is_passing(self, path: str) -> bool:
+        if path in self._index:
+            return False
+        stem, dot, _ = path.rpartition(".")
+        return not dot or "/" in path[len(stem) :] or stem in self._index
+
     def _backup(self, kind: Kind, cookie: int, now: float) -> None:
         left = self._waits.get(self._renames.get(cookie, (FILE, ""))) if kind is Kind.ARRIVED else None
         if left is not None:
@@ -145,7 +157,7 @@ class Waiting:
     def _writing(self, key: Key, kind: Kind, moment: Moment, now: float) -> None:
         wait = self._waits.get(key)
         due = now + self._timing.quiet
-        if wait is None or wait.state in ("gone", "with"):
+        if wait is None or wait.state not in ("new", "writing"):
             state = "new" if kind is Kind.CREATED else "writing"
             since = moment if wait is None else wait.moment
             self._waits[key] = _Wait(state, due, now, since)
