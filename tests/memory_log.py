@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from headrace.change import START, Change, Op, Position, Row
@@ -97,3 +97,13 @@ async def catch_up(source: Source, log: MemoryLog, *, acknowledge: bool = True) 
     head = await source.head()
     await run(source, log, lambda now: now.frontier >= head, acknowledge=acknowledge)
     return head
+
+
+async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Waits until a condition holds."""
+    async with asyncio.timeout(30):
+        while True:
+            held = condition()
+            if held if isinstance(held, bool) else await held:
+                return
+            await asyncio.sleep(0.002)

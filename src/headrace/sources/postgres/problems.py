@@ -80,6 +80,17 @@ def stream_failed(shown: str, slot: str, problem: psycopg.Error) -> Broken | Sou
     return query_failed(shown, f"read the replication slot {slot}", problem)
 
 
+def snapshot_gone(shown: str, problem: psycopg.Error) -> Broken:
+    return Broken(
+        SourceError(
+            step=f"copy the tables of {shown}",
+            expected="the snapshot that was exported with the slot",
+            got=_first_line(problem),
+            remedy="Headrace connects again, and starts the copy again.",
+        )
+    )
+
+
 def lost(shown: str, slot: str, got: str) -> SourceError:
     """Changes are gone that were never captured: nothing may go on as if they were not."""
     return SourceError(

@@ -121,8 +121,11 @@ class Replication:
         assert row is not None
         return CreatedSlot(row[0], parse_lsn(row[1]), row[2])
 
-    async def start(self, slot: str, publication: str, lsn: int) -> None:
-        """Begins to stream what committed at or after `lsn`. Raises psycopg.Error as the server answers."""
+    async def start(self, slot: str, publication: str, lsn: int, flushed: int) -> None:
+        """Begins to stream what committed at or after `lsn`; `flushed` was acknowledged before (0 for nothing).
+
+        Raises psycopg.Error as the server answers.
+        """
         version = "4" if self.server_version >= 160000 else "3" if self.server_version >= 150000 else "2"
         publications = _literal(_quoted(publication))
         await self._connection.execute(
@@ -131,7 +134,7 @@ class Replication:
                 f"(proto_version '{version}', publication_names {publications}, messages 'true')"
             )
         )
-        self._flushed = self._received = lsn
+        self._received, self._flushed = lsn, flushed
         self._started = True
         self._schedule(STATUS_EVERY_S)
 

@@ -15,7 +15,7 @@ from headrace.clock import now_us
 from headrace.errors import BadInput
 from headrace.sources import Rejected, SnapshotProgress
 from headrace.sources.postgres.assemble import Note
-from headrace.sources.postgres.problems import connect_failed
+from headrace.sources.postgres.problems import connect_failed, snapshot_gone
 from headrace.sources.postgres.setup import SQL, Described
 from headrace.sources.postgres.shapes import Shape
 
@@ -71,6 +71,10 @@ class Copy:
             row = await (await connection.execute(SQL["snapshot_time"])).fetchone()
             assert row is not None
             return cls(connection, point, row[0])
+        except Error as problem:
+            # The snapshot lives as long as the connection that exported it: that one broke.
+            await connection.close()
+            raise snapshot_gone(shown, problem) from None
         except BaseException:
             await connection.close()
             raise

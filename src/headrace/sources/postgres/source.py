@@ -61,6 +61,7 @@ class PostgresSource:
         self._closed = asyncio.Event()
         self._acks: deque[tuple[Position, int]] = deque(maxlen=_MOST_ACKS)
         self._acknowledged = 0
+        self._run: Run | None = None
         self._told_at = 0.0
 
     @property
@@ -72,7 +73,8 @@ class PostgresSource:
         return self._copy.progress if self._copy is not None else None
 
     async def stream(self, resume: Resume) -> AsyncGenerator[Captured]:
-        run = Run(resume, resume.position)
+        run = self._run = Run(resume, resume.position)
+        self._acks.clear()
         pause = _PAUSE_S
         while not self._closed.is_set():
             try:
@@ -132,7 +134,7 @@ class PostgresSource:
         if self._copy is not None:
             assembler.stop_at(self._copy.point, self._copy.tables)
         try:
-            await replication.start(plan.slot, plan.slot, run.frontier.major)
+            await replication.start(plan.slot, plan.slot, run.frontier.major, self._acknowledged)
         except Error as problem:
             raise stream_failed(self.address, plan.slot, problem) from None
         self._heads.streaming.set()
@@ -202,6 +204,9 @@ class PostgresSource:
             self._acks.append((run.given, run.given.major + 1))
 
     async def ack(self, position: Position) -> None:
+        if self._run is None or position > self._run.frontier:
+            # From an earlier stream: it says nothing of what this one has left as state meanwhile.
+            return
         lsn = self._acknowledged
         while self._acks and self._acks[0][0] <= position:
             lsn = max(lsn, self._acks.popleft()[1])

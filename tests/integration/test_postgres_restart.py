@@ -1,0 +1,466 @@
+"""A PostgreSQL source through crashes, lost connections and lost slots: exactly on, or an error that names itself."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from headrace.change import START, Position
+from headrace.errors import ConfigError, SourceError
+from headrace.sources import Captured
+from headrace.sources.postgres.progress import CAPTURE
+from tests.captured_database import CapturedDatabase
+from tests.memory_log import MemoryLog, catch_up, eventually, run
+from tests.servers import SETTINGS, FreshDatabases, PostgresApart, debian_programs, free_port
+
+
+@pytest_asyncio.fixture(params=["embedded", "debian_postgres"])
+async def database(request: pytest.FixtureRequest, fresh_database: FreshDatabases) -> AsyncIterator[CapturedDatabase]:
+    server = None if request.param == "embedded" else request.getfixturevalue(request.param)
+    made = await CapturedDatabase.connect(await fresh_database(server))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresApart]:
+    """A server that a test may stop and kill."""
+    server = PostgresApart(debian_programs(), "postgres")
+    yield server
+    server.remove()
+
+
+async def failure(database: CapturedDatabase, **settings: object) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        await asyncio.wait_for(run(database.source(**settings), database.log, lambda _: False), 10)  # pyright: ignore[reportArgumentType]
+    return caught.value
+
+
+async def interrupted(database: CapturedDatabase, rng: random.Random) -> None:
+    """Streams for a random number of steps, then crashes: the log keeps what was acknowledged, and perhaps more."""
+    source = database.source(batch_rows=rng.choice([1, 7, 50, 4000]))
+    log = database.log
+    start = durable = len(log.steps)
+    steps_left = rng.randrange(1, 40)
+    try:
+        async with asyncio.timeout(rng.uniform(0.2, 0.8)), aclosing(source.stream(log.resume)) as steps:
+            async for captured in steps:
+                log.append(captured)
+                if rng.random() < 0.4:
+                    durable = rng.randint(durable, len(log.steps))
+                    frontier = max((s.frontier for s in log.steps[start:durable]), default=START)
+                    await source.ack(frontier)
+                    await asyncio.sleep(rng.choice([0, 0, 0.12]))
+                steps_left -= 1
+                if not steps_left:
+                    break
+    except TimeoutError:
+        pass
+    await source.close()
+    database.log = log.crashed(rng.randint(durable, len(log.steps)))
+
+
+async def write(database: CapturedDatabase, rng: random.Random, stop: asyncio.Event) -> None:
+    async with await psycopg.AsyncConnection.connect(database.dsn) as c:
+        while not stop.is_set():
+            i = rng.randrange(1, 60)
+            try:
+                for _ in range(rng.choice([1, 1, 3, 20])):
+                    match rng.randrange(7):
+                        case 0:
+                            await c.execute("delete from acc where id = %s", [i])
+                        case 1:
+                            await c.execute("insert into acc values (%s, 0, repeat(md5(random()::text), 300))", [i])
+                        case 2:
+                            await c.execute("update acc set id = -id where id = %s", [i])
+                        case 3 if rng.random() < 0.1:
+                            await c.execute("truncate acc")
+                        case 4:
+                            await c.execute("update acc set big = md5(random()::text) where id = %s", [i])
+                        case _:
+                            await c.execute("update acc set n = n + 1 where id between %s and %s", [i, i + 3])
+                await (c.commit() if rng.random() < 0.9 else c.rollback())
+            except psycopg.errors.UniqueViolation:
+                await c.rollback()
+            await asyncio.sleep(rng.choice([0, 0.002, 0.01]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_crash_at_any_point_loses_and_repeats_nothing(database: CapturedDatabase, seed: int) -> None:
+    # given a table with values out of line and a writer that never stops
+    rng = random.Random(seed)
+    await database.sql(
+        "create table acc(id int primary key, n int, big text)", "alter table acc alter big set storage external",
+        "insert into acc select g, 0, repeat(md5(g::text), 300) from generate_series(1, 50) g",
+    )  # fmt: skip
+    stop = asyncio.Event()
+    writer = asyncio.create_task(write(database, random.Random(seed + 1000), stop))
+
+    # when the source crashes again and again, with and without the last steps on disk
+    for _ in range(8):
+        await interrupted(database, rng)
+    stop.set()
+    await writer
+
+    # then the log amounts to the table (the log itself checks that positions only grow)
+    log = await database.capture()
+    assert log.table("pg.public.acc") == await database.table("acc", "id")
+    kept = {int(k.removeprefix("v:public.acc:")) for k in await log.state.scan("v:")}
+    large = {k[0] for k, row in log.table("pg.public.acc").items() if len(str(row[2])) > 2000}
+    assert kept >= large
+
+
+async def test_what_the_log_has_not_on_disk_is_given_again(database: CapturedDatabase) -> None:
+    await database.sql("create table t(id int primary key)")
+    await database.capture()
+    durable = database.log
+    kept = len(durable.steps)
+    await database.sql("insert into t values (1)")
+    await run(database.source(), durable, lambda log: len(log.changes) == 1, acknowledge=False)
+    lost = durable.changes
+
+    database.log = durable.crashed(kept)
+    log = await database.capture()
+
+    assert log.changes == lost
+
+
+async def test_a_lost_connection_is_opened_again(database: CapturedDatabase) -> None:
+    await database.sql("create table t(id int primary key)")
+    source = database.source()
+    done = asyncio.create_task(run(source, database.log, lambda log: len(log.changes) == 40))
+    for i in range(40):
+        await database.sql(f"insert into t values ({i})")
+        if i % 10 == 5:
+            await database.sql(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name = 'headrace' and datname = current_database()"
+            )
+        await asyncio.sleep(0.01)
+    await done
+
+    assert sorted(c.key for c in database.log.changes) == [(i,) for i in range(40)]
+
+
+async def test_a_server_that_restarts_is_met_again(own_server: PostgresApart) -> None:
+    database = await CapturedDatabase.connect(own_server.dsn())
+    await database.sql("create table t(id int primary key)", "insert into t values (1)")
+    source = database.source()
+    done = asyncio.create_task(run(source, database.log, lambda log: len(log.changes) == 2))
+    await eventually(lambda: bool(database.log.changes))
+
+    own_server.kill()
+    await eventually(lambda: source.problem is not None)
+    problem = source.problem
+    with pytest.raises(SourceError):
+        await source.head()
+    own_server.start()
+    database.connection = await psycopg.AsyncConnection.connect(own_server.dsn(), autocommit=True)
+    await database.sql("insert into t values (2)")
+    await done
+
+    assert isinstance(problem, SourceError)
+    assert source.problem is None
+    assert [c.key for c in database.log.changes] == [(1,), (2,)]
+    await source.head()
+    await database.close()
+
+
+async def test_nobody_listens_is_a_problem_until_somebody_does(database: CapturedDatabase) -> None:
+    source = database.source(url=f"postgresql://me:geheim@127.0.0.1:{free_port()}/x")
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(run(source, database.log, lambda _: True), 0.5)
+    with pytest.raises(SourceError) as caught:
+        await source.head()
+
+    problem = source.problem
+    assert problem is not None
+    assert "127.0.0.1" in problem.step
+    assert "refused" in problem.got
+    assert "reachable" in problem.remedy
+    assert "geheim" not in str(problem) + str(caught.value) + source.address
+
+
+async def test_a_wrong_password_is_told_without_it(debian_postgres: PostgresApart) -> None:
+    database = await CapturedDatabase.connect(debian_postgres.dsn())
+    url = f"postgresql://postgres:geheim@127.0.0.1:{debian_postgres.port}/postgres?sslpassword=geheim"
+
+    error = await failure(database, url=url)
+
+    assert "password authentication failed" in error.got
+    assert "password" in error.remedy
+    assert "geheim" not in repr(error.args) + error.step + database.source(url=url).address
+    await database.close()
+
+
+async def test_a_url_that_cannot_be_read_is_not_repeated(database: CapturedDatabase) -> None:
+    with pytest.raises(ConfigError) as caught:
+        database.source(url="postgresql://me:geheim@[::1/x")
+
+    assert "heim" not in str(caught.value)
+
+
+async def test_a_database_or_table_that_is_not_there(database: CapturedDatabase) -> None:
+    none = await failure(database)
+    assert none.expected == "at least one table that matches public.*"
+    assert "tables" in none.remedy
+
+    missing = await failure(database, url=database.dsn.replace("test_", "no_such_", 1))
+    assert "does not exist" in missing.got
+
+
+async def test_a_user_without_privileges(debian_postgres: PostgresApart) -> None:
+    database = await CapturedDatabase.connect(debian_postgres.dsn())
+    await database.sql(
+        "create table t(id int primary key)", "drop role if exists plain", "create role plain login password 'geheim'"
+    )
+    url = f"postgresql://plain:geheim@127.0.0.1:{debian_postgres.port}/postgres"
+
+    refused = await failure(database, url=url)
+    assert "REPLICATION" in refused.remedy or "REPLICATION" in refused.expected
+    await database.sql("alter role plain replication")
+    not_owner = await failure(database, url=url)
+    assert "CREATE" in not_owner.remedy
+
+    await database.sql("drop role plain", "drop table t")
+    await database.close()
+
+
+async def test_a_server_without_logical_wal(own_server: PostgresApart, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = await CapturedDatabase.connect(own_server.dsn())
+    await database.sql("create table t(id int primary key)")
+    own_server.stop()
+    monkeypatch.setitem(SETTINGS, "wal_level", "replica")
+    own_server.start()
+
+    error = await failure(database)
+
+    assert error.got == "wal_level = replica"
+    assert "wal_level = 'logical'" in error.remedy
+    await database.close()
+
+
+async def prepared(database: CapturedDatabase) -> None:
+    await database.sql("create table t(id int primary key)")
+    await database.capture()
+    await database.sql("insert into t values (1)")
+    await database.capture()
+    await eventually(lambda: free(database))
+
+
+async def free(database: CapturedDatabase) -> bool:
+    return not await held(database)
+
+
+async def test_a_dropped_slot_is_an_error(database: CapturedDatabase) -> None:
+    await prepared(database)
+    await database.sql(f"select pg_drop_replication_slot('{database.slot}')", "insert into t values (2)")
+
+    error = await failure(database)
+
+    assert database.slot in error.expected
+    assert "no such slot" in error.got
+    assert "new name" in error.remedy
+    assert len(database.log.changes) == 1
+
+
+async def test_a_slot_dropped_under_the_stream_is_an_error(database: CapturedDatabase) -> None:
+    await prepared(database)
+    source = database.source()
+    task = asyncio.create_task(run(source, database.log, lambda _: False))
+    await database.sql("insert into t values (2)")
+    await eventually(lambda: len(database.log.changes) == 2)
+    async with asyncio.timeout(20):
+        while await database.query(f"select 1 from pg_replication_slots where slot_name = '{database.slot}'"):
+            await database.sql(
+                f"select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = '{database.slot}'"
+            )
+            try:
+                await database.sql(f"select pg_drop_replication_slot('{database.slot}')")
+            except psycopg.errors.ObjectInUse:
+                await asyncio.sleep(0.005)
+
+        with pytest.raises(SourceError) as caught:
+            await task
+
+    assert "no such slot" in caught.value.got
+
+
+async def test_a_slot_that_was_made_again_is_an_error(database: CapturedDatabase) -> None:
+    await prepared(database)
+    await database.sql(
+        f"select pg_drop_replication_slot('{database.slot}')", "insert into t values (2)",
+        f"select pg_create_logical_replication_slot('{database.slot}', 'pgoutput')",
+    )  # fmt: skip
+
+    error = await failure(database)
+
+    assert "recreated or moved on" in error.got
+
+
+async def test_a_slot_that_was_advanced_is_an_error(database: CapturedDatabase) -> None:
+    await prepared(database)
+    await database.sql("insert into t values (2)")
+    await database.sql(f"select pg_replication_slot_advance('{database.slot}', pg_current_wal_lsn())")
+
+    assert "recreated or moved on" in (await failure(database)).got
+
+
+async def test_a_dropped_publication_is_an_error(database: CapturedDatabase) -> None:
+    await prepared(database)
+    await database.sql(f"drop publication {database.slot}")
+
+    assert "no publication" in (await failure(database)).got
+
+
+async def test_another_cluster_or_one_that_went_back_is_an_error(database: CapturedDatabase) -> None:
+    await prepared(database)
+    log = database.log
+    ahead = MemoryLog()
+    ahead.state.values.update(log.state.values)
+    ahead.position = Position(log.position.major + (1 << 40), 1)
+    database.log = ahead
+    assert "restored from a backup" in (await failure(database)).got
+
+    stateless = MemoryLog()
+    stateless.position = log.position
+    database.log = stateless
+    assert "no state" in (await failure(database)).got
+
+    other = MemoryLog()
+    other.position = log.position
+    other.state.values.update(log.state.values)
+    (system,), *_ = await database.query("select system_identifier::text from pg_control_system()")
+    other.state.values[CAPTURE] = log.state.values[CAPTURE].replace(str(system).encode(), b"1" * len(str(system)))
+    database.log = other
+    assert "another cluster" in (await failure(database)).got
+
+
+async def test_a_slot_lost_to_its_size_limit_is_an_error(own_server: PostgresApart) -> None:
+    database = await CapturedDatabase.connect(own_server.dsn())
+    await prepared(database)
+    await database.sql(
+        "alter system set max_slot_wal_keep_size = '1MB'", "alter system set min_wal_size = '32MB'",
+        "alter system set max_wal_size = '32MB'", "select pg_reload_conf()",
+    )  # fmt: skip
+    for _ in range(6):
+        await database.sql("select pg_logical_emit_message(false, 'x', repeat('x', 4000000))", "select pg_switch_wal()")
+    await database.sql("checkpoint")
+
+    error = await failure(database)
+
+    assert "lost" in error.got
+    assert "no such slot" not in error.got
+    await database.close()
+
+
+async def held(database: CapturedDatabase) -> bool:
+    query = f"select 1 from pg_replication_slots where slot_name = '{database.slot}' and active"
+    return bool(await database.query(query))
+
+
+async def test_a_zombie_that_holds_the_slot_is_waited_for(database: CapturedDatabase) -> None:
+    await prepared(database)
+    zombie = database.source()
+    other = MemoryLog()
+    other.state.values.update(database.log.state.values)
+    other.position = database.log.position
+    holding = asyncio.create_task(run(zombie, other, lambda _: False, acknowledge=False))
+    await eventually(lambda: held(database))
+
+    source = database.source()
+    done = asyncio.create_task(run(source, database.log, lambda log: len(log.changes) == 2))
+    await eventually(lambda: source.problem is not None)
+    problem = source.problem
+    assert problem is not None
+    await zombie.close()
+    await holding
+    await database.sql("insert into t values (2)")
+    await done
+
+    assert "active" in problem.got
+    assert "slot" in problem.expected
+    assert source.problem is None
+
+
+async def test_an_idle_slot_moves_on_and_head_is_reached(database: CapturedDatabase) -> None:
+    # given a captured table that nobody touches, beside a busy one
+    await database.sql("create table idle(id int primary key)", "create schema busy", "create table busy.t(v text)")
+    source = database.source()
+    await catch_up(source, database.log)
+
+    async def flushed() -> int:
+        rows = await database.query(
+            f"select confirmed_flush_lsn - '0/0'::pg_lsn from pg_replication_slots where slot_name = '{database.slot}'"
+        )
+        return int(str(rows[0][0]))
+
+    streaming = asyncio.create_task(run(source, database.log, lambda _: False))
+    before = await flushed()
+    steps = len(database.log.steps)
+    began = asyncio.get_running_loop().time()
+    for _ in range(30):
+        await database.sql("insert into busy.t select repeat('x', 1000) from generate_series(1, 600)")
+    head = await source.head()
+
+    async def moved() -> bool:
+        return database.log.frontier >= head and await flushed() >= before + 16_000_000
+
+    await eventually(moved)
+    took = asyncio.get_running_loop().time() - began
+
+    # then its frontier and its slot follow, in few steps
+    assert not database.log.changes
+    assert len(database.log.steps) - steps <= 20 * took + 10
+    streaming.cancel()
+    await asyncio.gather(streaming, return_exceptions=True)
+    await database.sql("insert into idle values (1)")
+    assert [c.key for c in (await database.capture()).changes] == [(1,)]
+
+
+async def test_head_is_reached_past_a_commit_that_is_not_flushed(database: CapturedDatabase) -> None:
+    await database.sql(
+        "create table t(id int primary key)", "create table other(id int)", "set synchronous_commit = off"
+    )
+    source = database.source(tables=("t",))
+    await catch_up(source, database.log)
+    task = asyncio.create_task(run(source, database.log, lambda _: False))
+    for i in range(5):
+        await database.sql(f"insert into other values ({i})", f"insert into t values ({i})")
+        head = await source.head()
+        await eventually(lambda head=head: database.log.frontier >= head)
+        assert len(database.log.changes) == i + 1
+        assert database.log.position < head
+
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_closing_ends_the_stream(database: CapturedDatabase) -> None:
+    await database.sql("create table t(id int primary key)")
+    source = database.source()
+    seen: list[Captured] = []
+
+    async def follow() -> None:
+        async with aclosing(source.stream(database.log.resume)) as steps:
+            async for captured in steps:
+                seen.append(captured)
+
+    task = asyncio.create_task(follow())
+    await eventually(lambda: bool(seen))
+    await source.close()
+    await asyncio.wait_for(task, 5)
+
+    assert (
+        await database.query(
+            "select count(*) from pg_stat_activity where application_name = 'headrace' and datname = current_database()"
+        )
+    )[0] == (0,)
+    assert not await source.retry("pg.public.t", "1")
