@@ -35,7 +35,7 @@ async def generate(
     max_tokens: int = 512,
     prompt_tokens: int = 3000,
     count: Callable[[str], int] = rough_tokens,
-) -> AsyncIterator[Piece]:
+) -> AsyncGenerator[Piece, None]:
     """Pieces of an answer as they come; each citation and fact before the text that marks it first; Done at the end.
 
     A model that fails before its first words is replaced by the extractive answer, and Done says why. One that fails

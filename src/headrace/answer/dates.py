@@ -32,13 +32,13 @@ _MONTH = (
 
 _ABSOLUTE = re.compile(
     rf"""\b(?:
-      (?P<iso>\d{{4}}-\d{{2}}-\d{{2}})(?=\b|T)
+      (?P<iso>\d{{4}}-\d{{2}}-\d{{2}})
     | (?P<md_m>{_MONTH})\s+(?P<md_d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d:])(?:\s*,?\s+(?P<md_y>\d{{4}}))?
     | (?P<dm_d>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<dm_m>{_MONTH})\b(?:\s*,?\s+(?P<dm_y>\d{{4}}))?
     | (?P<sl>\d{{1,2}}/\d{{1,2}}/\d{{4}})
     | (?P<dot>\d{{1,2}}\.\d{{1,2}}\.\d{{4}})
     | (?P<my_m>{_MONTH})\s+(?P<my_y>(?:19|20)\d{{2}})
-    )\b""",
+    )(?:\b|(?=T\d))""",
     re.I | re.X,
 )
 _RELATIVE = re.compile(

@@ -289,7 +289,7 @@ class Evidence:
 
 
 def _wordy(own: Stems) -> Stems:
-    return frozenset(s for s in own if not s[0].isdigit())
+    return frozenset(s for s in own if not s[:1].isdigit())
 
 
 def _by_label(w: Weighing, ranked: Sequence[Candidate], reads: Sequence[Read]) -> list[Candidate]:

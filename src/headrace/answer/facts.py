@@ -135,6 +135,8 @@ def matching(
         if term.stem in noun or term.general or names(term.stem, noun):
             continue
         holding = [f for f in kept if says(term.stem, words[id(f)])]
+        if not holding and not term.word.endswith("ed") and all(names(term.stem, words[id(f)]) for f in kept):
+            continue  # said otherwise (`leaves`, `departs`); a participle (`delivered`) tells one from another
         if holding and (names(term.stem, fields) or len(holding) == len(kept)):
             continue
         if holding:

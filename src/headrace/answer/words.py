@@ -35,9 +35,9 @@ _stemmer = snowballstemmer.stemmer("english")
 def stem(word: str) -> str:
     """A token's normal form: lower case, possessive off, number words as digits, English stem."""
     low = word.casefold().replace("’", "'")
-    if low.endswith("'s"):
+    if low.endswith("'s") and len(low) > 2:
         low = low[:-2]
-    if low[0].isdigit():
+    if low[:1].isdigit():
         plain = low.replace(",", "")
         return plain.rstrip("0").rstrip(".") if "." in plain and plain.replace(".", "", 1).isdigit() else plain
     return _NUMBERS.get(low) or _stemmer.stemWord(low)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - texts as data
 """Small worlds to ask about: written texts, rows as text, people with facts. The airline's are of the demo's kind."""
 
 from __future__ import annotations
@@ -30,9 +31,7 @@ def chunks(document: str, text: str, at: str = "2024-05-14T09:00:00Z") -> list[P
             start = text.index(body, begin)
             begin = start + len(body)
             n = len(found)
-            found.append(
-                Passage(document, f"{document}#{n}", n, title, title, body, start, begin, 1.0, stamp(at))
-            )
+            found.append(Passage(document, f"{document}#{n}", n, title, title, body, start, begin, 1.0, stamp(at)))
     return found
 
 
@@ -154,12 +153,48 @@ def _flight(number: str, route: str, day: str, iso: str, rest: str) -> list[Pass
 
 _DFW = "Dallas (DFW) to Los Angeles (LAX)"
 _FLIGHTS = [
-    *_flight("HAT170", _DFW, "May 21", "2024-05-21", "9:00 is available. Business: 1 seat left at $640. Economy: 3 seats left at $142. Basic economy: sold out, 0 seats left at $80."),
-    *_flight("HAT170", _DFW, "May 22", "2024-05-22", "9:00 is available. Business: 5 seats left at $883. Economy: 12 seats left at $151. Basic economy: 7 seats left at $66."),
-    *_flight("HAT170", _DFW, "May 23", "2024-05-23", "9:00 is available. Business: 9 seats left at $702. Economy: 1 seat left at $199. Basic economy: 4 seats left at $91."),
-    *_flight("HAT171", _DFW, "May 22", "2024-05-22", "15:00 is available. Business: 2 seats left at $411. Economy: 8 seats left at $132. Basic economy: 2 seats left at $77."),
-    *_flight("HAT020", "Chicago (ORD) to Detroit (DTW)", "May 15", "2024-05-15", "13:00 is delayed. It is now estimated to depart at 16:10 and to arrive at 17:40. It cannot be booked."),
-    *_flight("HAT018", "New York (JFK) to Seattle (SEA)", "May 15", "2024-05-15", "19:00 is on time. It is now estimated to depart at 19:00 and to arrive at 22:30. It cannot be booked."),
+    *_flight(
+        "HAT170",
+        _DFW,
+        "May 21",
+        "2024-05-21",
+        "9:00 is available. Business: 1 seat left at $640. Economy: 3 seats left at $142. Basic economy: sold out, 0 seats left at $80.",
+    ),
+    *_flight(
+        "HAT170",
+        _DFW,
+        "May 22",
+        "2024-05-22",
+        "9:00 is available. Business: 5 seats left at $883. Economy: 12 seats left at $151. Basic economy: 7 seats left at $66.",
+    ),
+    *_flight(
+        "HAT170",
+        _DFW,
+        "May 23",
+        "2024-05-23",
+        "9:00 is available. Business: 9 seats left at $702. Economy: 1 seat left at $199. Basic economy: 4 seats left at $91.",
+    ),
+    *_flight(
+        "HAT171",
+        _DFW,
+        "May 22",
+        "2024-05-22",
+        "15:00 is available. Business: 2 seats left at $411. Economy: 8 seats left at $132. Basic economy: 2 seats left at $77.",
+    ),
+    *_flight(
+        "HAT020",
+        "Chicago (ORD) to Detroit (DTW)",
+        "May 15",
+        "2024-05-15",
+        "13:00 is delayed. It is now estimated to depart at 16:10 and to arrive at 17:40. It cannot be booked.",
+    ),
+    *_flight(
+        "HAT018",
+        "New York (JFK) to Seattle (SEA)",
+        "May 15",
+        "2024-05-15",
+        "19:00 is on time. It is now estimated to depart at 19:00 and to arrive at 22:30. It cannot be booked.",
+    ),
 ]
 
 _R, _S = "airline.public.reservations", "airline.public.reservation_flights"
@@ -351,8 +386,14 @@ Standard delivery takes 2 to 4 working days and costs $4.90. It is free for orde
 We ship to all countries of the European Union, to Switzerland and to Norway. We do not ship to PO boxes.
 """,
         ),
-        *chunks("shop/public.products/P-77", "Trailfox 2 trail running shoes (P-77), $129.90. In stock: 40 (3 pairs), 42 (1 pair), 43 (sold out). Weight 280 g. Made of recycled polyester."),
-        *chunks("shop/public.products/P-78", "Roadfox road running shoes (P-78), $99.00. In stock: 41 (6 pairs), 43 (2 pairs). Weight 240 g. Vegan."),
+        *chunks(
+            "shop/public.products/P-77",
+            "Trailfox 2 trail running shoes (P-77), $129.90. In stock: 40 (3 pairs), 42 (1 pair), 43 (sold out). Weight 280 g. Made of recycled polyester.",
+        ),
+        *chunks(
+            "shop/public.products/P-78",
+            "Roadfox road running shoes (P-78), $99.00. In stock: 41 (6 pairs), 43 (2 pairs). Weight 240 g. Vegan.",
+        ),
     ],
     {"leo": LEO},
 )
@@ -399,7 +440,9 @@ To upgrade, run `pip install -U tidekit`. Settings of version 2 are migrated by 
 Tidekit reads the variables `HTTPS_PROXY` and `NO_PROXY`. Set `TIDE_CA_FILE` to use your own certificate authority.
 """,
         ),
-        *chunks("docs/limits-old.md", "# Limits\n\nA remote can hold at most 500 GB of data.\n", "2022-01-10T00:00:00Z"),
+        *chunks(
+            "docs/limits-old.md", "# Limits\n\nA remote can hold at most 500 GB of data.\n", "2022-01-10T00:00:00Z"
+        ),
         *chunks("docs/limits.md", "# Limits\n\nA remote can hold at most 2000 GB of data.\n", "2024-04-02T00:00:00Z"),
     ],
     {},
