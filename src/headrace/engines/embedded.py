@@ -130,9 +130,10 @@ class EmbeddedEngine:
             resume = Resume(head.position, self._log.state(source.name))
 
     async def _append(self, source: Source, captured: Captured) -> None:
-        appended = await self._log.append(source.name, captured.changes, captured.state)
+        # First the dead letters: the state appended next says that they have been told.
         if captured.rejected or captured.settled:
             await self._reject(source, captured)
+        appended = await self._log.append(source.name, captured.changes, captured.state)
         number = appended.number if appended else self.tracker.sources[source.name].number
         self.captured[source.name].changes += len(captured.changes)
         self.tracker.captured(source.name, number, captured.frontier)
