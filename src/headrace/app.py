@@ -121,14 +121,26 @@ class App:
                     tasks.create_task(self._house(core))
                     if self._postgres:
                         tasks.create_task(self._watch(self._postgres))
-            except Exception as error:  # noqa: BLE001 - whatever broke, the answer is the same: build anew
+            except Exception as error:  # whatever broke, the answer is the same: build anew
                 self._trouble = _first(error)
-                logger.error("the engine stopped and is started again", error=self._trouble, again_in_s=pause_s)
+                logger.exception("the engine stopped and is started again", error=self._trouble, again_in_s=pause_s)
             self._core = None
             await self._stack.aclose()
-            await asyncio.sleep(pause_s)
+            await self._pause(pause_s)
             lasted = asyncio.get_running_loop().time() - began
             pause_s = 0.2 if lasted > 30 else min(pause_s * 2, 10.0)
+
+    async def _pause(self, pause_s: float) -> None:
+        """Cut short by the end of the embedded server, which may be noticed only after its connections broke."""
+        if self._postgres is None:
+            await asyncio.sleep(pause_s)
+            return
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._postgres.wait_dead()
+        except TimeoutError:
+            return
+        self._postgres = None
 
     async def close(self) -> None:
         self._core = None

@@ -18,6 +18,8 @@ OVERTAKING = ":overtaking"
 class Operator(Protocol, Generic[P]):
     """Two methods and a name.
 
+    - `whole_transactions`: whether readers never see a part of a source's transaction; otherwise one of more than some
+      hundred changes is applied in parts, so that what is slow to prepare does not keep its first rows waiting.
     - `wants(topic)`: whether this operator does anything with a topic's changes.
     - `prepare(changes)` may be slow (parse, embed), runs concurrently with others, has no side effect. A change that
       cannot be processed becomes a dead letter in the result and never an exception; an exception means that the work
@@ -31,6 +33,8 @@ class Operator(Protocol, Generic[P]):
 
     @property
     def name(self) -> str: ...
+    @property
+    def whole_transactions(self) -> bool: ...
     def wants(self, topic: str) -> bool: ...
     async def prepare(self, changes: Sequence[Change], *, background: bool) -> P: ...
     async def apply(self, prepared: P, transaction: Transaction) -> None: ...

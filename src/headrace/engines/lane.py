@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import structlog
 
-from headrace.change import Change, key_text
+from headrace.change import Change, Op, key_text
 from headrace.codec import encode
 from headrace.engines.meter import Meter
 from headrace.engines.tracker import Tracker
@@ -72,12 +73,14 @@ class Lane:
     async def _slices(self, wanted: Sequence[Change], done: Applied) -> None:
         """While one slice is applied the next one is prepared."""
         before = self._tracker.applied(self.operator.name, self.source)
-        parts = [wanted[n : n + SLICE] for n in range(0, len(wanted), SLICE)]
+        parts = sliced(wanted, SLICE, whole=self.operator.whole_transactions)
         background = len(wanted) > LIVE
+        count = 0
         ahead: asyncio.Task[Any] | None = None
         try:
             for n, part in enumerate(parts):
-                progress = done if n == len(parts) - 1 else within(before, part[-1], (n + 1) * SLICE)
+                count += len(part)
+                progress = done if n == len(parts) - 1 else within(before, part[-1], count)
                 try:
                     prepared = await (ahead or self.operator.prepare(part, background=background))
                     following = parts[n + 1] if n + 1 < len(parts) else None
@@ -140,8 +143,11 @@ class Lane:
     async def overtake(self) -> None:
         """Deletes do not wait behind work that is still being prepared."""
         name = self.operator.name
-        after = max(self._tracker.applied(n, self.source).number for n in (name, name + OVERTAKING))
-        async with contextlib.aclosing(self._log.follow(self.source, after)) as stream:
+        known = [self._tracker.applied(n, self.source) for n in (name, name + OVERTAKING)]
+        furthest = max(known, key=lambda a: (a.number, a.position))
+        # What the operator itself has applied need not be overtaken: where that is further, go on from there.
+        self._tracker.advance(replace(furthest, operator=name + OVERTAKING))
+        async with contextlib.aclosing(self._log.follow(self.source, furthest.number)) as stream:
             async for appends in stream:
                 for append in appends:
                     await self._hide(append, applied(name + OVERTAKING, append))
@@ -149,7 +155,8 @@ class Lane:
     async def _hide(self, append: Append, done: Applied) -> None:
         ends = [c for c in append.changes if self.operator.wants(c.schema.topic) and self.operator.overtakes(c)]
         if ends and not self._at_once(append):
-            async with self._store.transaction() as transaction:
+            # Not beside `apply`: both close versions, and two transactions that do could wait for each other.
+            async with self._lock, self._store.transaction() as transaction:
                 await self.operator.overtake(ends, transaction)
                 await transaction.progress(done)
         self._tracker.advance(done)
@@ -164,14 +171,31 @@ class Lane:
 def grouped(appends: Sequence[Append], limit: int) -> list[list[Append]]:
     """Consecutive appends in groups of at most `limit` changes; a larger append stands alone."""
     groups: list[list[Append]] = []
-    size = limit
+    size = 0
     for append in appends:
-        if size + len(append.changes) > limit:
+        if not groups or size + len(append.changes) > limit:
             groups.append([])
             size = 0
         groups[-1].append(append)
         size += len(append.changes)
     return groups
+
+
+def sliced(changes: Sequence[Change], limit: int, *, whole: bool) -> list[list[Change]]:
+    """Consecutive changes in parts of at most `limit`, cut between a source's transactions.
+
+    Within one only where it is larger than that and need not be seen `whole`, and in a first copy, which is no
+    transaction of the source.
+    """
+    parts: list[list[Change]] = [[]]
+    for (_, read), run in groupby(changes, key=lambda c: (c.position.major, c.op is Op.READ)):
+        one = list(run)
+        step = limit if read or not whole else len(one)
+        for piece in (one[n : n + step] for n in range(0, len(one), step)):
+            if parts[-1] and len(parts[-1]) + len(piece) > limit:
+                parts.append([])
+            parts[-1] += piece
+    return parts
 
 
 def applied(operator: str, append: Append) -> Applied:

@@ -57,6 +57,7 @@ class Knowledge:
     """Implements `headrace.operators.Operator` for documents and for rows that are documents too."""
 
     name = KNOWLEDGE
+    whole_transactions = False
 
     def __init__(
         self, documents: frozenset[str], rows: Mapping[str, RowTemplate], embedder: Embedder, work: WorkCache

@@ -43,6 +43,7 @@ class Profiles:
     """Implements `headrace.operators.Operator` for tables of records and of child rows."""
 
     name = PROFILES
+    whole_transactions = True
 
     def __init__(self, records: Mapping[str, RecordRule], children: Mapping[str, ChildRule]) -> None:
         self._records = records
