@@ -17,7 +17,6 @@ from headrace.clock import now_us, to_us
 from headrace.errors import GenerationError
 from headrace.knowledge.terms import query_terms
 from headrace.models import Embedder, Generator
-from headrace.operators import Marks
 from headrace.profiles.identifiers import normalise
 from headrace.stores import Failure, Filter, Passage, Store, Turn
 
@@ -68,8 +67,7 @@ Event = Started | Stage | Piece | Finished
 @dataclass(frozen=True, slots=True)
 class _Seen:
     context: Context
-    token: str
-    marks: Marks
+    view: View
 
 
 class Asker:
@@ -125,9 +123,9 @@ class Asker:
             Turn("assistant", done.answer.text, done.answer.focus, now_us()),
         ]
         await self._store.save_turns(conversation, user, turns)
-        freshness, reason = seen.marks.freshness(now_us())
+        freshness, reason = seen.view.freshness()
         total_ms = (perf_counter() - began) * 1000
-        yield Finished(done.answer, conversation, seen.token, freshness, reason, total_ms, done.degraded)
+        yield Finished(done.answer, conversation, seen.view.token, freshness, reason, total_ms, done.degraded)
 
     async def _see(self, view: View, text: str, user: str | None, conversation: str) -> _Seen:
         """Everything the answer may rest on, in one snapshot."""
@@ -143,7 +141,7 @@ class Asker:
         ]
         passages = merged(found, self._passages)
         context = Context(text, passages, profile, (), history, now, zone)
-        return _Seen(context, view.token, view.marks)
+        return _Seen(context, view)
 
     def _now(self) -> tuple[int, int]:
         """Microseconds, and seconds east of UTC."""

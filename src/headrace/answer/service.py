@@ -12,7 +12,7 @@ from headrace.errors import BadRequest, Lagging
 from headrace.knowledge.terms import query_terms
 from headrace.models import Embedder
 from headrace.operators import OVERTAKING, Lag, Marks, Progress
-from headrace.stores import Applied, AsOf, Filter, Passage, Snapshot, Store
+from headrace.stores import PRESENT, Applied, AsOf, Filter, Passage, Snapshot, Store
 from headrace.token import Token, heads, parse_token
 
 MAX_WAIT_MS = 60_000
@@ -34,9 +34,17 @@ class View:
     snapshot: Snapshot
     token: str
     marks: Marks
+    at: AsOf = PRESENT
 
     def freshness(self) -> tuple[float | None, str | None]:
-        return self.marks.freshness(now_us())
+        """As `Marks.freshness`; of the past, at least as long ago as it is."""
+        if self.at.token is not None:
+            return None, "it is read as of an earlier token: what was committed since is left out"
+        now = now_us()
+        ms, reason = self.marks.freshness(now)
+        if ms is not None and self.at.time is not None:
+            ms = max(ms, (now - self.at.time) / 1000)
+        return ms, reason
 
 
 class Reader:
@@ -61,9 +69,10 @@ class Reader:
         """A snapshot in which `operators` (default: all) have applied `after`. Raises Lagging, BadRequest."""
         await self._wait(asked, operators or tuple(self._progress.operators))
         marks = self._progress.marks()
-        async with self._store.snapshot(as_of(asked.as_of)) as snapshot:
+        at = as_of(asked.as_of)
+        async with self._store.snapshot(at) as snapshot:
             token = asked.as_of if asked.as_of and _is_token(asked.as_of) else None
-            yield View(snapshot, token or self._token(marks, await snapshot.progress()), marks)
+            yield View(snapshot, token or self._token(marks, await snapshot.progress()), marks, at)
 
     async def search(
         self, view: View, query: str, k: int, where: Filter, *, lexical_only: bool = False
