@@ -17,12 +17,16 @@ from headrace.stores.postgres.valid import Validity, validity
 
 SQL = load(Path(__file__).with_name("profiles.sql"))
 
+# A column that is null stands as JSON's null; exact numbers stand as text, and are compared as numbers.
+_VALUE = "nullif(v.fields -> %({p})s, 'null')"
+_NUMBER = "case when v.fields ->> %({p})s ~ '^[-+]?[0-9]+([.][0-9]+)?$' then (v.fields ->> %({p})s)::numeric end"
 _EXPRESSIONS = {
-    "count": "count(v.fields -> %({p})s)",
+    "count": f"count({_VALUE})",
     "sum": "sum((v.fields ->> %({p})s)::numeric)",
-    "avg": "avg((v.fields ->> %({p})s)::numeric)",
-    "min": "(array_agg(v.fields -> %({p})s order by v.fields -> %({p})s))[1]",
-    "max": "(array_agg(v.fields -> %({p})s order by v.fields -> %({p})s desc))[1]",
+    "avg": "trim_scale(avg((v.fields ->> %({p})s)::numeric))",
+    "min": f"(array_agg({_VALUE} order by {_NUMBER}, {_VALUE}) filter (where {_VALUE} is not null))[1]",
+    "max": f"(array_agg({_VALUE} order by {_NUMBER} desc nulls last, {_VALUE} desc) "
+    f"filter (where {_VALUE} is not null))[1]",
 }
 
 

@@ -39,6 +39,8 @@ from headrace.stores.postgres.search import PostgresKnowledgeReader
 
 SQL = load(Path(__file__).with_name("state.sql"))
 _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
+_READ, _WRITE = "read the store", "write to the store"
 _LOCK = 7_236_114_001
 """Advisory lock: one Headrace works on a store at a time."""
 
@@ -99,12 +101,12 @@ class PostgresSnapshot:
 class PostgresWorkCache:
     """Implements `headrace.stores.WorkCache`: vectors of texts that stand in the store already."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def vectors(self, text_hashes: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         args = {"tenant": DEFAULT_TENANT, "hashes": list(text_hashes)}
-        async with self._pool.connection() as connection:
+        async with _connected(_READ, self._pool) as connection:
             cursor = await connection.execute(KNOWLEDGE["vectors"], args, binary=True)
             rows = await cursor.fetchall()
         return {hash: vector.to_numpy().astype(np.float32) for hash, vector in rows}
@@ -116,8 +118,8 @@ class PostgresStore:
     def __init__(
         self,
         guard: AsyncConnection[Any],
-        writers: AsyncConnectionPool[AsyncConnection[Any]],
-        readers: AsyncConnectionPool[AsyncConnection[Any]],
+        writers: Pool,
+        readers: Pool,
         dimensions: int,
         rules: Sequence[FactRule],
     ) -> None:
@@ -135,18 +137,21 @@ class PostgresStore:
     ) -> PostgresStore:
         """A migrated database, ready. Raises StoreError when another Headrace works on it (with `exclusive`),
         ConfigError when its vectors are another model's."""
-        guard = await AsyncConnection.connect(dsn, autocommit=True)
-        if exclusive:
-            await _claim(guard)
-            await _check_model(guard, model)
-            await guard.execute(KNOWLEDGE["vector_index"].replace(b"{dimensions}", str(dimensions).encode()))
+        with _named("open the store"):
+            guard = await AsyncConnection.connect(dsn, autocommit=True)
+        try:
+            if exclusive:
+                await _claim(guard)
+                await _check_model(guard, model)
+                await guard.execute(KNOWLEDGE["vector_index"].replace(b"{dimensions}", str(dimensions).encode()))
+        except BaseException:
+            await guard.close()
+            raise
         kwargs = {"options": _RELAXED, "prepare_threshold": 2}
-        writers: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
+        writers: Pool = AsyncConnectionPool(
             dsn, min_size=2, max_size=6, open=False, configure=_writer, kwargs={**kwargs, "autocommit": True}
         )
-        readers: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
-            dsn, min_size=3, max_size=12, open=False, configure=_reader, kwargs=kwargs
-        )
+        readers: Pool = AsyncConnectionPool(dsn, min_size=3, max_size=12, open=False, configure=_reader, kwargs=kwargs)
         await asyncio.gather(writers.open(wait=True, timeout=30), readers.open(wait=True, timeout=30))
         store = cls(guard, writers, readers, dimensions, rules)
         store._maybe_open |= {(x.operator, x.topic, x.key) for x in await store.letters(limit=1_000_000)}
@@ -154,22 +159,20 @@ class PostgresStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[PostgresTransaction]:
-        with _named("write to the store"):
-            async with (
-                self._writers.connection() as connection,
-                connection.pipeline(),
-                connection.transaction(),
-            ):
-                yield PostgresTransaction(connection, self._maybe_open)
+        async with (
+            _connected(_WRITE, self._writers) as connection,
+            connection.pipeline(),
+            connection.transaction(),
+        ):
+            yield PostgresTransaction(connection, self._maybe_open)
 
     @asynccontextmanager
     async def snapshot(self, at: AsOf = PRESENT) -> AsyncGenerator[PostgresSnapshot]:
-        with _named("read the store"):
-            async with self._readers.connection() as connection:
-                yield PostgresSnapshot(connection, at, self._dimensions, self._rules)
+        async with _connected(_READ, self._readers) as connection:
+            yield PostgresSnapshot(connection, at, self._dimensions, self._rules)
 
     async def save_turns(self, conversation: str, user: str | None, turns: Sequence[Turn]) -> None:
-        async with self._writers.connection() as connection, connection.pipeline(), connection.transaction():
+        async with _connected(_WRITE, self._writers) as connection, connection.pipeline(), connection.transaction():
             await connection.execute("set local synchronous_commit = on")
             base = {"tenant": DEFAULT_TENANT, "conversation": conversation}
             await connection.execute(SQL["begin_conversation"], {**base, "asker": user, "at": turns[0].at})
@@ -178,40 +181,40 @@ class PostgresStore:
                 await connection.execute(SQL["save_turn"], {**base, **args})
 
     async def progress(self) -> Sequence[Applied]:
-        async with self._writers.connection() as connection:
+        async with _connected(_WRITE, self._writers) as connection:
             return await _progress(connection)
 
     async def rewind(self, operator: str, source: str) -> None:
         """Lets an operator see a source's whole log again at the next start; effects stay."""
         args = {"tenant": DEFAULT_TENANT, "operator": operator, "source": source}
-        async with self._writers.connection() as connection:
+        async with _connected(_WRITE, self._writers) as connection:
             await connection.execute(SQL["rewind"], args)
 
     async def letters(
         self, *, open_only: bool = True, limit: int = 1000, id: int | None = None
     ) -> Sequence[DeadLetter]:
         args = {"tenant": DEFAULT_TENANT, "open_only": open_only, "limit": limit, "id": id}
-        async with self._readers.connection() as connection:
+        async with _connected(_READ, self._readers) as connection:
             rows = await (await connection.execute(SQL["letters"], args)).fetchall()
         return [_letter(row) for row in rows]
 
     async def counts(self) -> tuple[int, int, int, str, int]:
         """Documents ready, documents failed, profiles, the server's version, the database's bytes."""
-        async with self._readers.connection() as connection:
+        async with _connected(_READ, self._readers) as connection:
             row = await (await connection.execute(SQL["counts"], {"tenant": DEFAULT_TENANT})).fetchone()
         assert row is not None
         return (row[0], row[1], row[2], row[3], row[4])
 
     async def compact(self) -> None:
         """Packs what searches would otherwise read piece by piece; called every few seconds."""
-        async with self._writers.connection() as connection:
+        async with _connected(_WRITE, self._writers) as connection:
             while await compact(connection):
                 pass
 
     async def purge(self, before: int) -> int:
         """Forgets what was closed before a time (microseconds); how many rows went."""
         gone = 0
-        async with self._writers.connection() as connection:
+        async with _connected(_WRITE, self._writers) as connection:
             for name in ("purge_documents", "purge_profiles", "purge_facts", "purge_letters"):
                 cursor = await connection.execute(SQL[name], {"tenant": DEFAULT_TENANT, "before": before})
                 gone += cursor.rowcount
@@ -271,6 +274,13 @@ def _letter(row: Sequence[Any]) -> DeadLetter:
     return DeadLetter(
         id, operator, source, topic, key, stamp, Failure(step, expected, got, remedy), at, n, done, change
     )
+
+
+@asynccontextmanager
+async def _connected(step: str, pool: Pool) -> AsyncGenerator[AsyncConnection[Any]]:
+    with _named(step):
+        async with pool.connection() as connection:
+            yield connection
 
 
 @contextmanager
