@@ -44,7 +44,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"answer(\..+)?", "answer"),
     (r"ops(\..+)?", "ops"),
     (r"engines(\..+)?", "engine"),
-    (r"app(\..+)?", "app"),
+    (r"(app|folder)(\..+)?", "app"),
     (r"server(\..+)?", "server"),
     (r"running", "running"),
     (r"demo(\..+)?", "demo"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from headrace.clock import now_us
 from headrace.config import Config, duration_us
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
+from headrace.folder import hold
 from headrace.knowledge.operator import Knowledge
 from headrace.knowledge.rows import RowTemplate, compile_template, row_template
 from headrace.log import Log
@@ -70,6 +72,7 @@ class App:
         self.data = Path(config.headrace.data)
         self._say: Say = say or logger.info
         self._core: Core | None = None
+        self._folder: int | None = None
         self._stack = AsyncExitStack()
         self._postgres: Postgres | None = None
         self._embedder: Embedder | None = None
@@ -99,7 +102,7 @@ class App:
 
     async def start(self, *, capture: bool = True) -> None:
         """Brings everything up once. Raises what prevents it. Without `capture` it only answers."""
-        self.data.mkdir(parents=True, exist_ok=True)
+        self._take_folder()
         self._embedder = await asyncio.to_thread(
             lookup("embedders", EMBEDDERS, self.config.models.embedding), self.config.models.embedding
         )
@@ -151,17 +154,25 @@ class App:
             await self._generator.close()
         if self._postgres:
             await self._postgres.stop()
+        if self._folder is not None:
+            os.close(self._folder)
+            self._folder = None
 
     # ---- building ----------------------------------------------------------------------------------------------------
 
     async def database(self, name: str) -> str:
         """The address of a database in the embedded PostgreSQL, which is started if need be."""
+        self._take_folder()
         if self._postgres is None:
             start = lookup("servers", SERVERS, "embedded:")
             self._postgres = await _start_postgres(start, self.data / "postgres", self._say)
         assert self._postgres is not None
         await self._postgres.ensure_database(name)
         return self._postgres.dsn(name)
+
+    def _take_folder(self) -> None:
+        if self._folder is None:
+            self._folder = hold(self.data)
 
     async def _build(self) -> Core:
         try:

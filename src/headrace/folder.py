@@ -1,0 +1,40 @@
+"""The data folder: one Headrace at a time works in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from headrace.errors import StoreError
+
+
+def hold(data: Path) -> int:
+    """Makes the folder if need be and takes it: a descriptor to close, which the system does for who is killed.
+
+    Raises StoreError, naming the process that has it.
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreError(
+            step="open the data folder",
+            expected=f"a folder at {data} that can be written to",
+            got=error.strerror or str(error),
+            remedy="Let this user write there, or set another [headrace] data.",
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise StoreError(
+            step="open the data folder",
+            expected=f"{data} to be free",
+            got=f"it is in use by process {holder}",
+            remedy="Stop that one, or give this one a [headrace] data folder of its own.",
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
