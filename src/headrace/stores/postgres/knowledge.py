@@ -145,5 +145,5 @@ class PostgresKnowledgeWriter:
 
 
 def _is_newer(draft: DocumentDraft, known: Position, failed: bool) -> bool:
-    """A failed version may be replaced by a later try at the same change."""
-    return draft.stamp.position > known or (failed and draft.stamp.position == known)
+    """A failed version may be replaced by a later try at the same change that works."""
+    return draft.stamp.position > known or (failed and draft.failure is None and draft.stamp.position == known)
