@@ -80,7 +80,9 @@ class Tracker:
 
     def reached(self, operator: str, source: str) -> Position:
         """Up to where an operator has applied everything of a source."""
-        track = self.sources[source]
+        track = self.sources.get(source)
+        if track is None:  # it is being started
+            return START
         number = self.applied(operator, source).number
         if number >= track.number:
             return track.frontier
