@@ -64,22 +64,28 @@ def format_position(position: Position, style: Style) -> str:
 
 
 _POSITION = re.compile(
-    r"^(?:(?P<hi>[0-9A-Fa-f]{1,8})/(?P<lo>[0-9A-Fa-f]{1,8})|(?P<n>\d{1,19}))(?::(?P<minor>\d{1,18}))?$"
+    r"(?:(?P<hi>[0-9A-Fa-f]{1,8})/(?P<lo>[0-9A-Fa-f]{1,8})|(?P<n>[0-9]{1,19}))(?::(?P<minor>[0-9]{1,18}))?"
 )
+HIGHEST = 2**63 - 1
+"""Of both numbers of a position: what a store can keep."""
 
 
 def parse_position(text: str) -> Position:
     """The inverse of `format_position`, of either style. Raises BadRequest."""
-    match = _POSITION.match(text)
-    if match is None:
+    match = _POSITION.fullmatch(text)
+    major = _major(match) if match else HIGHEST + 1
+    if match is None or major > HIGHEST:
         raise BadRequest(
             step="read a position",
             expected="an LSN such as 0/16B3748, or a number",
             got=repr(text[:60]),
             remedy="Pass a position as a stamp shows it.",
         )
-    major = int(match["n"]) if match["n"] else (int(match["hi"], 16) << 32) | int(match["lo"], 16)
     return Position(major, int(match["minor"] or 0))
+
+
+def _major(match: re.Match[str]) -> int:
+    return int(match["n"]) if match["n"] else (int(match["hi"], 16) << 32) | int(match["lo"], 16)
 
 
 def stamp_json(stamp: Stamp, style: Style) -> dict[str, str]:

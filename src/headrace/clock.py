@@ -17,7 +17,8 @@ def now_us() -> int:
 
 def rfc3339(us: int) -> str:
     """`2026-11-21T13:35:00.123456Z`, to the microsecond."""
-    return (_EPOCH + timedelta(microseconds=us)).strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+    moment = _EPOCH + timedelta(microseconds=us)
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_rfc3339(text: str) -> int:

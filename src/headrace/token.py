@@ -6,16 +6,18 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 
-from headrace.change import Position, parse_position
+from headrace.change import HIGHEST, Position, parse_position
 from headrace.errors import BadRequest
 
 EVERY = "*"
 """Stands for every operator: a position at the source itself."""
 
 _PREFIX = "h1."
+_Number = Annotated[int, msgspec.Meta(ge=0, le=HIGHEST)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def _decode(text: str) -> Token:
     body = text.removeprefix(_PREFIX)
     try:
         raw = msgspec.msgpack.decode(
-            base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=dict[str, dict[str, tuple[int, int]]]
+            base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=dict[str, dict[str, tuple[_Number, _Number]]]
         )
     except (ValueError, binascii.Error, msgspec.DecodeError):
         raise _bad(text) from None
@@ -69,7 +71,7 @@ def _by_hand(text: str) -> Token:
     positions: dict[str, Position] = {}
     for part in text.split(","):
         source, at, position = part.strip().rpartition("@")
-        if not at or not source:
+        if not at or not source or source in positions:
             raise _bad(text)
         positions[source] = parse_position(position)
     return heads(positions)
