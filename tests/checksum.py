@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
 import psycopg
-from psycopg import AsyncConnection
 
 from headrace.codec import decode
 from headrace.stores.embedded_postgres import EmbeddedPostgres
@@ -19,9 +18,10 @@ Rows = Mapping[str, Sequence[tuple[Any, ...]]]
 PRESENT: Mapping[str, str] = {
     "documents": "select document, source, topic, content_hash, title, text, chunks, failure::text"
     " from document_versions where closed_at is null",
-    "chunks": "select v.document, c.ordinal, c.text, c.start_char, c.end_char, c.heading, c.text_hash, c.terms, c.counts,"
-    " c.length, t.source, t.document, t.vector::text from document_versions v join chunks c using (version_id)"
-    " join chunk_vectors t using (chunk_id) where v.closed_at is null and t.open",
+    "chunks": "select v.document, c.ordinal, c.text, c.start_char, c.end_char, c.heading, c.text_hash, c.terms,"
+    " c.counts, c.length, t.source, t.document, t.vector::text"
+    " from document_versions v join chunks c using (version_id) join chunk_vectors t using (chunk_id)"
+    " where v.closed_at is null and t.open",
     "corpus": "select chunks, tokens from corpus",
     "records": "select record, source, topic, profile, identifiers, fields::text from profile_records"
     " where profile is not null",
@@ -61,7 +61,8 @@ _WRONG: Mapping[str, str] = {
     "       and (b.opened_major, b.opened_minor) < (a.closed_major, a.closed_minor)))",
     "facts of one row that overlap": "select a.fact from fact_versions a"
     " join fact_versions b on a.fact = b.fact and a.version_id < b.version_id"
-    " where (b.opened_major, b.opened_minor) < (coalesce(a.closed_major, 9223372036854775807), coalesce(a.closed_minor, 0))"
+    " where (b.opened_major, b.opened_minor)"
+    "   < (coalesce(a.closed_major, 9223372036854775807), coalesce(a.closed_minor, 0))"
     "   and (b.opened_major, b.opened_minor) >= (a.opened_major, a.opened_minor)",
     "counts of the index that are not the chunks'": "select c.chunks, c.tokens, n.chunks, n.tokens from corpus c,"
     " (select count(*) as chunks, coalesce(sum(c.length), 0) as tokens from chunks c"
@@ -72,20 +73,27 @@ _WRONG: Mapping[str, str] = {
 }
 
 
-@contextlib.asynccontextmanager
-async def store_of(data: Path) -> AsyncGenerator[str]:
-    """The address of the store in the data folder of a Headrace that has ended."""
-    server = await EmbeddedPostgres.start(data / "postgres")
-    try:
-        yield server.dsn("headrace")
-    finally:
-        await server.stop()
-
-
-async def rows(dsn: str, queries: Mapping[str, str]) -> Rows:
+def rows(dsn: str, queries: Mapping[str, str]) -> Rows:
     """Every query's rows, sorted."""
-    async with await AsyncConnection.connect(dsn) as connection:
-        return {name: await _rows(connection, query) for name, query in queries.items()}
+    with psycopg.connect(dsn) as connection:
+        return {
+            name: sorted(connection.execute(cast("LiteralString", query)).fetchall(), key=repr)
+            for name, query in queries.items()
+        }
+
+
+def stored(data: Path, queries: Mapping[str, str]) -> tuple[Rows, str]:
+    """`rows` and `wrong` of the store in the data folder of a Headrace that has ended."""
+
+    async def read() -> tuple[Rows, str]:
+        server = await EmbeddedPostgres.start(data / "postgres")
+        try:
+            dsn = server.dsn("headrace")
+            return await asyncio.to_thread(rows, dsn, queries), await asyncio.to_thread(wrong, dsn)
+        finally:
+            await server.stop()
+
+    return asyncio.run(read())
 
 
 def checksums(found: Rows) -> dict[str, str]:
@@ -106,27 +114,22 @@ def differences(got: Rows, wanted: Rows) -> str:
     return "\n".join(told)
 
 
-async def wrong(dsn: str) -> str:
+def wrong(dsn: str) -> str:
     """What a store must never hold: halves, overlaps, gaps, a change twice; empty when all is well."""
-    told = [f"{name}: {r[:3]}" for name, r in (await rows(dsn, _WRONG)).items() if r]
-    return "\n".join(told + await _logged_twice(dsn))
+    told = [f"{name}: {r[:3]}" for name, r in rows(dsn, _WRONG).items() if r]
+    return "\n".join(told + _logged_twice(dsn))
 
 
-async def _logged_twice(dsn: str) -> list[str]:
-    """Positions of a source's log go up, so that no change stands in it twice."""
+def _logged_twice(dsn: str) -> list[str]:
+    """No change stands in a source's log twice."""
     told: list[str] = []
-    async with await AsyncConnection.connect(dsn) as connection:
+    seen: set[tuple[str, str, object, object]] = set()
+    with psycopg.connect(dsn) as connection:
         query = "select source, number, payload from log_batches order by source, number, ordinal"
-        seen: set[tuple[str, str, object, object]] = set()
-        for source, number, payload in await (await connection.execute(query)).fetchall():
+        for source, number, payload in connection.execute(query):
             for change in decode(payload):
                 one = (source, change.schema.topic, change.position, change.key)
                 if one in seen:
                     told.append(f"twice in the log: {one} in append {number}")
                 seen.add(one)
     return told
-
-
-async def _rows(connection: psycopg.AsyncConnection[Any], query: str) -> list[tuple[Any, ...]]:
-    found = await (await connection.execute(cast("LiteralString", query))).fetchall()
-    return sorted(found, key=repr)

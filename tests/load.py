@@ -24,7 +24,7 @@ TABLES = (
     "create table ignored (n bigserial primary key, text text)",
 )
 
-SETTINGS = """
+SETTINGS = '''
 [[sources]]
 name = "airline"
 url = "{dsn}"
@@ -33,7 +33,9 @@ name = "policies"
 url = "file://{folder}"
 [[knowledge.rows]]
 table = "airline.public.flights"
-text = "Flight {{{{flight}}}} from {{{{origin}}}} to {{{{destination}}}} has {{{{seats}}}} seats at {{{{price | money}}}}. {{{{note or ''}}}}"
+text = """
+Flight {{{{flight}}}} from {{{{origin}}}} to {{{{destination}}}} has {{{{seats}}}} seats at {{{{price | money}}}}.
+{{{{note or ""}}}}"""
 [[knowledge.rows]]
 table = "airline.public.seats"
 text = "Seat {{{{seat}}}} of flight {{{{flight}}}} is {{{{class}}}}"
@@ -54,7 +56,7 @@ belongs_to = {{ user_id = "user_id" }}
 order_by = "made"
 keep = 20
 aggregates = {{ bookings = "count(*)", spent = "sum(amount)", dearest = "max(amount)" }}
-"""
+'''
 
 _PLACES = "Oslo Lima Accra Quito Hanoi Turin Malmö Kyoto Split Porto".split()
 _WORDS = "bag refund seat window delay gate crew meal upgrade cancel fee infant pet ski voucher lounge".split()
@@ -214,9 +216,7 @@ class Load:
         )  # fmt: skip
 
     def _drop_booking(self) -> None:
-        self._execute(
-            "delete from bookings where booking %% 11 = %s and user_id %% 3 = 0", self._random.randrange(11)
-        )
+        self._execute("delete from bookings where booking %% 11 = %s and user_id %% 3 = 0", self._random.randrange(11))
 
     def _ignored(self) -> None:
         self._execute("insert into ignored (text) values (%s)", self._words(5))

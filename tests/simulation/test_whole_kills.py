@@ -6,7 +6,7 @@ import random
 import time
 from pathlib import Path
 
-from tests.checksum import PRESENT, checksums, differences, rows, store_of, wrong
+from tests.checksum import PRESENT, checksums, differences, stored
 from tests.load import Load, settings
 from tests.servers import PostgresApart
 from tests.whole import Whole, children, database, kill_all, until, whole
@@ -16,7 +16,7 @@ KILLS = 50
 POSTGRES_KILLS = 10
 
 
-async def test_fifty_kills_lose_and_double_nothing(debian_postgres: PostgresApart, tmp_path: Path) -> None:
+def test_fifty_kills_lose_and_double_nothing(debian_postgres: PostgresApart, tmp_path: Path) -> None:
     moments = random.Random(SEED)
     with database(debian_postgres) as source:
         folder = tmp_path / "documents"
@@ -32,13 +32,13 @@ async def test_fifty_kills_lose_and_double_nothing(debian_postgres: PostgresApar
             assert load.transactions > 10 * KILLS  # it went on while Headrace was down
 
             headrace.start().settle()
-            await same_as_a_fresh_build(headrace, tmp_path, settings(source.dsn, folder))
+            same_as_a_fresh_build(headrace, tmp_path, settings(source.dsn, folder))
         finally:
             load_ended(load)
             headrace.close()
 
 
-async def test_ten_kills_of_the_embedded_postgres_lose_and_double_nothing(
+def test_ten_kills_of_the_embedded_postgres_lose_and_double_nothing(
     debian_postgres: PostgresApart, tmp_path: Path
 ) -> None:
     moments = random.Random(SEED)
@@ -58,7 +58,7 @@ async def test_ten_kills_of_the_embedded_postgres_lose_and_double_nothing(
                 headrace.ready()
             load.stop()
             headrace.settle()
-            await same_as_a_fresh_build(headrace, tmp_path, settings(source.dsn, folder))
+            same_as_a_fresh_build(headrace, tmp_path, settings(source.dsn, folder))
         finally:
             load_ended(load)
             headrace.close()
@@ -70,7 +70,7 @@ def live_until(headrace: Whole, words: str) -> None:
         headrace.says(words)
 
 
-async def same_as_a_fresh_build(headrace: Whole, folder: Path, configured: str) -> None:
+def same_as_a_fresh_build(headrace: Whole, folder: Path, configured: str) -> None:
     """By HTTP, and row by row in the store; ends `headrace`."""
     seen = as_answered(headrace)
     assert headrace.stop() == 0, headrace.told()
@@ -79,12 +79,10 @@ async def same_as_a_fresh_build(headrace: Whole, folder: Path, configured: str) 
         assert as_answered(fresh) == seen
         assert len(seen) > 50
         assert fresh.stop() == 0, fresh.told()
-    async with store_of(headrace.data) as dsn:
-        got = await rows(dsn, PRESENT)
-        assert not await wrong(dsn)
-    async with store_of(fresh.data) as dsn:
-        wanted = await rows(dsn, PRESENT)
-        assert not await wrong(dsn)
+    got, faults = stored(headrace.data, PRESENT)
+    assert not faults
+    wanted, faults = stored(fresh.data, PRESENT)
+    assert not faults
     assert not differences(got, wanted)
     assert checksums(got) == checksums(wanted)
     assert all(len(lines) > 0 for lines in wanted.values())
