@@ -147,12 +147,12 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(
-            step="read the configuration",
-            expected=f"a file at {path}",
-            got=error.strerror or str(error),
-            remedy="Run `headrace init` here, or name a file with -c.",
-        ) from None
+        remedy = "Run `headrace init` here, or name a file with -c."
+        got = error.strerror or str(error)
+        raise _bad("read the configuration", f"a file at {path}", got, remedy) from None
+    except UnicodeDecodeError as error:
+        got = f"another byte at offset {error.start}"
+        raise _bad("read the configuration", f"UTF-8 in {path}", got, "Save the file as UTF-8.") from None
     return parse(text, path.parent.resolve(), os.environ if environ is None else environ)
 
 
@@ -174,7 +174,7 @@ def parse(text: str, base: Path, environ: Mapping[str, str]) -> Config:
 
 def duration_us(text: str) -> int:
     """`7d`, `12h`, `30m`, `45s` to microseconds. Raises ConfigError."""
-    match = re.fullmatch(r"(\d+)\s*([smhd])", text.strip())
+    match = re.fullmatch(r"([0-9]+)\s*([smhd])", text.strip())
     if match is None:
         raise _bad("read a duration", "a number with s, m, h or d, such as 7d", repr(text), "Correct it.")
     return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]] * 1_000_000
@@ -182,7 +182,13 @@ def duration_us(text: str) -> int:
 
 def redacted(url: str) -> str:
     """An address without password or query values, for logs, status and errors."""
-    parts = urlsplit(url)
+    scheme, _, _ = url.partition("://")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{scheme}://…"
+    if scheme != "file" and "@" in parts.path + parts.query + parts.fragment:
+        return f"{scheme}://…"  # a password with an unescaped / ? or #: no part of it can be told from the rest
     host = parts.netloc.rpartition("@")[2]
     user = parts.username or ""
     query = "&".join(p.partition("=")[0] + "=…" for p in parts.query.split("&") if p)
@@ -194,7 +200,14 @@ def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> None:
     for name, value in environ.items():
         section, _, key = name.removeprefix("HEADRACE_").lower().partition("__")
         if name.startswith("HEADRACE_") and key and section in {"headrace", "server", "models", "answer"}:
-            raw.setdefault(section, {})[key] = int(value) if value.isdigit() else value
+            settings = raw.setdefault(section, {})
+            if isinstance(settings, dict):  # otherwise the file's own mistake is told later
+                settings[key] = int(value) if _is_number(section, key) and value.isdecimal() else value
+
+
+def _is_number(section: str, key: str) -> bool:
+    kinds = {f.name: f.type for f in msgspec.structs.fields(Config)}
+    return any(f.name == key and int in (f.type, *get_args(f.type)) for f in msgspec.structs.fields(kinds[section]))
 
 
 def _unknown(raw: object, kind: Any, where: str) -> None:
