@@ -90,7 +90,8 @@ async def _merge(connection: AsyncConnection[Any], segments: list[int], dead: li
         cursor = await connection.execute(SQL["segment_postings"], {**TENANT, "segments": segments}, binary=True)
         postings = await asyncio.to_thread(_of_rows, await cursor.fetchall(), np.array(dead, np.int64))
         await connection.execute(SQL["drop_segments"], {**TENANT, "segments": segments})
-        await _write(connection, postings, len(np.unique(postings.ids)))
+        if len(postings.ids):  # all of them may be dead
+            await _write(connection, postings, len(np.unique(postings.ids)))
         if bury:
             await connection.execute(SQL["bury"], {**TENANT, "ids": dead})
 
@@ -111,7 +112,7 @@ def packed(postings: Postings) -> list[PackedRow]:
     terms, ids = postings.terms[order], postings.ids[order]
     counts, lengths = postings.counts[order], postings.lengths[order]
     distinct, starts = np.unique(terms, return_index=True)
-    ends = [*starts[1:].tolist(), len(terms)]
+    ends = [*starts.tolist(), len(terms)][1:]
     return [
         (t, ids[a:b].astype("<i8").tobytes(), counts[a:b].astype("<u2").tobytes(), lengths[a:b].astype("<u2").tobytes())
         for t, a, b in zip(distinct.tolist(), starts.tolist(), ends, strict=True)
