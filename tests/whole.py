@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString, cast
@@ -282,7 +282,7 @@ def until(condition: Callable[[], bool], what: str, told: Callable[[], str] = st
 
 
 @contextlib.contextmanager
-def whole(folder: Path, settings: str, *, store: str = "embedded:", main: str = "", data: str = "") -> Iterator[Whole]:
+def whole(folder: Path, settings: str, *, store: str = "embedded:", main: str = "", data: str = "") -> Generator[Whole]:
     """One that is running, and ended after."""
     headrace = Whole(folder, settings, store=store, main=main, data=data)
     try:
@@ -319,7 +319,7 @@ class Database:
 
 
 @contextlib.contextmanager
-def database(server: PostgresApart, *statements: str) -> Iterator[Database]:
+def database(server: PostgresApart, *statements: str) -> Generator[Database]:
     """A new database, dropped after the test with the slots that stand on it."""
     name = f"whole_{secrets.token_hex(6)}"
     with psycopg.connect(server.dsn(), autocommit=True) as admin:
