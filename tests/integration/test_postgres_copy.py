@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 
 import psycopg
@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from headrace.change import START, Op
+from headrace.sources.postgres import setup, snapshot
 from headrace.sources.postgres.progress import CAPTURE
 from tests.captured_database import CapturedDatabase
 from tests.memory_log import MemoryLog, catch_up, run
@@ -362,3 +363,30 @@ async def test_generated_columns_are_the_same_copied_and_streamed(database: Capt
     assert log.table("pg.public.g") == (
         {(1,): (1, 6, 12), (2,): (2, 6, 12)} if stored else {(1,): (1, 6), (2,): (2, 6)}
     )
+
+
+async def test_a_truncate_between_the_snapshot_and_the_reading_starts_the_copy_again(
+    database: CapturedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a truncate that commits when the snapshot is there and the table not locked yet, then a new row
+    await database.sql(
+        "create table t(id int primary key, n int, v text)", "alter table t alter v set storage external",
+        "insert into t select g, 0, repeat('x', 9000) from generate_series(1, 9) g",
+    )  # fmt: skip
+    locked = setup.lock
+    times: list[int] = []
+
+    async def late(connection: setup.Connection, tables: Sequence[setup.Found]) -> None:
+        times.append(len(tables))
+        if len(times) == 1:
+            await database.sql("update t set n = 1 where id = 1", "truncate t", "insert into t values (10, 0, 'y')")
+        await locked(connection, tables)
+
+    monkeypatch.setattr(snapshot, "lock", late)
+
+    # when it is copied
+    log = await database.capture()
+
+    # then a second snapshot was taken, and nothing is missing
+    assert times == [1, 1]
+    assert log.table("pg.public.t") == {(10,): (10, 0, "y")}

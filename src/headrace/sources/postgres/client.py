@@ -46,9 +46,16 @@ class Client:
         except Error as problem:
             raise query_failed(self._shown, step, problem) from None
 
+    async def interrupt(self) -> None:
+        """Cancels the statement that runs."""
+        if self._connection is not None and not self._connection.closed:
+            await self._connection.cancel_safe(timeout=1)
+
     async def close(self) -> None:
+        """Waits for the statement that runs."""
         if self._connection is not None:
-            await self._connection.close()
+            async with self._connection.lock:
+                await self._connection.close()
 
 
 async def _first(connection: Connection, statement: bytes) -> str:

@@ -34,7 +34,9 @@ class Copying:
         """Creates the slot; one that an interrupted start left behind is dropped before."""
         await setup.drop_slot(connection, plan.slot)
         slot = await replication.create_slot(plan.slot)
-        copy = await Copy.open(conninfo, shown, slot.snapshot, slot.consistent_point)
+        copy = await Copy.open(
+            conninfo, shown, [d.found for d, _ in plan.to_copy], slot.snapshot, slot.consistent_point
+        )
         return cls(plan, copy, slot.consistent_point, kept)
 
     @classmethod
@@ -43,7 +45,9 @@ class Copying:
         aside = await Replication.connect(conninfo, shown)
         try:
             slot = await aside.create_slot(f"{plan.slot[:58]}_tmp", temporary=True)
-            copy = await Copy.open(conninfo, shown, slot.snapshot, slot.consistent_point)
+            copy = await Copy.open(
+                conninfo, shown, [d.found for d, _ in plan.to_copy], slot.snapshot, slot.consistent_point
+            )
         finally:
             await aside.close()
         return cls(plan, copy, slot.consistent_point, kept)

@@ -74,6 +74,7 @@ class Heads:
                 continue
             self._nudged_for = target
 
-    def close(self) -> None:
+    async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)

@@ -80,13 +80,13 @@ def stream_failed(shown: str, slot: str, problem: psycopg.Error) -> Broken | Sou
     return query_failed(shown, f"read the replication slot {slot}", problem)
 
 
-def snapshot_gone(shown: str, problem: psycopg.Error) -> Broken:
+def copy_again(shown: str, got: str) -> Broken:
     return Broken(
         SourceError(
             step=f"copy the tables of {shown}",
-            expected="the snapshot that was exported with the slot",
-            got=_first_line(problem),
-            remedy="Headrace connects again, and starts the copy again.",
+            expected="the tables as the slot's snapshot shows them",
+            got=got.splitlines()[0],
+            remedy="Headrace starts the copy again.",
         )
     )
 

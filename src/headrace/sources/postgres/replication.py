@@ -250,6 +250,13 @@ class Replication:
         self._timer = None
         self.send_status()
 
+    async def interrupt(self) -> None:
+        """Ends a wait or a command that runs (a slot is created only when old transactions have ended)."""
+        if self._started:
+            self.poke()
+        elif not self._connection.closed:
+            await self._connection.cancel_safe(timeout=1)
+
     async def close(self) -> None:
         """Ends the connection without waiting for the server."""
         self._started = False

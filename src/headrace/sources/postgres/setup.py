@@ -206,6 +206,22 @@ async def publish(connection: Connection, name: str, tables: Sequence[Found], no
         await connection.execute(sql.SQL("alter publication {} drop table {}").format(publication, dropped))
 
 
+async def lock(connection: Connection, tables: Sequence[Found]) -> None:
+    """Keeps the tables from being truncated or altered until the transaction ends; takes no snapshot."""
+    if tables:
+        names = sql.SQL(", ").join(
+            (sql.SQL("{}") if t.kind == "p" else sql.SQL("only {}")).format(sql.Identifier(t.schema, t.name))
+            for t in tables
+        )
+        await connection.execute(sql.SQL("lock table {} in access share mode").format(names))
+
+
+async def rewritten_since(connection: Connection, tables: Sequence[Found]) -> str | None:
+    """A table whose rows stand elsewhere now than in the transaction's snapshot."""
+    row = await (await connection.execute(SQL["rewritten"], {"tables": [t.oid for t in tables]})).fetchone()
+    return None if row is None else str(row[0])
+
+
 async def drop_slot(connection: Connection, name: str) -> None:
     await connection.execute(SQL["drop_slot"], {"name": name})
 

@@ -15,8 +15,8 @@ from headrace.clock import now_us
 from headrace.errors import BadInput
 from headrace.sources import Rejected, SnapshotProgress
 from headrace.sources.postgres.assemble import Note
-from headrace.sources.postgres.problems import connect_failed, snapshot_gone
-from headrace.sources.postgres.setup import SQL, Described
+from headrace.sources.postgres.problems import connect_failed, copy_again
+from headrace.sources.postgres.setup import SQL, Described, Found, lock, rewritten_since
 from headrace.sources.postgres.shapes import Shape
 
 _ESCAPES = {
@@ -59,8 +59,13 @@ class Copy:
         self.numbering = Numbering(point, committed_at)
 
     @classmethod
-    async def open(cls, conninfo: str, shown: str, snapshot: str, point: int) -> Copy:
-        """Takes the snapshot over: its exporter may go on from here. Raises Broken or SourceError."""
+    async def open(cls, conninfo: str, shown: str, tables: Sequence[Found], snapshot: str, point: int) -> Copy:
+        """Takes the snapshot over: its exporter may go on from here. Raises Broken or SourceError.
+
+        TRUNCATE and what rewrites a table are not bound to snapshots: done between ours and the reading, they would
+        show it the table as it is after them. So the tables are locked against it first (for readers and writers
+        nothing changes), and when one was rewritten already, all starts again.
+        """
         try:
             connection = await AsyncConnection.connect(conninfo, autocommit=True)
         except Error as problem:
@@ -68,13 +73,16 @@ class Copy:
         try:
             await connection.execute("begin isolation level repeatable read read only")
             await connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
+            await lock(connection, tables)
+            if (rewritten := await rewritten_since(connection, tables)) is not None:
+                raise copy_again(shown, f"{rewritten} truncated or rewritten meanwhile")
             row = await (await connection.execute(SQL["snapshot_time"])).fetchone()
             assert row is not None
             return cls(connection, point, row[0])
         except Error as problem:
-            # The snapshot lives as long as the connection that exported it: that one broke.
+            # The exporter's connection broke, a table was dropped, or the lock met a deadlock.
             await connection.close()
-            raise snapshot_gone(shown, problem) from None
+            raise copy_again(shown, str(problem)) from None
         except BaseException:
             await connection.close()
             raise

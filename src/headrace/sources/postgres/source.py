@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from time import monotonic
+from types import AsyncGeneratorType
+from typing import cast
 
 from psycopg import Error
 
@@ -35,6 +37,7 @@ RECORD_EVERY_S = 10.0
 RECORD_EVERY_BYTES = 16 * 1024 * 1024
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 _MOST_ACKS = 10_000
+_CLOSING_S = 10.0
 
 
 class PostgresSource:
@@ -63,6 +66,7 @@ class PostgresSource:
         self._acknowledged = 0
         self._run: Run | None = None
         self._told_at = 0.0
+        self._stream: AsyncGeneratorType[Captured, None] | None = None
 
     @property
     def problem(self) -> HeadraceError | None:
@@ -72,7 +76,11 @@ class PostgresSource:
     def snapshot(self) -> SnapshotProgress | None:
         return self._copy.progress if self._copy is not None else None
 
-    async def stream(self, resume: Resume) -> AsyncGenerator[Captured]:
+    def stream(self, resume: Resume) -> AsyncGenerator[Captured]:
+        self._stream = cast("AsyncGeneratorType[Captured, None]", self._streamed(resume))
+        return self._stream
+
+    async def _streamed(self, resume: Resume) -> AsyncGenerator[Captured]:
         run = self._run = Run(resume, resume.position)
         self._acks.clear()
         pause = _PAUSE_S
@@ -236,11 +244,23 @@ class PostgresSource:
         return False
 
     async def close(self) -> None:
+        """Ends the stream too, wherever it is. No connection is closed under whoever waits on it: its file descriptor
+        may be another connection's a moment later."""
         self._closed.set()
-        self._heads.close()
-        if self._replication is not None:
-            await self._replication.close()
+        await self._heads.close()
+        if self._stream is not None:
+            await self._end(self._stream)
         await self._client.close()
+
+    async def _end(self, stream: AsyncGeneratorType[Captured, None]) -> None:
+        began = monotonic()
+        while stream.ag_running and monotonic() - began < _CLOSING_S:
+            if self._replication is not None:
+                await self._replication.interrupt()
+            await self._client.interrupt()
+            await asyncio.sleep(0.01)
+        if not stream.ag_running:
+            await stream.aclose()
 
 
 def _position(assembler: Assembler) -> Position:

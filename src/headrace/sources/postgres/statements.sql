@@ -96,6 +96,15 @@ from pg_catalog.pg_replication_slots s where s.slot_name = %(name)s
 -- The server's clock in the copying transaction, in microseconds since the epoch.
 select (extract(epoch from pg_catalog.transaction_timestamp()) * 1000000)::int8
 
+-- name: rewritten
+-- One of some tables (or of their partitions) whose file is another now than in the snapshot: the catalog is read in
+-- the snapshot, pg_relation_filenode tells the present.
+select c.oid::regclass::text from pg_catalog.pg_class c
+where c.oid in (select t from unnest(%(tables)s::oid[]) t
+                union select l.relid from unnest(%(tables)s::oid[]) t, pg_catalog.pg_partition_tree(t) l)
+  and c.relkind = 'r' and pg_catalog.pg_relation_filenode(c.oid) is distinct from c.relfilenode
+limit 1
+
 -- name: head
 -- The end of what has been written to the WAL, whether or not it is on disk: every finished commit is before it.
 select pg_catalog.pg_current_wal_insert_lsn()::text
