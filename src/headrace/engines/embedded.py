@@ -45,6 +45,7 @@ class EmbeddedEngine:
         locks = {o.name: asyncio.Lock() for o in operators}
         self._lanes = [Lane(o, s.name, log, store, self.tracker, locks[o.name]) for s in sources for o in operators]
         self.started = asyncio.Event()
+        self._standing = False
 
     def meter(self, operator: str, source: str) -> Meter:
         return self._lane(operator, source).meter
@@ -65,6 +66,13 @@ class EmbeddedEngine:
         return await self.tracker.wait(wanted, timeout_ms)
 
     async def heads(self) -> Mapping[str, Position]:
+        if self._standing:
+            raise SourceError(
+                step="ask the sources for their heads",
+                expected="a Headrace that reads them",
+                got="none that is running on this data folder",
+                remedy="Start `headrace up`, then ask again.",
+            )
         found = await asyncio.gather(*(s.head() for s in self.sources.values()))
         return dict(zip(self.sources, found, strict=True))
 
@@ -77,6 +85,7 @@ class EmbeddedEngine:
 
     async def stand_still(self) -> None:
         """Answers from what is applied, without reading sources or log."""
+        self._standing = True
         applied = await self._store.progress()
         for head in await self._log.heads():
             if head.source in self.sources:

@@ -347,6 +347,8 @@ class Tracker:
         self._index.put(path, after)
         self._forced.discard(path)
         batch.keep(path, encode(after))
+        if before is not None and before.rejected:
+            batch.settle(reasons.key_of(path))
         if before is not None and before.digest == after.digest:
             return  # touched, not changed
         given = before is not None and not before.rejected
