@@ -38,7 +38,7 @@ class Captured:
     state: Mapping[str, bytes | None] = field(default_factory=dict[str, bytes | None])
     rejected: Sequence[Rejected] = ()
     settled: Sequence[tuple[str, str]] = ()
-    """(topic, key) of earlier rejected inputs that are in order again without a change (deleted, or as before)."""
+    """(topic, key) of earlier rejected inputs that are in order again: readable (changed or as before), or gone."""
 
 
 class State(Protocol):
