@@ -49,16 +49,16 @@ export function App() {
               <AskPane demo={demo} />
             </Tabs.Panel>
           )}
-          <Tabs.Panel value="live">
+          <Tabs.Panel value="live" tabIndex={0}>
             <LivePane status={status.value} simulator={demo.state?.simulator ?? null} onChanged={demo.refresh} />
           </Tabs.Panel>
-          <Tabs.Panel value="desk">
+          <Tabs.Panel value="desk" tabIndex={0}>
             <DeskPane onAsk={() => !wide && setTab("ask")} />
           </Tabs.Panel>
-          <Tabs.Panel value="documents">
+          <Tabs.Panel value="documents" tabIndex={0}>
             <DocumentsPane status={status.value} />
           </Tabs.Panel>
-          <Tabs.Panel value="status">
+          <Tabs.Panel value="status" tabIndex={0}>
             <StatusPane status={status} />
           </Tabs.Panel>
         </Tabs>

@@ -19,6 +19,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 BAGS = "How many free checked bags does a gold member get in business class?"
 FLIGHT = "Is HAT170 on May 22 still available in business, and at what price?"
 
+WATCH_ANSWERS = """() => {
+  window.lengthsSeen = [];
+  new MutationObserver(() => {
+    const answer = [...document.querySelectorAll(".answer")].at(-1);
+    if (answer) window.lengthsSeen.push(answer.innerText.length);
+  }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def calm(open_page: Open) -> AsyncIterator[Screen]:
@@ -32,14 +40,16 @@ async def calm(open_page: Open) -> AsyncIterator[Screen]:
 async def test_an_answer_streams_and_its_citation_opens_at_the_quoted_place(open_page: Open) -> None:
     # given
     screen = await open_page()
-    # when a question is asked
-    text = await screen.ask(BAGS)
-    # then the answer came in pieces, and says what the policy says
+    await screen.page.evaluate(WATCH_ANSWERS)
+    # when a question is asked whose answer has several sentences
+    text = await screen.ask("How are free checked bags decided by membership?")
+    # then it came in pieces, each seen before the next, and says what the policy says
     kinds = [json.loads(frame)["chunk"]["type"] for frame in screen.frames]
     assert kinds[0] == "start"
     assert kinds[-1] == "finish"
     assert kinds.count("text-delta") >= 2
-    assert "3" in text
+    assert await screen.page.evaluate("new Set(window.lengthsSeen).size") >= 2
+    assert "regular member" in text
     await expect(screen.turn.locator(".stages")).to_contain_text("retrieve")
     # when its first citation is opened
     chip = screen.answer.locator(".chip").first
@@ -51,7 +61,7 @@ async def test_an_answer_streams_and_its_citation_opens_at_the_quoted_place(open
     marked = " ".join((await quote.inner_text()).split())
     quoted = await screen.turn.locator(".source-quote").first.inner_text()
     assert marked == " ".join(quoted.split())
-    assert "gold" in marked.lower()
+    assert len(marked) > 10
     # and closing it leads back to where one was
     await screen.page.keyboard.press("Escape")
     await expect(panel).to_be_hidden()
@@ -60,7 +70,7 @@ async def test_an_answer_streams_and_its_citation_opens_at_the_quoted_place(open
 
 async def test_a_row_changed_at_the_desk_is_in_the_next_answer(calm: Screen) -> None:
     # given an answer about a flight
-    price = str(random.randint(1000, 8999))
+    price = str(random.randint(401, 999))
     before = await calm.ask(FLIGHT)
     assert price not in before
     # when its row is changed by hand and the question asked again
@@ -76,7 +86,7 @@ async def test_a_row_changed_at_the_desk_is_in_the_next_answer(calm: Screen) -> 
 
 async def test_a_citation_shows_what_the_answer_saw_and_what_is_there_now(calm: Screen) -> None:
     # given an answer from a row that is changed afterwards
-    old, new = (str(price) for price in random.sample(range(1000, 8999), 2))
+    old, new = (str(price) for price in random.sample(range(401, 999), 2))
     row = {"status": "available", "business_seats": "3"}
     await calm.edit_row("flight dates", "HAT170 2024-05-22", **row, business_price=old)
     await calm.ask(FLIGHT)
@@ -135,18 +145,23 @@ async def test_what_the_sources_do_not_say_looks_different(open_page: Open) -> N
 
 
 async def test_a_broken_connection_goes_on_where_it_stopped(open_page: Open) -> None:
-    # given a connection that breaks once, amid an answer
+    # given a connection that breaks once, amid an answer, and loses a piece of it
     screen = await open_page()
-    deltas = 0
+    connections = 0
+    broken = False
 
     async def unreliable(route: WebSocketRoute) -> None:
+        nonlocal connections
+        connections += 1
+        mine = connections
         server = route.connect_to_server()
 
         async def pass_on(message: str | bytes) -> None:
-            nonlocal deltas
-            chunk = json.loads(message)["chunk"]
-            deltas += chunk["type"] == "text-delta"
-            if chunk["type"] == "text-delta" and deltas == 2:
+            nonlocal broken
+            if broken and mine == 1:
+                return
+            if not broken and json.loads(message)["chunk"]["type"] == "text-delta":
+                broken = True
                 await route.close(code=1012, reason="broken for the test")
                 return
             route.send(message)
@@ -158,6 +173,7 @@ async def test_a_broken_connection_goes_on_where_it_stopped(open_page: Open) -> 
     # when
     text = await screen.ask(BAGS)
     # then the answer is whole, and each piece of it there once
+    assert connections == 2
     answer = await screen.page.request.post(f"{screen.address}/v1/ask", data={"question": BAGS})
     expected = (await answer.json())["answer"]
     assert plain(text) == plain(expected)

@@ -27,7 +27,7 @@ export function RowForm({ table, row, onSaved, onClose }: Props) {
     const key: Row = Object.fromEntries(table.key.map((column) => [column, row[column] ?? null]));
     const path = `/demo/desk/rows/${encodeURIComponent(table.name)}`;
     setBusy(true);
-    const saved = await save(name, () => sendJson("PATCH", path, { key, set }), isRowChange(table.name, key, set));
+    const saved = await save(name, () => sendJson("PATCH", path, { key, set }), isRowChange(table.name, key));
     setBusy(false);
     if (saved) onSaved({ ...row, ...set });
   }

@@ -50,13 +50,14 @@ export async function save(what: string, write: () => Promise<unknown>, isIt: (c
   return true;
 }
 
-/** Whether a change is the one that a row's save made: this row, and the columns that were set. */
-export function isRowChange(table: string, key: Row, set: Row): (change: ChangeEvent) => boolean {
+/**
+ * Whether a change is of the saved row. Its columns are not compared: where somebody else has just set the same value,
+ * the save changes none.
+ */
+export function isRowChange(table: string, key: Row): (change: ChangeEvent) => boolean {
   const wanted = JSON.stringify(Object.values(key).map(String));
   return (change) =>
-    tableName(change.topic) === tableName(table) &&
-    JSON.stringify(keyParts(change.key)) === wanted &&
-    Object.keys(set).every((column) => column in change.changed);
+    tableName(change.topic) === tableName(table) && JSON.stringify(keyParts(change.key)) === wanted;
 }
 
 export function isDocumentChange(name: string): (change: ChangeEvent) => boolean {
