@@ -125,7 +125,7 @@ class Asker:
         await self._store.save_turns(conversation, user, turns)
         freshness, reason = seen.view.freshness()
         total_ms = (perf_counter() - began) * 1000
-        yield Finished(done.answer, conversation, seen.view.token, freshness, reason, total_ms, done.degraded)
+        yield Finished(done.answer, conversation, seen.await view.token(), freshness, reason, total_ms, done.degraded)
 
     async def _see(self, view: View, text: str, user: str | None, conversation: str) -> _Seen:
         """Everything the answer may rest on, in one snapshot."""

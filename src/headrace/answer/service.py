@@ -12,7 +12,7 @@ from headrace.errors import BadRequest, Lagging
 from headrace.knowledge.terms import query_terms
 from headrace.models import Embedder
 from headrace.operators import OVERTAKING, Lag, Marks, Progress
-from headrace.stores import PRESENT, Applied, AsOf, Filter, Passage, Snapshot, Store
+from headrace.stores import Applied, AsOf, Filter, Passage, Snapshot, Store
 from headrace.token import Token, heads, parse_token
 
 MAX_WAIT_MS = 60_000
@@ -32,9 +32,13 @@ class View:
     """One snapshot with what it is: its token, and how fresh it was when it was opened."""
 
     snapshot: Snapshot
-    token: str
     marks: Marks
-    at: AsOf = PRESENT
+    as_of: str | None
+    at: AsOf
+
+    async def token(self) -> str:
+        """What this snapshot holds: what its own rows say, or what was certain before. To be asked once."""
+        return self.as_of or _token(self.marks, await self.snapshot.progress())
 
     def freshness(self) -> tuple[float | None, str | None]:
         """As `Marks.freshness`; of the past, at least as long ago as it is."""
@@ -71,8 +75,7 @@ class Reader:
         marks = self._progress.marks()
         at = as_of(asked.as_of)
         async with self._store.snapshot(at) as snapshot:
-            token = asked.as_of if asked.as_of and _is_token(asked.as_of) else None
-            yield View(snapshot, token or self._token(marks, await snapshot.progress()), marks, at)
+            yield View(snapshot, marks, asked.as_of if asked.as_of and _is_token(asked.as_of) else None, at)
 
     async def search(
         self, view: View, query: str, k: int, where: Filter, *, lexical_only: bool = False
@@ -116,15 +119,15 @@ class Reader:
             remedy="Ask again, with a larger wait_ms if this repeats; /v1/status shows the lag.",
         )
 
-    def _token(self, marks: Marks, progress: Sequence[Applied]) -> str:
-        """What this snapshot holds: what its own rows say, or what was certain before it was opened."""
-        positions: dict[str, dict[str, Position]] = {}
-        for (operator, source), reached in marks.reached.items():
-            positions.setdefault(source, {})[operator] = reached
-        for a in progress:
-            of_source = positions.setdefault(a.source, {})
-            of_source[a.operator] = max(a.position, of_source.get(a.operator, a.position))
-        return Token(_lean(positions)).encode()
+
+def _token(marks: Marks, progress: Sequence[Applied]) -> str:
+    positions: dict[str, dict[str, Position]] = {}
+    for (operator, source), reached in marks.reached.items():
+        positions.setdefault(source, {})[operator] = reached
+    for a in progress:
+        of_source = positions.setdefault(a.source, {})
+        of_source[a.operator] = max(a.position, of_source.get(a.operator, a.position))
+    return Token(_lean(positions)).encode()
 
 
 def as_of(text: str | None) -> AsOf:

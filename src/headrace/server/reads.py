@@ -48,7 +48,7 @@ def read_router(app: App) -> APIRouter:
         async with reader.view(Asked(body.after, body.as_of, body.wait_ms), KNOWLEDGE) as view:
             passages = await reader.search(view, body.query, body.k, where)
             results = [passage_json(reader, p) for p in passages]
-            return json_response({"results": results, **_freshness(view)})
+            return json_response({"results": results, **await _freshness(view)})
 
     @router.get("/documents")
     async def documents(
@@ -77,7 +77,7 @@ def read_router(app: App) -> APIRouter:
                     got=id[:200],
                     remedy="See /v1/documents for the ids; encode the id once more in the path.",
                 )
-            return json_response({**document_json(reader, found), **_freshness(view)})
+            return json_response({**document_json(reader, found), **await _freshness(view)})
 
     @router.get("/profiles")
     async def profiles(request: Request, after: After = None, as_of: AsOf = None, wait_ms: WaitMs = None) -> Response:
@@ -119,7 +119,7 @@ async def _profile(reader: Reader, asked: Asked, id: str) -> Response:
                 got=id[:200],
                 remedy="See /v1/profiles; identifiers are those that [[profiles.records]] names.",
             )
-        return json_response({**profile_json(reader, found), **_freshness(view)})
+        return json_response({**profile_json(reader, found), **await _freshness(view)})
 
 
 async def _ndjson(
@@ -139,12 +139,12 @@ async def _ndjson(
                     pending.clear()
             yield bytes(pending)
 
-    return StreamingResponse(body(), media_type="application/x-ndjson", headers={"headrace-token": view.token})
+    return StreamingResponse(body(), media_type="application/x-ndjson", headers={"headrace-token": await view.token()})
 
 
-def _freshness(view: View) -> dict[str, Any]:
+async def _freshness(view: View) -> dict[str, Any]:
     ms, reason = view.freshness()
-    answer: dict[str, Any] = {"token": view.token, "freshness_ms": None if ms is None else round(ms, 3)}
+    answer: dict[str, Any] = {"token": await view.token(), "freshness_ms": None if ms is None else round(ms, 3)}
     return answer if reason is None else {**answer, "freshness_reason": reason}
 
 

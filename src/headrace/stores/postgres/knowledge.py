@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from pgvector import HalfVector
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
 from headrace.change import START, Position
 from headrace.sqlfile import load
@@ -25,11 +25,13 @@ class PostgresKnowledgeWriter:
         self._connection = connection
 
     async def swap(self, drafts: Sequence[DocumentDraft]) -> None:
-        newest = {d.id: d for d in drafts}  # the last one of each wins
-        fresh = await self._newer(list(newest.values()))
+        newest = list({d.id: d for d in drafts}.values())  # the last one of each wins
+        numbers = await self._allocate(len(newest), sum(len(d.chunks) for d in newest))
+        fresh = await self._newer(newest)
         if not fresh:
             return
-        versions, chunks = await self._allocate(len(fresh), sum(len(d.chunks) for d in fresh))
+        versions, chunks = await _numbers(numbers)
+        versions, chunks = versions[: len(fresh)], chunks[: sum(len(d.chunks) for d in fresh)]
         await self._close([(d.id, d.stamp.position, d.stamp.committed_at) for d in fresh], overtaken=False)
         await self._open(fresh, versions)
         await self._add_chunks(fresh, versions, chunks)
@@ -60,11 +62,9 @@ class PostgresKnowledgeWriter:
             if _is_newer(d, *seen.get(d.id, (START, False))) and d.stamp.position > barred.get(d.topic, START)
         ]
 
-    async def _allocate(self, versions: int, chunks: int) -> tuple[list[int], list[int]]:
-        cursor = await self._connection.execute(SQL["allocate"], {"versions": versions, "chunks": chunks})
-        row = await cursor.fetchone()
-        assert row is not None
-        return row[0], row[1] or []
+    async def _allocate(self, versions: int, chunks: int) -> AsyncCursor[Any]:
+        """Asks for numbers together with what is known: one round trip, at the price of a few unused numbers."""
+        return await self._connection.execute(SQL["allocate"], {"versions": versions, "chunks": chunks})
 
     async def _close(self, ends: Sequence[tuple[str, Position, int]], *, overtaken: bool) -> None:
         if not ends:
@@ -142,6 +142,12 @@ class PostgresKnowledgeWriter:
             "vectors": [HalfVector(c.vector) for _, _, c in rows],
         }
         await self._connection.execute(SQL["add_chunks"], args)
+
+
+async def _numbers(cursor: AsyncCursor[Any]) -> tuple[list[int], list[int]]:
+    row = await cursor.fetchone()
+    assert row is not None
+    return row[0], row[1] or []
 
 
 def _is_newer(draft: DocumentDraft, known: Position, failed: bool) -> bool:

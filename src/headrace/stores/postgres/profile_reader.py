@@ -20,6 +20,8 @@ SQL = load(Path(__file__).with_name("profiles.sql"))
 # A column that is null stands as JSON's null; exact numbers stand as text, and are compared as numbers.
 _VALUE = "nullif(v.fields -> %({p})s, 'null')"
 _NUMBER = "case when v.fields ->> %({p})s ~ '^[-+]?[0-9]+([.][0-9]+)?$' then (v.fields ->> %({p})s)::numeric end"
+PAGE = 500
+
 _EXPRESSIONS = {
     "count": f"count({_VALUE})",
     "sum": "sum((v.fields ->> %({p})s)::numeric)",
@@ -47,11 +49,13 @@ class PostgresProfileReader:
         return await self._complete(row) if row else None
 
     async def profiles(self) -> AsyncIterator[Profile]:
-        args = {"tenant": DEFAULT_TENANT, **self._profiles.args}
-        async with self._connection.cursor("profiles") as cursor:
-            await cursor.execute(_valid(SQL["profiles"], self._profiles), args)
-            async for row in cursor:
+        args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "limit": PAGE, **self._profiles.args}
+        statement, after, rows = _valid(SQL["profiles"], self._profiles), "", [()] * PAGE
+        while len(rows) == PAGE:
+            rows = await (await self._connection.execute(statement, {**args, "after": after})).fetchall()
+            for row in rows:
                 yield await self._complete(row)
+                after = row[0]
 
     async def _complete(self, row: Sequence[Any]) -> Profile:
         id, source, major, minor, at, identifiers, records, fields = row
@@ -62,6 +66,8 @@ class PostgresProfileReader:
     async def _children(self, identifiers: Sequence[str]) -> tuple[list[Fact], dict[str, JSON]]:
         facts: list[Fact] = []
         aggregates: dict[str, JSON] = {}
+        if not self._rules:
+            return facts, aggregates
         base = {"tenant": DEFAULT_TENANT, "owners": list(identifiers), **self._facts.args}
         async with self._connection.pipeline():
             answers = [(rule, *await self._ask(rule, base)) for rule in self._rules]

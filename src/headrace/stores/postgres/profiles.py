@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -52,33 +52,36 @@ class PostgresProfileWriter:
 
     async def _records(self, drafts: Sequence[RecordDraft]) -> None:
         newest = {d.id: d for d in drafts}
-        before = {r.id: r for r in await self._load("records", records=list(newest))}
-        fresh = [d for d in newest.values() if _supersedes(d, before.get(d.id))]
+        old, present = await self._around(list(newest), sorted({i for d in newest.values() for i in d.identifiers}))
+        fresh = [d for d in newest.values() if _supersedes(d, old.get(d.id))]
         if not fresh:
             return
-        touched = {i for d in fresh for i in d.identifiers}
-        touched |= {i for d in fresh if d.id in before for i in before[d.id].identifiers}
-        around = {r.id: r for r in await self._load("connected", identifiers=list(touched))} if touched else {}
-        old = {r.id: r for r in [*around.values(), *before.values()]}
         new = old | {d.id: Record(d.id, d.topic, d.stamp, d.identifiers, d.fields, None) for d in fresh}
         profiles = unify(new.values())
-        cause = max((d.stamp for d in fresh), key=lambda s: s.committed_at)
-        changed = {d.id for d in fresh}
-        await self._save_records(new, profiles, changed)
-        await self._save_profiles({r.profile for r in old.values() if r.profile}, profiles, fresh, cause)
+        await self._save_records(old, new, profiles, {d.id for d in fresh})
+        await self._save_profiles(present, profiles, fresh)
 
-    async def _load(self, statement: str, **keys: list[str]) -> list[Record]:
-        cursor = await self._connection.execute(SQL[statement], {"tenant": DEFAULT_TENANT, **keys})
-        return [
-            Record(record, topic, Stamp(source, Position(major, minor), at), tuple(ids), fields, profile)
-            for record, major, minor, at, profile, ids, fields, source, topic in await cursor.fetchall()
-        ]
+    async def _around(
+        self, records: Sequence[str], identifiers: Sequence[str]
+    ) -> tuple[dict[str, Record], dict[str, Unified]]:
+        """Records by id and what they are connected with, and the present profiles of all of them."""
+        args = {"tenant": DEFAULT_TENANT, "records": list(records), "identifiers": list(identifiers)}
+        found: dict[str, Record] = {}
+        present: dict[str, Unified] = {}
+        for row in await (await self._connection.execute(SQL["connected"], args)).fetchall():
+            record, major, minor, at, profile, ids, fields, source, topic, all_ids, all_records, all_fields = row
+            stamp = Stamp(source, Position(major, minor), at)
+            found[record] = Record(record, topic, stamp, tuple(ids), fields, profile)
+            if profile and all_ids is not None:
+                unified = Unified(profile, tuple(all_ids), tuple(all_records), dict(sorted(all_fields.items())))
+                present[profile] = unified
+        return found, present
 
     async def _save_records(
-        self, records: Mapping[str, Record], profiles: Sequence[Unified], changed: set[str]
+        self, old: Mapping[str, Record], new: Mapping[str, Record], profiles: Sequence[Unified], changed: set[str]
     ) -> None:
         owner = {record: p.id for p in profiles for record in p.records}
-        moved = [r for r in records.values() if r.id in changed or r.profile != owner.get(r.id)]
+        moved = [r for r in new.values() if r.id in changed or r.profile != owner.get(r.id)]
         await self._connection.execute(
             SQL["save_records"],
             {
@@ -91,28 +94,30 @@ class PostgresProfileWriter:
                 "fields": [as_json(r.fields) if r.fields is not None else None for r in moved],
             },
         )
-        ids = [r.id for r in moved]
+        rewired = [r for r in moved if _wiring(old.get(r.id), None) != _wiring(r, owner.get(r.id))]
+        if rewired:
+            await self._save_identifiers(rewired, owner)
+
+    async def _save_identifiers(self, records: Sequence[Record], owner: Mapping[str, str]) -> None:
+        ids = [r.id for r in records]
         await self._connection.execute(SQL["forget_identifiers"], {"tenant": DEFAULT_TENANT, "records": ids})
-        pairs = [(i, r.id, owner[r.id]) for r in moved if r.id in owner for i in r.identifiers]
+        pairs = [(i, r.id, owner[r.id]) for r in records if r.id in owner for i in r.identifiers]
         if pairs:
             args = {"identifiers": [p[0] for p in pairs], "records": [p[1] for p in pairs]}
             args["profiles"] = [p[2] for p in pairs]
             await self._connection.execute(SQL["save_identifiers"], {"tenant": DEFAULT_TENANT, **args})
 
     async def _save_profiles(
-        self, before: Iterable[str], profiles: Sequence[Unified], fresh: Sequence[RecordDraft], cause: Stamp
+        self, present: Mapping[str, Unified], profiles: Sequence[Unified], fresh: Sequence[RecordDraft]
     ) -> None:
         now = {p.id: p for p in profiles}
-        names = list({*before, *now})
-        cursor = await self._connection.execute(SQL["open_profiles"], {"tenant": DEFAULT_TENANT, "profiles": names})
-        rows = await cursor.fetchall()
-        open_now = {row[0]: Unified(row[0], tuple(row[4]), tuple(row[5]), dict(sorted(row[6].items()))) for row in rows}
+        newest = max((d.stamp for d in fresh), key=lambda s: s.committed_at)
         stamps = {d.id: d.stamp for d in fresh}
-        ended = [p for p in open_now.values() if now.get(p.id) != p]
-        begun = [p for p in now.values() if open_now.get(p.id) != p]
-        causes = {p.id: _cause(p, stamps, cause) for p in begun}
+        ended = [p for p in present.values() if now.get(p.id) != p]
+        begun = [p for p in now.values() if present.get(p.id) != p]
+        causes = {p.id: _cause(p, stamps, newest) for p in begun}
         if ended:
-            ends = [causes.get(p.id) or _cause(p, stamps, cause) for p in ended]
+            ends = [causes.get(p.id) or _cause(p, stamps, newest) for p in ended]
             args = {"tenant": DEFAULT_TENANT, "profiles": [p.id for p in ended], **_stamps(ends)}
             await self._connection.execute(SQL["close_profiles"], args)
         if begun:
@@ -168,6 +173,12 @@ def _supersedes(draft: RecordDraft, record: Record | None) -> bool:
 def _is_newer(draft: FactDraft, known: Position, there: bool) -> bool:
     again = not there and draft.fields is not None and draft.stamp.position == known
     return draft.stamp.position > known or again
+
+
+def _wiring(record: Record | None, profile: str | None) -> tuple[tuple[str, ...], str | None]:
+    """What stands in the table of identifiers for a record: nothing while it belongs to no profile."""
+    profile = profile or (record.profile if record else None)
+    return (record.identifiers, profile) if record and profile and record.fields is not None else ((), None)
 
 
 def _cause(profile: Unified, stamps: Mapping[str, Stamp], otherwise: Stamp) -> Stamp:

@@ -1,19 +1,18 @@
--- name: records
--- Records by id, with what is known of their position.
-select record, major, minor, committed_at, profile, identifiers, fields, source, topic
-  from profile_records where tenant = %(tenant)s and record = any(%(records)s);
-
 -- name: connected
--- Every record that some of these identifiers reach, over other records and their identifiers.
+-- Some records, and every record that they or some identifiers reach over shared identifiers.
 with recursive reach(record) as (
+    select unnest(%(records)s::text[])
+    union
     select record from profile_identifiers where tenant = %(tenant)s and identifier = any(%(identifiers)s)
     union
     select there.record from reach
       join profile_identifiers here on here.tenant = %(tenant)s and here.record = reach.record
       join profile_identifiers there on there.tenant = %(tenant)s and there.identifier = here.identifier
 )
-select r.record, r.major, r.minor, r.committed_at, r.profile, r.identifiers, r.fields, r.source, r.topic
-  from reach join profile_records r on r.tenant = %(tenant)s and r.record = reach.record;
+select r.record, r.major, r.minor, r.committed_at, r.profile, r.identifiers, r.fields, r.source, r.topic,
+       v.identifiers, v.records, v.fields
+  from reach join profile_records r on r.tenant = %(tenant)s and r.record = reach.record
+  left join profile_versions v on v.tenant = %(tenant)s and v.profile = r.profile and v.closed_at is null;
 
 -- name: topic_records
 -- The records of a topic that a truncate ends.
@@ -42,11 +41,6 @@ delete from profile_identifiers where tenant = %(tenant)s and record = any(%(rec
 insert into profile_identifiers (tenant, identifier, record, profile)
 select %(tenant)s, i.identifier, i.record, i.profile
   from unnest(%(identifiers)s::text[], %(records)s::text[], %(profiles)s::text[]) as i(identifier, record, profile);
-
--- name: open_profiles
--- The present versions of profiles.
-select profile, source, opened_major, opened_minor, identifiers, records, fields from profile_versions
- where tenant = %(tenant)s and profile = any(%(profiles)s) and closed_at is null;
 
 -- name: close_profiles
 -- Closes the present versions of profiles.
@@ -123,9 +117,10 @@ select v.profile, v.source, v.opened_major, v.opened_minor, v.opened_at, v.ident
  limit 1;
 
 -- name: profiles
--- Every profile, by id.
+-- Profiles by id, a page behind a given one.
 select v.profile, v.source, v.opened_major, v.opened_minor, v.opened_at, v.identifiers, v.records, v.fields
-  from profile_versions v where v.tenant = %(tenant)s and {valid} order by v.profile;
+  from profile_versions v where v.tenant = %(tenant)s and {valid} and v.profile > %(after)s
+ order by v.profile limit %(limit)s;
 
 -- name: facts
 -- The newest facts of an owner in one topic, with how many there are.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, 
 from headrace.stores.postgres.valid import validity
 
 SQL = load(Path(__file__).with_name("search.sql"))
+PAGE = 1000
 CANDIDATES = 50
 """How many chunks each of the two searches contributes."""
 EXACT_CHUNKS = 4000
@@ -28,14 +30,23 @@ VECTOR_WEIGHT = 0.5
 """The vector search's part in the fused score; both are scaled to 0..1 first."""
 
 
+@dataclass(slots=True)
+class CorpusSize:
+    """Of vectors, and about how many chunks there are: as the last search saw it, which decides how the next looks."""
+
+    dimensions: int
+    chunks: int = 0
+
+
 class PostgresKnowledgeReader:
     """Implements `headrace.stores.KnowledgeReader` on a connection that holds a snapshot."""
 
-    def __init__(self, connection: AsyncConnection[Any], at: AsOf, dimensions: int) -> None:
+    def __init__(self, connection: AsyncConnection[Any], at: AsOf, size: CorpusSize) -> None:
         self._connection = connection
         self._valid = validity(at, OPERATOR)
         self._past = at.token is not None or at.time is not None
-        self._dimensions = dimensions
+        self._dimensions = size.dimensions
+        self._size = size
 
     async def search(
         self, terms: Terms, vector: NDArray[np.float32] | None, k: int, where: Filter
@@ -51,13 +62,14 @@ class PostgresKnowledgeReader:
         wanted: list[int] = terms.tolist()
         args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "terms": wanted, **_filter(where)}
         execute = self._connection.execute
-        corpus = await (await execute(SQL["corpus"], args)).fetchone()
-        chunks, tokens = corpus or (0, 0)
         async with self._connection.pipeline():
+            corpus = await execute(SQL["corpus"], args)
             packed = await execute(SQL["postings"], args, binary=True)
             recent = await execute(SQL["recent"], args, binary=True)
             dead = await execute(SQL["dead"], args, binary=True)
-            near = await self._nearest(vector, where, chunks) if vector is not None else None
+            near = await self._nearest(vector, where) if vector is not None else None
+        chunks, tokens = await corpus.fetchone() or (0, 0)
+        self._size.chunks = chunks
         gone = np.array([r[0] for r in await dead.fetchall()], np.int64)
         fresh = [
             Recent(i, np.frombuffer(t, "<i8"), np.frombuffer(c, "<u2"), n) for i, t, c, n in await recent.fetchall()
@@ -67,8 +79,8 @@ class PostgresKnowledgeReader:
         rows = await near.fetchall() if near else []
         return lexical, (np.array([r[0] for r in rows], np.int64), np.array([-r[1] for r in rows], np.float64))
 
-    async def _nearest(self, vector: NDArray[np.float32], where: Filter, chunks: int):
-        name = "nearest_exact" if chunks <= EXACT_CHUNKS else "nearest_indexed"
+    async def _nearest(self, vector: NDArray[np.float32], where: Filter):
+        name = "nearest_exact" if self._size.chunks <= EXACT_CHUNKS else "nearest_indexed"
         args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "limit": CANDIDATES, **_filter(where)}
         return await self._connection.execute(_sized(SQL[name], self._dimensions), args)
 
@@ -138,11 +150,13 @@ class PostgresKnowledgeReader:
         return Document(info, text, chunks)
 
     async def documents(self, source: str | None) -> AsyncIterator[DocumentInfo]:
-        args = {"tenant": DEFAULT_TENANT, "source": source, **self._valid.args}
-        async with self._connection.cursor("documents") as cursor:
-            await cursor.execute(_valid(SQL["documents"], self._valid.sql), args)
-            async for document, name, major, minor, at, digest, title, count, failure in cursor:
+        args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "source": source, "limit": PAGE, **self._valid.args}
+        statement, after, rows = _valid(SQL["documents"], self._valid.sql), "", [()] * PAGE
+        while len(rows) == PAGE:
+            rows = await (await self._connection.execute(statement, {**args, "after": after})).fetchall()
+            for document, name, major, minor, at, digest, title, count, failure in rows:
                 yield _info(document, Stamp(name, Position(major, minor), at), digest, title, count, failure)
+                after = document
 
 
 def fuse(lexical: tuple[Ids, Scores], nearest: tuple[Ids, Scores]) -> list[tuple[int, float]]:

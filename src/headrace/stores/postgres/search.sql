@@ -70,8 +70,9 @@ select chunk_id, ordinal, heading, text, start_char, end_char from chunks
  where version_id = %(version)s order by ordinal;
 
 -- name: documents
--- Every document, by id.
+-- Documents by id, a page behind a given one.
 select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.chunks, v.failure
   from document_versions v
  where v.tenant = %(tenant)s and {valid} and (%(source)s::text is null or v.source = %(source)s)
- order by v.document;
+   and v.document > %(after)s
+ order by v.document limit %(limit)s;

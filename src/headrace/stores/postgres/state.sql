@@ -1,3 +1,7 @@
+-- name: begin_snapshot
+-- One view of everything from the next statement on.
+begin isolation level repeatable read read only;
+
 -- name: progress
 -- How far every operator has applied every source.
 select operator, source, number, major, minor, committed_at, changes, bytes

@@ -12,7 +12,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from pgvector.psycopg import register_vector_async
-from psycopg import AsyncConnection, IsolationLevel
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolClosed
 
@@ -35,7 +35,7 @@ from headrace.stores.postgres.knowledge import SQL as KNOWLEDGE
 from headrace.stores.postgres.knowledge import PostgresKnowledgeWriter
 from headrace.stores.postgres.profile_reader import PostgresProfileReader
 from headrace.stores.postgres.profiles import PostgresProfileWriter
-from headrace.stores.postgres.search import PostgresKnowledgeReader
+from headrace.stores.postgres.search import CorpusSize, PostgresKnowledgeReader
 
 SQL = load(Path(__file__).with_name("state.sql"))
 _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
@@ -88,14 +88,22 @@ class PostgresConversations:
 class PostgresSnapshot:
     """Implements `headrace.stores.Snapshot` on a connection inside a repeatable-read transaction."""
 
-    def __init__(self, connection: AsyncConnection[Any], at: AsOf, dimensions: int, rules: Sequence[FactRule]) -> None:
-        self._connection = connection
-        self.knowledge = PostgresKnowledgeReader(connection, at, dimensions)
+    def __init__(
+        self,
+        connection: AsyncConnection[Any],
+        progress: AsyncCursor[Any],
+        at: AsOf,
+        size: CorpusSize,
+        rules: Sequence[FactRule],
+    ) -> None:
+        self._progress = progress
+        self.knowledge = PostgresKnowledgeReader(connection, at, size)
         self.profiles = PostgresProfileReader(connection, at, rules)
         self.conversations = PostgresConversations(connection)
 
     async def progress(self) -> Sequence[Applied]:
-        return await _progress(self._connection)
+        """Asked for when the snapshot was opened, so that it costs no round trip of its own. To be called once."""
+        return _applied(await self._progress.fetchall())
 
 
 class PostgresWorkCache:
@@ -126,7 +134,7 @@ class PostgresStore:
         self._guard = guard
         self._writers = writers
         self._readers = readers
-        self._dimensions = dimensions
+        self._size = CorpusSize(dimensions)
         self._rules = rules
         self._maybe_open: set[tuple[str, str, str]] = set()
         self.work = PostgresWorkCache(readers)
@@ -147,11 +155,13 @@ class PostgresStore:
         except BaseException:
             await guard.close()
             raise
-        kwargs = {"options": _RELAXED, "prepare_threshold": 2}
+        kwargs = {"options": _RELAXED, "prepare_threshold": 2, "autocommit": True}
         writers: Pool = AsyncConnectionPool(
-            dsn, min_size=2, max_size=6, open=False, configure=_writer, kwargs={**kwargs, "autocommit": True}
+            dsn, min_size=2, max_size=6, open=False, configure=register_vector_async, kwargs=kwargs
         )
-        readers: Pool = AsyncConnectionPool(dsn, min_size=3, max_size=12, open=False, configure=_reader, kwargs=kwargs)
+        readers: Pool = AsyncConnectionPool(
+            dsn, min_size=3, max_size=12, open=False, configure=register_vector_async, kwargs=kwargs
+        )
         await asyncio.gather(writers.open(wait=True, timeout=30), readers.open(wait=True, timeout=30))
         store = cls(guard, writers, readers, dimensions, rules)
         store._maybe_open |= {(x.operator, x.topic, x.key) for x in await store.letters(limit=1_000_000)}
@@ -168,8 +178,11 @@ class PostgresStore:
 
     @asynccontextmanager
     async def snapshot(self, at: AsOf = PRESENT) -> AsyncGenerator[PostgresSnapshot]:
-        async with _connected(_READ, self._readers) as connection:
-            yield PostgresSnapshot(connection, at, self._dimensions, self._rules)
+        async with _connected(_READ, self._readers) as connection, connection.pipeline():
+            await connection.execute(SQL["begin_snapshot"])
+            progress = await connection.execute(SQL["progress"], {"tenant": DEFAULT_TENANT})
+            yield PostgresSnapshot(connection, progress, at, self._size, self._rules)
+            await connection.execute("commit")
 
     async def save_turns(self, conversation: str, user: str | None, turns: Sequence[Turn]) -> None:
         async with _connected(_WRITE, self._writers) as connection, connection.pipeline(), connection.transaction():
@@ -182,7 +195,7 @@ class PostgresStore:
 
     async def progress(self) -> Sequence[Applied]:
         async with _connected(_WRITE, self._writers) as connection:
-            return await _progress(connection)
+            return _applied(await (await connection.execute(SQL["progress"], {"tenant": DEFAULT_TENANT})).fetchall())
 
     async def rewind(self, operator: str, source: str) -> None:
         """Lets an operator see a source's whole log again at the next start; effects stay."""
@@ -225,17 +238,6 @@ class PostgresStore:
         await self._guard.close()
 
 
-async def _writer(connection: AsyncConnection[Any]) -> None:
-    await register_vector_async(connection)
-
-
-async def _reader(connection: AsyncConnection[Any]) -> None:
-    await register_vector_async(connection)
-    await connection.commit()
-    await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
-    await connection.set_read_only(True)
-
-
 async def _claim(guard: AsyncConnection[Any]) -> None:
     row = await (await guard.execute("select pg_try_advisory_lock(%s)", (_LOCK,))).fetchone()
     if row is None or not row[0]:
@@ -260,8 +262,7 @@ async def _check_model(guard: AsyncConnection[Any], model: str) -> None:
         )
 
 
-async def _progress(connection: AsyncConnection[Any]) -> list[Applied]:
-    rows = await (await connection.execute(SQL["progress"], {"tenant": DEFAULT_TENANT})).fetchall()
+def _applied(rows: Sequence[Sequence[Any]]) -> list[Applied]:
     return [
         Applied(operator, source, number, Position(major, minor), at, changes, size)
         for operator, source, number, major, minor, at, changes, size in rows
