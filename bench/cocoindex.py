@@ -1,0 +1,248 @@
+"""CocoIndex beside Headrace: saved → found, deleted → gone, in one run, in turns. `python -m bench cocoindex`.
+
+Both watch a folder of their own that gets the same files, embed with the same model file, and keep chunks in
+PostgreSQL with pgvector on the same server. Headrace is asked over HTTP, which embeds the query each time. CocoIndex
+has no server: it is asked by SQL, by a vector made beforehand, which leaves out a cost of its users and so flatters it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from bench.process import Client, Headrace, headrace, until
+from bench.report import Outcome, Settings, Unavailable, spread
+from bench.source import dies_with_us
+from headrace.models import Vectors
+from headrace.models.onnx_minilm import DATA, open_embedder
+
+VERSION = "1.0.26"
+REQUIREMENTS = (f"cocoindex[postgres]=={VERSION}", "onnxruntime", "tokenizers", "numpy")
+MODEL = DATA / "all-MiniLM-L6-v2"
+FLOW = Path(__file__).parent / "peers" / "cocoindex_flow.py"
+INSTALL_S = 300
+START_S = 120.0
+WARM_UP = 25
+PAUSE_S = 0.01
+BUDGET_S = 150.0
+KEPT = 20
+BEFORE = 200
+"""Documents that are there before."""
+
+CONFIG = """
+[[sources]]
+name = "docs"
+url = "file://{docs}"
+"""
+WORDS = tuple(
+    "harbour lantern meadow granite whistle orchard velvet compass thunder pebble saffron anchor willow copper "
+    "marble feather cinnamon glacier ribbon hollow".split()
+)
+FOUND = """select exists (select from (
+    select text from chunks order by embedding <=> %(vector)s::vector limit 3) t where text like %(word)s)"""
+
+
+@dataclass(slots=True)
+class Samples:
+    """Milliseconds of one of the two."""
+
+    saved: list[float] = field(default_factory=list[float])
+    renamed: list[float] = field(default_factory=list[float])
+    deleted: list[float] = field(default_factory=list[float])
+
+
+class Side:
+    """One of the two: its folder, and whether a word is found there now. `vector` is the text's, as a literal."""
+
+    def __init__(self, folder: Path, finds: Callable[[str, str], bool]) -> None:
+        self.folder = folder
+        self.samples = Samples()
+        self._finds = finds
+        self._files: deque[tuple[Path, str, str]] = deque()
+
+    def save(self, name: str, text: str, word: str, vector: str, *, rename: bool) -> float:
+        """Written in place, or written beside and renamed as many editors do."""
+        path = self.folder / name
+        target = self.folder / f".{name}.tmp" if rename else path
+        target.write_text(text, encoding="utf-8")
+        if rename:
+            target.replace(path)
+        took = until(lambda: self._finds(word, vector), "a saved file is found")
+        self._files.append((path, word, vector))
+        return took
+
+    def delete(self) -> float | None:
+        """None while too few files are there."""
+        if len(self._files) < KEPT:
+            return None
+        path, word, vector = self._files.popleft()
+        path.unlink()
+        return until(lambda: not self._finds(word, vector), "a deleted file is gone")
+
+
+def text_of(number: int) -> tuple[str, str]:
+    """A small document and a word that stands in no other."""
+    pick, word = random.Random(number), f"walrus{number:06d}"
+    told = " ".join(pick.choice(WORDS) for _ in range(24))
+    return f"# Note {number}\n\nThe {word} speaks of {told}.\n", word
+
+
+def run(settings: Settings) -> Outcome:
+    python = installed(settings.data)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headrace-bench-")))
+        ours, theirs = folder / "ours", folder / "theirs"
+        for docs in (ours, theirs):
+            docs.mkdir()
+            for number in range(BEFORE):
+                (docs / f"old{number}.md").write_text(text_of(900_000 + number)[0], encoding="utf-8")
+        running = stack.enter_context(headrace(folder, CONFIG.format(docs=ours)))
+        client = stack.enter_context(contextlib.closing(running.client()))
+        store = stack.enter_context(cocoindex(python, folder, theirs, running))
+        sides = (Side(ours, by_http(client)), Side(theirs, by_sql(store)))
+        total = settings.of(200)
+        vectors = vectors_of(WARM_UP + total)
+        measure(sides, vectors, total)
+    mine, its = (side.samples for side in sides)
+    figures = [
+        figure
+        for name, a, b in (
+            ("small file saved → found", mine.saved, its.saved),
+            ("the same, saved by renaming", mine.renamed, its.renamed),
+            ("file deleted → gone", mine.deleted, its.deleted),
+        )
+        for figure in (spread(name, "headrace", a, beside={"cocoindex": b}), spread(name, "cocoindex", b))
+    ]
+    return Outcome(
+        figures,
+        (
+            f"CocoIndex {VERSION} from PyPI in an environment of its own, walk_dir(live=True) as it documents",
+            "both: the same model file by onnxruntime, one thread; the same PostgreSQL server; the same texts",
+            "asked: Headrace over HTTP, query embedded each time; CocoIndex by SQL with a vector made beforehand",
+        ),
+    )
+
+
+def measure(sides: tuple[Side, Side], vectors: list[str], total: int) -> None:
+    """Round after round, both in turns and in changing order."""
+    pauses, ends = random.Random(2), time.monotonic() + BUDGET_S
+    for number in range(WARM_UP + total):
+        if number == WARM_UP:
+            for side in sides:
+                side.samples = Samples()
+        text, word = text_of(number)
+        rename = number % 2 == 1
+        for side in sides if number // 2 % 2 else reversed(sides):
+            time.sleep(pauses.uniform(0, PAUSE_S))
+            took = side.save(f"d{number:06d}.md", text, word, vectors[number], rename=rename)
+            (side.samples.renamed if rename else side.samples.saved).append(took)
+            time.sleep(pauses.uniform(0, PAUSE_S))
+            if (gone := side.delete()) is not None:
+                side.samples.deleted.append(gone)
+        if time.monotonic() > ends:
+            break
+
+
+def by_http(client: Client) -> Callable[[str, str], bool]:
+    return lambda word, vector: client.finds(word)
+
+
+def by_sql(store: psycopg.Connection) -> Callable[[str, str], bool]:
+    def finds(word: str, vector: str) -> bool:
+        row = store.execute(FOUND, {"vector": vector, "word": f"%{word} %"}, prepare=True).fetchone()
+        assert row
+        return bool(row[0])
+
+    return finds
+
+
+def vectors_of(count: int) -> list[str]:
+    """Each document's vector as a pgvector literal."""
+
+    async def embed() -> Vectors:
+        embedder = open_embedder("onnx:all-MiniLM-L6-v2")
+        try:
+            return await embedder.embed([text_of(number)[0] for number in range(count)])
+        finally:
+            await embedder.close()
+
+    return ["[" + ",".join(map(str, row)) + "]" for row in asyncio.run(embed()).tolist()]
+
+
+# ---- the peer --------------------------------------------------------------------------------------------------------
+
+
+def installed(data: Path) -> Path:
+    """The Python of CocoIndex's own environment, made once. Raises Unavailable."""
+    folder = data / f"cocoindex-{VERSION}"
+    python = folder / "bin" / "python"
+    if (folder / "complete").exists():
+        return python
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    if not uv:
+        raise Unavailable("CocoIndex needs uv to be installed in an environment of its own; none was found")
+    data.mkdir(parents=True, exist_ok=True)
+    for command in (
+        [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
+        [uv, "pip", "install", "--quiet", "--python", str(python), *REQUIREMENTS],
+    ):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as problem:
+            raise Unavailable(f"CocoIndex {VERSION} could not be installed: {problem}") from problem
+        if done.returncode:
+            raise Unavailable(f"CocoIndex {VERSION} could not be installed: {done.stderr.strip()[-500:]}")
+    (folder / "complete").touch()
+    return python
+
+
+@contextlib.contextmanager
+def cocoindex(python: Path, folder: Path, docs: Path, running: Headrace) -> Generator[psycopg.Connection]:
+    """Its process, and a connection to where it keeps its chunks, once the documents of before are there."""
+    dsn = running.make_database("cocoindex")
+    output = folder / "cocoindex.log"
+    with output.open("wb") as log:
+        process = subprocess.Popen(
+            [python, "-P", FLOW, docs, dsn, folder / "cocoindex-state", MODEL],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": "", "COCOINDEX_DISABLE_USAGE_TRACKING": "1"},
+            start_new_session=True,
+            preexec_fn=dies_with_us(signal.SIGKILL),
+        )
+    try:
+        with psycopg.connect(dsn, autocommit=True) as store:
+            _until_caught_up(process, store, output)
+            yield store
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _until_caught_up(process: subprocess.Popen[bytes], store: psycopg.Connection, output: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        made = store.execute("select to_regclass('public.chunks') is not null").fetchone()
+        if made and made[0]:
+            row = store.execute("select count(*) from chunks").fetchone()
+            if row and row[0] >= BEFORE:
+                time.sleep(1)  # its watch begins before its scan, but what it logs as ready comes after
+                return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Unavailable(f"CocoIndex {VERSION} did not start here: {output.read_text('utf-8', 'replace')[-800:]}")
+        time.sleep(0.1)
