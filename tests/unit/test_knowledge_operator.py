@@ -1,0 +1,184 @@
+"""What a batch of document changes does: ends first, then each document's last state; bad input costs itself only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from headrace.change import Change, Op, Position, document_schema
+from headrace.codec import decode
+from headrace.knowledge.operator import Knowledge, Prepared
+from headrace.knowledge.rows import row_template
+from headrace.models import Vectors
+from headrace.stores import DocumentDraft
+from tests.making import ITEMS, change, put, truncate
+from tests.unit.test_chunk import tokenizer
+
+DOCS = document_schema("docs")
+ROWS = {ITEMS.topic: row_template(ITEMS.topic, "Item {{ id }}: {{ name }}")}
+
+
+class Embedder:
+    """Implements `headrace.models.Embedder`: a vector by length, and what was asked for."""
+
+    id = "counting"
+    dimensions = 2
+    max_tokens = 256
+
+    def __init__(self) -> None:
+        self.tokenizer = tokenizer()
+        self.embedded: list[str] = []
+
+    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+        self.embedded += texts
+        return np.array([[len(t), background] for t in texts], np.float32)
+
+    def count_tokens(self, text: str) -> int:
+        return len(self.tokenizer.encode(text).ids)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Work:
+    """Implements `headrace.stores.WorkCache` over what a test put in."""
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, NDArray[np.float32]] = {}
+
+    async def vectors(self, text_hashes: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        return {h: self.known[h] for h in text_hashes if h in self.known}
+
+
+def operator() -> tuple[Knowledge, Embedder, Work]:
+    embedder, work = Embedder(), Work()
+    return Knowledge(frozenset({"docs"}), ROWS, embedder, work), embedder, work
+
+
+def document(at: int, path: str, content: bytes | None) -> Change:
+    after = None if content is None else (path, content)
+    op = Op.DELETE if content is None else Op.UPDATE
+    return Change(DOCS, op, Position(at), at, at, (path,), None, after)
+
+
+async def prepare(*changes: Change) -> Prepared:
+    return await operator()[0].prepare(changes, background=False)
+
+
+def test_it_wants_documents_and_the_rows_it_has_templates_for() -> None:
+    knowledge, _, _ = operator()
+
+    assert [knowledge.wants(t) for t in ("docs", ITEMS.topic, "shop.public.orders", "docs.x")] == [
+        True, True, False, False
+    ]  # fmt: skip
+    assert [knowledge.overtakes(c) for c in (put(1, 1), change(Op.DELETE, 1, 1), truncate(1))] == [False, True, True]
+
+
+async def test_a_document_s_draft_says_what_and_where_from() -> None:
+    content = b"\xef\xbb\xbf# Bags\n\nCabin bags are free.\n"
+
+    (draft,) = (await prepare(document(5, "bags.md", content))).drafts
+
+    assert (draft.id, draft.topic, draft.title) == ("docs/bags.md", "docs", "Bags")
+    assert draft.stamp.position == Position(5)
+    assert draft.content_hash == "sha256:" + hashlib.sha256(content).hexdigest(), "of the source's bytes, mark and all"
+    (chunk,) = draft.chunks
+    assert draft.text[chunk.start : chunk.end] == chunk.text
+    assert chunk.length == int(chunk.counts.sum())
+
+
+async def test_a_row_s_draft_is_its_rendered_text() -> None:
+    (draft,) = (await prepare(put(5, 7, "a bag"))).drafts
+
+    assert (draft.id, draft.title, draft.text) == ("shop/public.items/7", "items 7", "Item 7: a bag")
+
+
+steps = st.lists(
+    st.tuples(st.integers(1, 3), st.sampled_from(["put", "put", "delete", "truncate"])), min_size=1, max_size=12
+)
+
+
+@given(steps)
+async def test_a_batch_amounts_to_its_changes_one_by_one(batch: list[tuple[int, str]]) -> None:
+    made: dict[str, Callable[[int, int], Change]] = {
+        "put": lambda at, key: put(at, key, f"at {at}"),
+        "delete": lambda at, key: change(Op.DELETE, at, key),
+        "truncate": lambda at, _: truncate(at),
+    }
+    changes = [made[kind](at, key) for at, (key, kind) in enumerate(batch, start=1)]
+    state: dict[str, str] = {"shop/public.items/1": "before", "shop/public.items/2": "before"}
+    expected = dict(state)
+    for c in changes:
+        id = f"shop/public.items/{c.key[0]}" if c.key else ""
+        if c.op is Op.TRUNCATE:
+            expected.clear()
+        elif c.op is Op.DELETE:
+            expected.pop(id, None)
+        else:
+            assert c.after is not None
+            expected[id] = f"Item {c.key[0]}: {c.after[1]}"
+
+    prepared = await prepare(*changes)
+
+    for removal in prepared.removals:
+        for id in [removal.id] if removal.id else list(state):
+            state.pop(id, None)
+    state |= {d.id: d.text for d in prepared.drafts}
+    assert state == expected
+    ids = [d.id for d in prepared.drafts]
+    assert len(ids) == len(set(ids))
+
+
+async def test_what_cannot_be_read_is_a_failed_version_and_a_dead_letter() -> None:
+    bad = document(5, "photo.md", b"\xff\xd8")
+    nul = put(7, 1, "a\0b")
+
+    prepared = await prepare(bad, document(6, "good.md", b"fine"), nul, put(8, 2, "fine"))
+
+    failed = {d.id: d.failure for d in prepared.drafts if d.failure}
+    assert set(failed) == {"docs/photo.md", "shop/public.items/1"}
+    assert all(not d.chunks for d in prepared.drafts if d.failure)
+    assert {d.id for d in prepared.drafts if not d.failure} == {"docs/good.md", "shop/public.items/2"}
+    assert {(x.operator, x.topic, x.key) for x in prepared.letters} == {
+        ("knowledge", "docs", "photo.md"),
+        ("knowledge", ITEMS.topic, "1"),
+    }
+    assert [decode(x.change or b"") for x in prepared.letters] == [[bad], [nul]]
+    assert set(prepared.settled) == {("docs", "good.md"), (ITEMS.topic, "2")}
+
+
+async def test_input_that_was_put_right_in_the_same_batch_is_no_dead_letter() -> None:
+    prepared = await prepare(document(5, "a.md", b"\xff"), document(6, "a.md", b"fine"), document(7, "b.md", None))
+
+    assert prepared.letters == []
+    assert set(prepared.settled) == {("docs", "a.md"), ("docs", "b.md")}
+
+
+async def test_a_vector_that_was_ever_made_is_not_made_again() -> None:
+    knowledge, embedder, work = operator()
+    first = await knowledge.prepare([document(1, "a.txt", b"one"), document(2, "b.txt", b"two")], background=True)
+    assert embedder.embedded == ["a\none", "b\ntwo"]
+    work.known = {c.text_hash: c.vector for d in first.drafts for c in d.chunks}
+
+    again = await knowledge.prepare([document(3, "a.txt", b"one"), document(4, "b.txt", b"three")], background=False)
+
+    assert embedder.embedded[2:] == ["b\nthree"]
+    assert vectors(again.drafts)[0].tolist() == vectors(first.drafts)[0].tolist()
+
+
+async def test_equal_texts_in_a_batch_are_embedded_once() -> None:
+    knowledge, embedder, _ = operator()
+
+    prepared = await knowledge.prepare([document(n, f"{n}/same.txt", b"one") for n in range(5)], background=True)
+
+    assert len(embedder.embedded) == 1
+    assert len(prepared.drafts) == 5
+
+
+def vectors(drafts: Sequence[DocumentDraft]) -> list[NDArray[np.float32]]:
+    return [c.vector for d in drafts for c in d.chunks]
