@@ -68,6 +68,7 @@ Event = Started | Stage | Piece | Finished
 class _Seen:
     context: Context
     view: View
+    token: str
 
 
 class Asker:
@@ -125,7 +126,7 @@ class Asker:
         await self._store.save_turns(conversation, user, turns)
         freshness, reason = seen.view.freshness()
         total_ms = (perf_counter() - began) * 1000
-        yield Finished(done.answer, conversation, seen.await view.token(), freshness, reason, total_ms, done.degraded)
+        yield Finished(done.answer, conversation, seen.token, freshness, reason, total_ms, done.degraded)
 
     async def _see(self, view: View, text: str, user: str | None, conversation: str) -> _Seen:
         """Everything the answer may rest on, in one snapshot."""
@@ -141,7 +142,7 @@ class Asker:
         ]
         passages = merged(found, self._passages)
         context = Context(text, passages, profile, (), history, now, zone)
-        return _Seen(context, view)
+        return _Seen(context, view, await view.token())
 
     def _now(self) -> tuple[int, int]:
         """Microseconds, and seconds east of UTC."""
