@@ -91,11 +91,11 @@ def _bad_file(path: Path, expected: str, got: str) -> MigrationError:
 async def migrate(dsn: str, *, directory: Path = MIGRATIONS, progress: Callable[[str], None] | None = None) -> Schema:
     """Checks the server, then applies what is missing. Processes that call it at once wait for each other.
 
-    A migration that fails leaves the database at the one before it. Raises `ServerUnsuitable` or `MigrationError`;
-    a server that cannot be reached raises psycopg's own error.
+    A migration that fails leaves the database at the one before it. Raises `ServerUnsuitable` or `MigrationError`,
+    and StoreError for a server that cannot be reached.
     """
     migrations = read(directory)
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+    async with await _connect(dsn) as connection:
         check_version(connection.info.server_version)
         await _check_encoding(connection)
         await connection.execute("select pg_advisory_lock(%s)", [_LOCK])
@@ -107,6 +107,18 @@ async def migrate(dsn: str, *, directory: Path = MIGRATIONS, progress: Callable[
                 progress(f"Applying {migration.name} to the store")
             await _apply(connection, migration)
     return Schema(migrations[-1].version if migrations else 0, [migration.name for migration in missing])
+
+
+async def _connect(dsn: str) -> Connection:
+    try:
+        return await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+    except psycopg.Error as error:
+        raise StoreError(
+            step="connect to the store",
+            expected="a PostgreSQL server that lets us in",
+            got=" ".join(str(error).split())[:400],
+            remedy="See that it runs and answers there, and correct [headrace] store.",
+        ) from None
 
 
 # ---- the schema
