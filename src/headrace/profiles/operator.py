@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 
 import msgspec
 
@@ -61,19 +62,21 @@ class Profiles:
 
     async def prepare(self, changes: Sequence[Change], *, background: bool) -> Prepared:
         effects: list[ProfileChange] = []
-        letters: list[DeadLetterDraft] = []
-        settled: list[tuple[str, str]] = []
+        letters: dict[tuple[str, str], DeadLetterDraft] = {}  # of each row what its last change came to
+        settled: dict[tuple[str, str], None] = {}
         for change in changes:
             topic, key = change.schema.topic, key_text(change.key)
             try:
                 made = self._effects(change)
-                settled.append((topic, key))
+                settled[topic, key] = None
+                letters.pop((topic, key), None)
             except BadInput as error:
                 failure = Failure(error.step, error.expected, error.got, error.remedy)
-                letters.append(DeadLetterDraft(self.name, topic, key, change.stamp, failure, encode([change])))
+                letters[topic, key] = DeadLetterDraft(self.name, topic, key, change.stamp, failure, encode([change]))
+                settled.pop((topic, key), None)
                 made = self._gone(change)  # what it said before is no longer true
             effects += made
-        return Prepared(effects, letters, settled, changes)
+        return Prepared(effects, list(letters.values()), list(settled), changes)
 
     async def apply(self, prepared: Prepared, transaction: Transaction) -> None:
         await transaction.profiles.apply(prepared.effects)
@@ -112,7 +115,7 @@ def _record(rule: RecordRule, change: Change, row: Row) -> RecordDraft:
 
 def _fact(rule: ChildRule, change: Change, row: Row) -> FactDraft:
     fields = {c.name: plain(c, v) for c, v in zip(change.schema.columns, row, strict=True)}
-    order = plain(*_column(change, row, rule.order_by)) if rule.order_by else None
+    order = _sortable(*_column(change, row, rule.order_by)) if rule.order_by else None
     happens = _moment(*_column(change, row, rule.time)) if rule.time else None
     topic = rule.show.topic
     text = render(rule.text, change.schema, row, f"{topic} {key_text(change.key)}") if rule.text else _listed(fields)
@@ -144,6 +147,14 @@ def plain(column: Column, value: Value) -> JSON:
     if isinstance(value, str) and column.type in JSON_TYPES:
         return msgspec.json.decode(value)
     return value_text(value) if isinstance(value, bytes) else value
+
+
+def _sortable(column: Column, value: Value) -> JSON:
+    """A value as facts are ordered by it: exact numbers, which are text, as numbers; what is no number comes last."""
+    if column.type != "numeric" or not isinstance(value, str):
+        return plain(column, value)
+    number = float(value)
+    return number if isfinite(number) else None
 
 
 def _moment(column: Column, value: Value) -> int | None:
