@@ -37,7 +37,7 @@ class Prepared:
     removals: Sequence[Removal]
     drafts: Sequence[DocumentDraft]
     letters: Sequence[DeadLetterDraft]
-    settled: Sequence[tuple[str, str]]
+    settled: Sequence[tuple[str, str | None]]
     changes: Sequence[Change]
 
 
@@ -94,7 +94,8 @@ class Knowledge:
         vectors = await self._vectors(plans, background)
         drafts += [_draft(p, vectors) for p in plans]
         good = [p.change for p in plans] + [c for c in changes if c.op is Op.DELETE]
-        settled = [(c.schema.topic, key_text(c.key)) for c in good]
+        settled: list[tuple[str, str | None]] = [(c.schema.topic, key_text(c.key)) for c in good]
+        settled += [(c.schema.topic, None) for c in changes if c.op is Op.TRUNCATE]
         return Prepared(removals, drafts, letters, settled, changes)
 
     async def apply(self, prepared: Prepared, transaction: Transaction) -> None:

@@ -36,7 +36,7 @@ class Prepared:
 
     effects: Sequence[ProfileChange]
     letters: Sequence[DeadLetterDraft]
-    settled: Sequence[tuple[str, str]]
+    settled: Sequence[tuple[str, str | None]]
     changes: Sequence[Change]
 
 
@@ -63,8 +63,11 @@ class Profiles:
     async def prepare(self, changes: Sequence[Change], *, background: bool) -> Prepared:
         effects: list[ProfileChange] = []
         letters: dict[tuple[str, str], DeadLetterDraft] = {}  # of each row what its last change came to
-        settled: dict[tuple[str, str], None] = {}
+        settled: dict[tuple[str, str | None], None] = {}
         for change in changes:
+            if change.op is Op.TRUNCATE:
+                letters = {place: x for place, x in letters.items() if x.topic != change.schema.topic}
+                settled[change.schema.topic, None] = None
             topic, key = change.schema.topic, key_text(change.key)
             try:
                 made = self._effects(change)

@@ -313,10 +313,11 @@ class DeadLetterDraft:
 
 
 class DeadLetterWriter(Protocol):
-    """`put` records a failure (again: attempts grow); `settle` marks what a newer change of (topic, key) put right."""
+    """`put` records a failure (again: attempts grow); `settle` marks what a newer change of (topic, key) put right,
+    or with None for the key everything of a topic that ended."""
 
     async def put(self, letters: Sequence[DeadLetterDraft]) -> None: ...
-    async def settle(self, operator: str, keys: Sequence[tuple[str, str]], before: Position) -> None: ...
+    async def settle(self, operator: str, keys: Sequence[tuple[str, str | None]], before: Position) -> None: ...
 
 
 # ---- the store ------------------------------------------------------------------------------------------------------

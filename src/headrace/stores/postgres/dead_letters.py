@@ -36,12 +36,14 @@ class PostgresDeadLetterWriter:
             }  # fmt: skip
             await self._connection.execute(SQL["put_letter"], args)
 
-    async def settle(self, operator: str, keys: Sequence[tuple[str, str]], before: Position) -> None:
-        keys = [k for k in keys if (operator, *k) in self._maybe_open]
-        if not keys:
+    async def settle(self, operator: str, keys: Sequence[tuple[str, str | None]], before: Position) -> None:
+        wanted = [(t, k) for t, k in keys if k is not None and (operator, t, k) in self._maybe_open]
+        for ended in [t for t, k in keys if k is None]:
+            wanted += [(t, k) for o, t, k in self._maybe_open if (o, t) == (operator, ended)]
+        if not wanted:
             return
         args = {
             "tenant": DEFAULT_TENANT, "operator": operator, "at": now_us(), "major": before.major,
-            "minor": before.minor, "topics": [t for t, _ in keys], "keys": [k for _, k in keys],
+            "minor": before.minor, "topics": [t for t, _ in wanted], "keys": [k for _, k in wanted],
         }  # fmt: skip
         await self._connection.execute(SQL["settle_letters"], args)
