@@ -23,7 +23,7 @@ from tests.browser.screen import Screen
 from tests.servers import dies_with_us, free_port, missing
 
 START_S = 120
-CATCH_UP_S = 300
+CATCH_UP_S = 600
 FEW_CHANGES = 20
 """A demo never stands still: so few changes behind is caught up."""
 PATIENCE_MS = 15_000
