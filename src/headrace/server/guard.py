@@ -69,7 +69,7 @@ class Guard:
                 remedy="Call from a page that this server serves, or from a program without an Origin header.",
             )
         length = headers.get(b"content-length", "0")
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit()):
             return BadRequest(
                 step="read the request", expected="a Content-Length", got=length[:20], remedy="Send a number."
             )

@@ -1,0 +1,168 @@
+"""BM25 over packed postings against the formula written out, packing, merging and fusing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.stores.postgres.compact import FAN_IN, Postings, packed, similar
+from headrace.stores.postgres.lexical import K1, B, Recent, best, gather, score, unpack
+from headrace.stores.postgres.search import fuse
+
+Chunk = dict[int, int]
+"""Term -> how often it stands in the chunk."""
+TERMS = [-(2**63), -5, 0, 3, 2**63 - 1]
+chunks = st.lists(st.dictionaries(st.sampled_from(TERMS), st.integers(1, 9), min_size=1), min_size=1, max_size=12)
+
+
+def naive(corpus: dict[int, Chunk], query: Sequence[int]) -> dict[int, float]:
+    """BM25 as its equation reads, chunk by chunk."""
+    average = sum(sum(c.values()) for c in corpus.values()) / len(corpus)
+    found: dict[int, float] = {}
+    for id, chunk in corpus.items():
+        for term in query:
+            if term in chunk:
+                holding = sum(term in other for other in corpus.values())
+                idf = math.log(1 + (len(corpus) - holding + 0.5) / (holding + 0.5))
+                count, length = chunk[term], sum(chunk.values())
+                weight = count * (K1 + 1) / (count + K1 * (1 - B + B * length / average))
+                found[id] = found.get(id, 0.0) + idf * weight
+    return found
+
+
+def recent(id: int, chunk: Chunk) -> Recent:
+    terms = np.array(sorted(chunk), np.int64)
+    counts = np.array([chunk[t] for t in sorted(chunk)], np.uint16)
+    return Recent(id, terms, counts, sum(chunk.values()))
+
+
+def postings(corpus: dict[int, Chunk]) -> Postings:
+    rows = [(t, id, n, sum(c.values())) for id, c in corpus.items() for t, n in c.items()]
+    return Postings(
+        np.array([r[0] for r in rows], np.int64),
+        np.array([r[1] for r in rows], np.int64),
+        np.array([r[2] for r in rows], np.uint16),
+        np.array([r[3] for r in rows], np.uint16),
+    )
+
+
+@given(chunks, st.data())
+def test_scores_are_bm25_however_the_postings_are_kept(made: list[Chunk], data: st.DataObject) -> None:
+    corpus = dict(enumerate(made, start=1))
+    where = data.draw(st.lists(st.sampled_from(["one", "two", "recent"]), min_size=len(made), max_size=len(made)))
+    ended = {100 + n: dict.fromkeys(TERMS, 2) for n in range(data.draw(st.integers(0, 3)))}
+    query = data.draw(st.lists(st.sampled_from(TERMS), min_size=1, max_size=4, unique=True))
+    placed = list(zip(corpus.items(), where, strict=True))
+    segments = [{id: c for (id, c), w in placed if w == name} for name in ("one", "two")]
+    segments[0] |= ended
+    rows = [r for s in segments if s for r in packed(postings(s)) if r[0] in query]
+    fresh = [recent(id, c) for (id, c), w in placed if w == "recent"]
+
+    found = gather(rows, fresh, query, np.array(sorted(ended), np.int64))
+    ids, scores = score(found, len(corpus), sum(sum(c.values()) for c in corpus.values()))
+
+    expected = naive(corpus, query)
+    assert ids.tolist() == sorted(expected)
+    assert scores.tolist() == pytest.approx([expected[id] for id in ids.tolist()])
+
+
+def test_nothing_is_found_in_nothing() -> None:
+    for ids, scores in (score({}, 10, 100), score({}, 0, 0), score(gather([], [], [3], np.empty(0, np.int64)), 5, 50)):
+        assert (len(ids), len(scores)) == (0, 0)
+
+
+@given(chunks)
+def test_packed_postings_read_back(made: list[Chunk]) -> None:
+    corpus = dict(enumerate(made, start=1))
+
+    rows = packed(postings(corpus))
+
+    assert [r[0] for r in rows] == sorted({t for c in made for t in c})
+    for term, ids, counts, lengths in rows:
+        posting = unpack(ids, counts, lengths)
+        holding = {id: c for id, c in corpus.items() if term in c}
+        assert posting.ids.tolist() == sorted(holding)
+        assert posting.counts.tolist() == [holding[id][term] for id in sorted(holding)]
+        assert posting.lengths.tolist() == [sum(holding[id].values()) for id in sorted(holding)]
+
+
+def test_a_very_long_chunk_counts_as_long_as_its_type_holds() -> None:
+    chunk = Recent(1, np.array([3], np.int64), np.array([5], np.uint16), 200_000)
+
+    (posting,) = gather([], [chunk], [3], np.empty(0, np.int64)).values()
+
+    assert posting.lengths.tolist() == [0xFFFF]
+
+
+@given(st.lists(st.integers(0, 5), max_size=30), st.integers(1, 12))
+def test_the_best_come_first_and_equal_ones_by_id(values: list[int], k: int) -> None:
+    ids = np.arange(len(values), dtype=np.int64)
+
+    chosen, scores = best(ids, np.array(values, np.float64), k)
+
+    expected = sorted(zip(values, range(len(values)), strict=True), key=lambda x: (-x[0], x[1]))[:k]
+    assert list(zip(scores.tolist(), chosen.tolist(), strict=True)) == expected
+
+
+@given(st.lists(st.integers(0, 3000), max_size=40))
+def test_segments_that_are_merged_are_of_similar_size(sizes: list[int]) -> None:
+    segments = list(enumerate(sorted(sizes)))
+
+    chosen = similar(segments)
+
+    if chosen:
+        assert len(chosen) >= FAN_IN
+        of = [n for s, n in segments if s in chosen]
+        assert of[-1] <= max(of[0], 1) * FAN_IN
+
+
+def test_segments_stay_few_and_a_chunk_is_rewritten_seldom() -> None:
+    """Ten thousand packs of 256: what a log-structured merge promises."""
+    segments: dict[int, int] = {}
+    written = 0
+    for n in range(10_000):
+        segments[n] = 256
+        while chosen := similar(sorted(segments.items(), key=lambda s: (s[1], s[0]))):
+            total = sum(segments.pop(s) for s in chosen)
+            segments[-n - len(segments) - 1] = total
+            written += total
+    assert len(segments) <= FAN_IN * 8
+    assert written / (10_000 * 256) <= 8
+
+
+Found = list[tuple[int, float]]
+numbers = st.lists(st.tuples(st.integers(1, 20), st.floats(-5, 50)), max_size=12, unique_by=lambda x: x[0])
+
+
+@given(numbers, numbers)
+def test_fused_scores_are_between_none_and_both(
+    lexical: list[tuple[int, float]], near: list[tuple[int, float]]
+) -> None:
+    one, other = (
+        (np.array([i for i, _ in x], np.int64), np.array([s for _, s in x], np.float64)) for x in (lexical, near)
+    )
+
+    ranked = fuse(one, other)
+
+    assert {i for i, _ in ranked} == {i for i, _ in lexical} | {i for i, _ in near}
+    assert all(0 <= s <= 1 + 1e-9 for _, s in ranked)
+    assert ranked == sorted(ranked, key=lambda x: (-x[1], x[0]))
+    totals = dict(ranked)
+    only = [i for i, _ in lexical if i not in dict(near)]
+    for a in only:
+        for b in only:
+            if dict(lexical)[a] > dict(lexical)[b]:
+                assert totals[a] >= totals[b], "what one search alone found keeps its order"
+
+
+def test_what_both_searches_find_best_comes_first() -> None:
+    words = (np.array([1, 2, 3], np.int64), np.array([9.0, 5.0, 1.0]))
+    vectors = (np.array([1, 3, 4], np.int64), np.array([0.9, 0.8, 0.1]))
+
+    assert next(iter(fuse(words, vectors))) == (1, 1.0)
+    assert fuse((np.array([7], np.int64), np.array([3.0])), (np.empty(0, np.int64), np.empty(0))) == [(7, 0.5)]
