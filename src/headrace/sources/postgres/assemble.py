@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sys import maxsize
 from typing import NamedTuple, cast
 
-from headrace.change import Change, Op, Position, Row
+from headrace.change import Change, Op, Position, Row, Schema
 from headrace.errors import BadInput
 from headrace.sources import Rejected
 from headrace.sources.postgres import pgoutput as wire
@@ -15,6 +15,10 @@ from headrace.sources.postgres.pgoutput import UNCHANGED, Cell, Relation
 from headrace.sources.postgres.shapes import Shape, Shapes
 
 _CREATE, _UPDATE, _DELETE, _TRUNCATE = Op.CREATE, Op.UPDATE, Op.DELETE, Op.TRUNCATE
+_INSERT_KIND, _UPDATE_KIND, _DELETE_KIND = wire.INSERT, wire.UPDATE, wire.DELETE
+_NEW = wire.NEW
+_ROW_KINDS = frozenset({_INSERT_KIND, _UPDATE_KIND, _DELETE_KIND})
+relation_of = wire.relation_of
 
 
 class Note(NamedTuple):
@@ -107,8 +111,8 @@ class Assembler:
         Raises ProtocolError for what the protocol does not allow.
         """
         kind = message[0]
-        if kind == wire.UPDATE or kind == wire.INSERT or kind == wire.DELETE:
-            shape = self._relations[wire.relation_of(message)]
+        if kind in _ROW_KINDS:
+            shape = self._relations[relation_of(message)]
             if self._muted and shape.relation.oid in self._muted:
                 self._unheard(kind, shape, message)
             else:
@@ -130,9 +134,9 @@ class Assembler:
 
     def _row(self, kind: int, shape: Shape, message: bytes) -> None:
         try:
-            if kind == wire.INSERT:
+            if kind == _INSERT_KIND:
                 self._insert(shape, message)
-            elif kind == wire.UPDATE:
+            elif kind == _UPDATE_KIND:
                 self._update(shape, message)
             else:
                 self._delete(shape, message)
@@ -195,40 +199,48 @@ class Assembler:
         return False
 
     def _insert(self, shape: Shape, message: bytes) -> None:
-        row, _, _ = wire.read_tuple(message, 6, shape.readers)
-        after = cast("Row", tuple(row))
+        row, _, _ = shape.read(message, 6)
+        after = cast("Row", row)
         if len(message) > shape.small:
             self._note(shape, large=True)
-        self._add(shape, _CREATE, shape.key(after), None, after)
+        self._add(shape.schema, _CREATE, shape.key(after), None, after)
 
     def _update(self, shape: Shape, message: bytes) -> None:
-        before: Row | None = None
-        at = 6
-        if message[5] != wire.NEW:
-            old, at, _ = wire.read_tuple(message, 6, shape.readers)
-            before = cast("Row", tuple(old))
-            at += 1
-        row, _, incomplete = wire.read_tuple(message, at, shape.readers)
-        if incomplete and before is not None:
-            incomplete = _fill(row, before, shape)
-        after = cast("Row", tuple(row))
+        if message[5] != _NEW:
+            self._update_with_old(shape, message)
+            return
+        row, _, incomplete = shape.read(message, 6)
+        after = cast("Row", row)
         key = shape.key(after)
-        old_key = key if before is None else shape.key(before)
+        large = len(message) > shape.small
+        if incomplete or large or (self._keeping and shape.schema.table in self._keeping):
+            self._note(shape, key, large=large, incomplete=incomplete)
+        self._add(shape.schema, _UPDATE, key, None, after)
+
+    def _update_with_old(self, shape: Shape, message: bytes) -> None:
+        """An update that may have changed the key, or of a table whose old rows come whole."""
+        old, at, _ = shape.read(message, 6)
+        before = cast("Row", old)
+        row, _, incomplete = shape.read(message, at + 1)
+        if incomplete:
+            row, incomplete = _fill(row, before, shape)
+        after = cast("Row", row)
+        key, old_key = shape.key(after), shape.key(before)
         large = len(message) > shape.small
         if incomplete or large or shape.schema.table in self._keeping:
             self._note(shape, old_key, large=large, incomplete=incomplete, ahead=key != old_key)
         if key == old_key:
-            self._add(shape, _UPDATE, key, before, after)
+            self._add(shape.schema, _UPDATE, key, before, after)
         else:
-            self._add(shape, _DELETE, old_key, before, None)
-            self._add(shape, _CREATE, key, None, after)
+            self._add(shape.schema, _DELETE, old_key, before, None)
+            self._add(shape.schema, _CREATE, key, None, after)
 
     def _delete(self, shape: Shape, message: bytes) -> None:
-        row, _, _ = wire.read_tuple(message, 6, shape.readers)
-        before = cast("Row", tuple(row))
+        row, _, _ = shape.read(message, 6)
+        before = cast("Row", row)
         if shape.schema.table in self._keeping:
             self._note(shape)
-        self._add(shape, _DELETE, shape.key(before), before, None)
+        self._add(shape.schema, _DELETE, shape.key(before), before, None)
 
     def _truncate(self, message: bytes) -> None:
         for oid in wire.read_truncate(message).relations:
@@ -238,7 +250,7 @@ class Assembler:
                 continue
             if shape.schema.table in self._keeping:
                 self._note(shape)
-            self._add(shape, _TRUNCATE, (), None, None)
+            self._add(shape.schema, _TRUNCATE, (), None, None)
 
     def _note(
         self,
@@ -256,11 +268,11 @@ class Assembler:
             if shape.large:
                 self._keeping.add(shape.schema.table)
 
-    def _add(self, shape: Shape, op: Op, key: Row, before: Row | None, after: Row | None) -> None:
+    def _add(self, schema: Schema, op: Op, key: Row, before: Row | None, after: Row | None) -> None:
         sequence = self._sequence = self._sequence + 1
         if sequence > self._skip:
             position = Position(self._lsn, sequence)
-            self._changes.append(Change(shape.schema, op, position, self._at, self._transaction, key, before, after))
+            self._changes.append(Change(schema, op, position, self._at, self._transaction, key, before, after))
 
     def _reject(self, shape: Shape, problem: ValueError) -> None:
         self._sequence += 1
@@ -275,13 +287,9 @@ class Assembler:
             self._rejected.append(Rejected(shape.schema.topic, "", position, self._at, error))
 
 
-def _fill(row: list[Cell], before: Sequence[Cell], shape: Shape) -> bool:
-    """Completes unchanged values from the old row, as far as it is there; True when some are still missing."""
-    missing = False
-    for i, cell in enumerate(row):
-        if cell is UNCHANGED:
-            if shape.whole or i in shape.key_at:
-                row[i] = before[i]
-            else:
-                missing = True
-    return missing
+def _fill(row: Sequence[Cell], before: Sequence[Cell], shape: Shape) -> tuple[tuple[Cell, ...], bool]:
+    """Completes unchanged values from the old row, as far as it is there; tells whether some are still missing."""
+    filled = tuple(
+        before[i] if cell is UNCHANGED and (shape.whole or i in shape.key_at) else cell for i, cell in enumerate(row)
+    )
+    return filled, any(cell is UNCHANGED for cell in filled)

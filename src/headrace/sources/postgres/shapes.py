@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from sys import maxsize
-from typing import TypeVar
+from typing import cast
 
-from headrace.change import Column, Schema
-from headrace.sources.postgres.pgoutput import Relation
+from headrace.change import Column, Row, Schema
+from headrace.sources.postgres.pgoutput import Relation, TupleReader, compile_tuple
 from headrace.sources.postgres.values import Reader, Type, unknown
 
 _TOAST_THRESHOLD = 2000
@@ -17,8 +18,6 @@ _ROW_HEADER = 32
 _ALIGNMENT = 8
 _POINTER = 20
 """No value of at most this many bytes is stored out of line: a pointer to it would be no smaller."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +31,12 @@ class Shape:
     relation: Relation
     schema: Schema
     readers: tuple[Reader, ...]
+    read: TupleReader
     key_at: tuple[int, ...]
+    key: Callable[[Row], Row]
     whole: bool
     small: int
     large: tuple[tuple[int, int], ...]
-
-    def key(self, row: Sequence[_T]) -> tuple[_T, ...]:
-        return tuple([row[i] for i in self.key_at])
 
 
 class Shapes:
@@ -77,12 +75,15 @@ class Shapes:
             tuple(Column(c.name, t.name) for c, t in zip(relation.columns, types, strict=True)),
             tuple(relation.columns[i].name for i in key_at),
         )
+        readers = tuple(t.reader for t in types)
         large = tuple((i, _POINTER // t.expansion) for i, t in enumerate(types) if t.size == -1)
         return Shape(
             relation,
             self._schemas.setdefault(schema, schema),
-            tuple(t.reader for t in types),
+            readers,
+            compile_tuple(readers),
             key_at,
+            _picker(key_at),
             whole,
             maxsize if whole or not large else self._small(relation, types),
             () if whole else large,
@@ -102,4 +103,14 @@ class Shapes:
             return 0
         fixed = sum(max(t.size, 0) + _ALIGNMENT for t in types)
         room = _TOAST_THRESHOLD - _ROW_HEADER - fixed
-        return max(0, room // max(t.expansion for t in types))
+        return max(0, room // max(t.expansion for t in types if t.size == -1))
+
+
+def _picker(places: tuple[int, ...]) -> Callable[[Row], Row]:
+    """Takes some columns out of a row, as a tuple also when it is one."""
+    if not places:
+        return lambda _: ()
+    first, last = places[0], places[-1]
+    if last - first == len(places) - 1:
+        return cast("Callable[[Row], Row]", itemgetter(slice(first, last + 1)))
+    return cast("Callable[[Row], Row]", itemgetter(*places))

@@ -1,0 +1,308 @@
+"""The wire of logical replication: bytes made by hand and by Hypothesis, without a server."""
+
+from __future__ import annotations
+
+from struct import pack
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.change import START, Op, Position
+from headrace.sources.postgres import pgoutput as wire
+from headrace.sources.postgres.assemble import Assembler
+from headrace.sources.postgres.pgoutput import UNCHANGED, Cell, ProtocolError, RelationColumn
+from headrace.sources.postgres.shapes import Shape, Shapes
+from headrace.sources.postgres.values import BOOL, BYTEA, FLOAT8, INT4, INT8, TEXT, Type
+
+INT4_TYPE, TEXT_TYPE = Type(INT4, "int4", INT4, 4), Type(TEXT, "text", TEXT, -1)
+TABLE = 16384
+
+
+def begin(lsn: int, at: int = 0, transaction: int = 7) -> bytes:
+    return b"B" + pack(">QqI", lsn, at, transaction)
+
+
+def commit(lsn: int, end: int) -> bytes:
+    return b"C" + pack(">BQQq", 0, lsn, end, 0)
+
+
+def relation(*columns: tuple[str, int, bool], identity: str = "d", name: str = "t") -> bytes:
+    parts = [pack(">B", key) + column.encode() + b"\0" + pack(">Ii", type_oid, -1) for column, type_oid, key in columns]
+    head = b"R" + pack(">I", TABLE) + b"public\0" + name.encode() + b"\0" + identity.encode()
+    return head + pack(">h", len(columns)) + b"".join(parts)
+
+
+def row(*cells: str | bytes | wire.Unchanged | None) -> bytes:
+    out = pack(">h", len(cells))
+    for cell in cells:
+        if cell is None:
+            out += b"n"
+        elif isinstance(cell, wire.Unchanged):
+            out += b"u"
+        else:
+            text = cell.encode() if isinstance(cell, str) else cell
+            out += b"t" + pack(">i", len(text)) + text
+    return out
+
+
+def insert(*cells: str | bytes | None) -> bytes:
+    return b"I" + pack(">I", TABLE) + b"N" + row(*cells)
+
+
+def update(*cells: str | wire.Unchanged | None, key: bytes = b"") -> bytes:
+    return b"U" + pack(">I", TABLE) + key + b"N" + row(*cells)
+
+
+def delete(*cells: str | None) -> bytes:
+    return b"D" + pack(">I", TABLE) + b"K" + row(*cells)
+
+
+def shapes() -> Shapes:
+    known = Shapes("pg")
+    known.learn([INT4, TEXT], {INT4: INT4_TYPE, TEXT: TEXT_TYPE})
+    return known
+
+
+def assembler(
+    *messages: bytes, given: Position = START, frontier: int = 0, rows: int = 100, size: int = 1 << 20
+) -> Assembler:
+    made = Assembler(shapes(), given, frontier, set(), rows, size)
+    made.feed(relation(("id", INT4, True), ("v", TEXT, False)))
+    for message in messages:
+        made.feed(message)
+    return made
+
+
+def positions(made: Assembler) -> list[tuple[int, int]]:
+    taken = made.take()
+    return [] if taken is None else [(c.position.major, c.position.minor) for c in taken.changes]
+
+
+def test_the_messages_around_rows() -> None:
+    at = 1795259104405783 - wire.EPOCH_US
+
+    assert wire.read_begin(begin(0x16B3748, at, 761)) == wire.Begin(0x16B3748, 1795259104405783, 761)
+    assert wire.read_commit(b"C" + pack(">BQQq", 0, 1, 2, at)) == wire.Commit(1, 2, 1795259104405783)
+    assert wire.read_relation(relation(("id", INT4, True), ("é", TEXT, False), identity="f")) == wire.Relation(
+        TABLE, "public", "t", "f", (RelationColumn("id", INT4, True), RelationColumn("é", TEXT, False))
+    )
+    assert wire.read_truncate(b"T" + pack(">IBII", 2, 3, 5, 6)) == wire.Truncate((5, 6))
+    message = b"M" + pack(">BQ", 1, 9) + b"outbox\0" + pack(">I", 2) + b"hi"
+    assert wire.read_message(message) == wire.Message(True, 9, "outbox", b"hi")
+
+
+def test_the_messages_of_transactions_in_progress() -> None:
+    streamed = b"R" + pack(">I", 99) + relation(("id", INT4, True))[1:]
+
+    assert wire.read_relation(streamed, streamed=True).columns == (RelationColumn("id", INT4, True),)
+    assert wire.read_truncate(b"T" + pack(">IIBI", 99, 1, 0, 5), streamed=True) == wire.Truncate((5,))
+    assert wire.read_stream_start(b"S" + pack(">IB", 99, 1)) == wire.StreamStart(99, True)
+    assert wire.read_stream_commit(b"c" + pack(">IBQQq", 99, 0, 1, 2, 3)) == wire.StreamCommit(
+        99, 1, 2, 3 + wire.EPOCH_US
+    )
+    assert wire.read_stream_abort(b"A" + pack(">II", 99, 100)) == wire.StreamAbort(99, 100)
+    message = b"M" + pack(">IBQ", 99, 0, 9) + b"p\0" + pack(">I", 0)
+    assert wire.read_message(message, streamed=True) == wire.Message(False, 9, "p", b"")
+
+
+CELLS = st.none() | st.just(UNCHANGED) | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+
+
+@given(st.lists(CELLS, max_size=12), st.binary(max_size=5), st.binary(max_size=5))
+def test_a_compiled_reader_reads_as_the_plain_one(cells: list[Cell], before: bytes, after: bytes) -> None:
+    data = before + row(*[c for c in cells if not isinstance(c, int | float)]) + after
+    readers = [bytes.decode] * len(cells)
+
+    found = wire.compile_tuple(readers)(data, len(before))
+
+    assert found == wire.read_tuple(data, len(before), readers)
+    assert found == (tuple(cells), len(data) - len(after), UNCHANGED in cells)
+
+
+@pytest.mark.parametrize("data", [row("1"), row("1", "2", "3"), pack(">h", 2) + b"x" + b"n"])
+def test_a_row_of_another_shape_is_an_error(data: bytes) -> None:
+    readers = [bytes.decode] * 2
+
+    with pytest.raises(ProtocolError):
+        wire.compile_tuple(readers)(data, 0)
+    with pytest.raises(ProtocolError):
+        wire.read_tuple(data, 0, readers)
+
+
+@pytest.mark.parametrize(
+    ("type_oid", "text", "value"),
+    [
+        (INT8, b"-9223372036854775808", -(2**63)),
+        (BOOL, b"t", True),
+        (BOOL, b"f", False),
+        (FLOAT8, b"0.1", 0.1),
+        (FLOAT8, b"1e+300", 1e300),
+        (FLOAT8, b"NaN", "NaN"),
+        (FLOAT8, b"-Infinity", "-Infinity"),
+        (BYTEA, b"\\x00ff", b"\x00\xff"),
+        (BYTEA, b"\\x", b""),
+        (TEXT, "é".encode(), "é"),
+        (1700, b"1.500", "1.500"),
+        (3802, b'{"a": 1}', '{"a": 1}'),
+    ],
+)
+def test_values_of_text(type_oid: int, text: bytes, value: object) -> None:
+    found = Type(type_oid, "t", type_oid, -1).reader(text)
+
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_changes_of_whole_transactions_with_their_positions() -> None:
+    made = assembler(
+        begin(100, 5, 7), insert("1", "a"), update("1", "b"), commit(100, 148), begin(148), delete("1", None)
+    )
+
+    taken = made.take()
+    assert taken is not None
+    assert [(c.op, c.position, c.key, c.after) for c in taken.changes] == [
+        (Op.CREATE, (100, 1), (1,), (1, "a")),
+        (Op.UPDATE, (100, 2), (1,), (1, "b")),
+    ]
+    assert {(c.committed_at, c.transaction) for c in taken.changes} == {(5 + wire.EPOCH_US, 7)}
+    assert (made.frontier, made.between) == (148, False)
+    assert made.take() is None
+
+    made.feed(commit(148, 196))
+    taken = made.take()
+    assert taken is not None
+    assert [(c.op, c.position, c.before) for c in taken.changes] == [(Op.DELETE, (148, 1), (1, None))]
+    assert taken.changes[0].position > Position(148)
+    assert (made.frontier, made.between) == (196, True)
+
+
+def test_a_changed_key_takes_two_positions() -> None:
+    made = assembler(begin(100), update("2", UNCHANGED, key=b"K" + row("1", None)), insert("3", "x"), commit(100, 148))
+
+    taken = made.take()
+    assert taken is not None
+    assert [(c.op, c.key, c.position.minor) for c in taken.changes] == [
+        (Op.DELETE, (1,), 1), (Op.CREATE, (2,), 2), (Op.CREATE, (3,), 3),
+    ]  # fmt: skip
+    assert [(n.place, n.old_key, n.incomplete) for n in taken.notes] == [(1, (1,), True)]
+
+
+@given(st.lists(st.integers(0, 5), max_size=12), st.integers(1, 6), st.integers(0, 14), st.integers(0, 6))
+def test_any_cut_and_any_restart_gives_each_change_once(
+    sizes: list[int], rows: int, transaction: int, minor: int
+) -> None:
+    # given transactions of some sizes, and a log that already ends somewhere
+    given_to = Position(100 * transaction, minor)
+    messages: list[bytes] = []
+    everything: list[Position] = []
+    for i, size in enumerate(sizes, start=1):
+        messages += [begin(100 * i), *(insert(str(n), "x") for n in range(size)), commit(100 * i, 100 * i + 50)]
+        everything += [Position(100 * i, n) for n in range(1, size + 1)]
+
+    # when they are fed and taken as they come
+    made = assembler(given=given_to, rows=rows)
+    found: list[Position] = []
+    for message in messages:
+        made.feed(message)
+        while (taken := made.take()) is not None:
+            found += [c.position for c in taken.changes]
+            assert made.frontier <= (found[-1].major if not taken.whole else found[-1].major + 50)
+            assert taken.changes
+
+    # then exactly what is behind the end comes, in order
+    assert found == [p for p in everything if p > given_to]
+
+
+def test_a_part_is_bounded_by_bytes_too() -> None:
+    made = assembler(begin(100), insert("1", "x" * 50), size=60)
+
+    assert positions(made) == [(100, 1)]
+    made.feed(insert("2", "y"))
+    assert positions(made) == []
+
+
+def test_the_frontier_stands_still_up_to_a_stop() -> None:
+    made = assembler(frontier=50)
+    made.stop_at(300, frozenset({TABLE}))
+    for message in (begin(100), insert("1", "a"), commit(100, 148), begin(300)):
+        paused = made.feed(message)
+
+    assert paused  # pyright: ignore[reportPossiblyUnbound]
+    assert made.stopped
+    assert made.frontier == 50
+    assert positions(made) == []
+
+    made.go_on()
+    made.feed(insert("2", "b"))
+    made.feed(commit(300, 348))
+    assert positions(made) == [(300, 1)]
+    assert made.frontier == 348
+
+
+def test_a_type_that_is_not_known_pauses() -> None:
+    known = shapes()
+    made = Assembler(known, START, 0, set(), 100, 1 << 20)
+
+    assert made.feed(relation(("id", 999, True)))
+    assert made.pending is not None
+    known.learn([999], {999: Type(999, "score", INT4, 4)})
+    made.resume()
+    for message in (begin(1), insert("5"), commit(1, 2)):
+        made.feed(message)
+
+    taken = made.take()
+    assert taken is not None
+    assert taken.changes[0].after == (5,)
+    assert taken.changes[0].schema.columns[0].type == "score"
+
+
+def test_a_row_that_cannot_be_read_is_rejected_and_the_rest_goes_on() -> None:
+    made = assembler(begin(100), insert(b"1", b"\xff\xfe"), insert("2", "b"), commit(100, 148))
+
+    taken = made.take()
+    assert taken is not None
+    assert [c.position for c in taken.changes] == [(100, 2)]
+    assert [(r.topic, r.position) for r in taken.rejected] == [("pg.public.t", (100, 1))]
+    assert "UTF-8" in taken.rejected[0].error.expected
+
+
+def test_an_unknown_message_is_an_error() -> None:
+    with pytest.raises(ProtocolError):
+        assembler(b"?")
+
+
+def shape(*columns: tuple[str, int, bool], identity: str = "d") -> Shape:
+    return shapes().of(wire.read_relation(relation(*columns, identity=identity)))
+
+
+def test_keys_of_one_several_and_scattered_columns() -> None:
+    one = shape(("a", TEXT, False), ("b", INT4, True))
+    two = shape(("a", INT4, True), ("b", INT4, True), ("c", TEXT, False))
+    scattered = shape(("a", INT4, True), ("b", INT4, False), ("c", TEXT, True))
+
+    assert one.key(("x", 1)) == (1,)
+    assert two.key((1, 2, "x")) == (1, 2)
+    assert scattered.key((1, 2, "x")) == (1, "x")
+    assert scattered.schema.key == ("a", "c")
+
+
+def test_the_primary_key_stands_for_a_full_identity() -> None:
+    known = shapes()
+    full = wire.read_relation(relation(("a", INT4, True), ("b", TEXT, True), identity="f"))
+
+    assert known.of(full).schema.key == ("a", "b")
+    known.know(TABLE, ("b",), hidden=False)
+    assert known.of(full).schema.key == ("b",)
+    assert known.of(full).schema is known.of(full).schema
+
+
+def test_which_rows_may_have_values_out_of_line() -> None:
+    assert shape(("a", INT4, True)).small > 1 << 30
+    plain = shape(("a", INT4, True), ("b", TEXT, False))
+    assert 1500 < plain.small < 2000
+    assert [i for i, _ in plain.large] == [1]
+    assert shape(("a", INT4, True), ("b", TEXT, False), identity="f").large == ()
+    known = shapes()
+    known.know(TABLE, ("a",), hidden=True)
+    assert known.of(wire.read_relation(relation(("a", INT4, True), ("b", TEXT, False)))).small == 0
