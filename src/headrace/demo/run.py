@@ -27,10 +27,7 @@ Say = Callable[[str], None]
 
 async def run_demo(data: Path, host: str, port: int, speed: float, say: Say, *, browser: bool) -> None:
     """Serves the demo until it is told to stop. The airline's own database stands beside Headrace's store."""
-    folder = data.resolve()
-    policies = folder / "policies"
-    policies.mkdir(parents=True, exist_ok=True)
-    copy_policies(policies)
+    folder, policies = _folders(data)
     app = App(_config("postgresql://later", folder, host, port), say=say)
     try:
         dsn = await app.database(AIRLINE)
@@ -46,6 +43,15 @@ async def run_demo(data: Path, host: str, port: int, speed: float, say: Say, *, 
         simulator = await stack.enter_async_context(SimulatorControl(dsn, policies, speed=speed))
         router = demo_router(Desk(pool, policies), simulator)
         await up(app.config, say, app=app, extra=[router], opened=webbrowser.open if browser else None)
+
+
+def _folders(data: Path) -> tuple[Path, Path]:
+    """The demo's folder and its policies, copied once."""
+    folder = data.resolve()
+    policies = folder / "policies"
+    policies.mkdir(parents=True, exist_ok=True)
+    copy_policies(policies)
+    return folder, policies
 
 
 def _config(airline: str, folder: Path, host: str, port: int) -> Config:

@@ -37,6 +37,7 @@ class EmbeddedEngine:
 
     def __init__(self, sources: Sequence[Source], operators: Sequence[Operator[Any]], log: Log, store: Store) -> None:
         self.sources = {s.name: s for s in sources}
+        self._operators = tuple(operators)
         self.operators = tuple(o.name for o in operators)
         self.tracker = Tracker([o.name for o in operators] + [o.name + OVERTAKING for o in operators])
         self.captured = {s.name: Meter() for s in sources}
@@ -46,6 +47,10 @@ class EmbeddedEngine:
         self._lanes = [Lane(o, s.name, log, store, self.tracker, locks[o.name]) for s in sources for o in operators]
         self.started = asyncio.Event()
         self._standing = False
+
+    def wanting(self, topic: str) -> Sequence[str]:
+        """The operators that do something with a topic's changes."""
+        return [o.name for o in self._operators if o.wants(topic)]
 
     def meter(self, operator: str, source: str) -> Meter:
         return self._lane(operator, source).meter

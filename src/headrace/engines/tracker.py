@@ -25,7 +25,7 @@ class Track:
     """(append's number, frontier after it): the last append that all operators have applied, and those after it."""
     probes: deque[tuple[int, Position]] = field(default_factory=lambda: deque[tuple[int, Position]](maxlen=MAX_PROBES))
     proved_at: int | None = None
-    down: str | None = "it has not been read yet"
+    down: str | None = None
 
 
 class Tracker:
@@ -132,12 +132,12 @@ class Tracker:
             self._waiting.discard(event)
         return missing
 
-    async def applied_by_all(self, source: str, number: int) -> None:
-        """Returns when every operator has applied an append."""
+    async def applied_by(self, operators: Sequence[str], source: str, number: int) -> None:
+        """Returns when these operators have applied an append."""
         event = asyncio.Event()
         self._waiting.add(event)
         try:
-            while any(self.applied(o, source).number < number for o in self.operators):
+            while any(self.applied(o, source).number < number for o in operators):
                 event.clear()
                 await event.wait()
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,9 +16,12 @@ from fastapi.responses import StreamingResponse
 from headrace.app import App, Core
 from headrace.change import Change, Op, Row, Schema, document_id, key_text, stamp_json
 from headrace.clock import now_us, rfc3339
+from headrace.knowledge.operator import KNOWLEDGE
 
 QUEUE = 500
 """Changes that a slow watcher may be behind; then it loses some and is told how many."""
+MOST_PENDING = 2000
+"""Appends that may wait to be told of; more are skipped and counted."""
 SHOWN_CHARACTERS = 200
 REMEMBERED_ROWS = 20_000
 HEARTBEAT_S = 15.0
@@ -32,6 +35,7 @@ class Feed:
         self._app = app
         self._watchers: set[Watcher] = set()
         self._task: asyncio.Task[None] | None = None
+        self._pending = 0
         self._rows: OrderedDict[tuple[Schema, Row], Row] = OrderedDict()
 
     async def watch(self) -> AsyncIterator[bytes]:
@@ -70,15 +74,33 @@ class Feed:
             await asyncio.sleep(0.5)
 
     async def _follow(self, core: Core, source: str) -> None:
-        tracker = core.engine.tracker
-        async for appends in core.log.follow(source, tracker.sources[source].number):
-            for append in appends:
-                await tracker.applied_by_all(source, append.number)
-                applied_at = now_us()
-                for change in append.changes:
-                    event = self._event(core, change, applied_at)
-                    for watcher in self._watchers:
-                        watcher.put(event)
+        """Tells of each change once the operators that want it have applied it: a copy that still goes on in one
+        topic does not keep the others' changes back."""
+        start = core.engine.tracker.sources[source].number
+        async with asyncio.TaskGroup() as waiting, contextlib.aclosing(core.log.follow(source, start)) as stream:
+            async for appends in stream:
+                for append in appends:
+                    for operators, changes in _by_operators(core, append.changes).items():
+                        if self._pending >= MOST_PENDING:
+                            self._skip(len(changes))
+                        else:
+                            waiting.create_task(self._tell(core, append.number, operators, changes))
+
+    async def _tell(self, core: Core, number: int, operators: Sequence[str], changes: Sequence[Change]) -> None:
+        self._pending += 1
+        try:
+            await core.engine.tracker.applied_by(operators, changes[0].schema.source, number)
+        finally:
+            self._pending -= 1
+        applied_at = now_us()
+        for change in changes:
+            event = self._event(core, change, applied_at)
+            for watcher in self._watchers:
+                watcher.put(event)
+
+    def _skip(self, count: int) -> None:
+        for watcher in self._watchers:
+            watcher.skip(count)
 
     def _event(self, core: Core, change: Change, applied_at: int) -> bytes:
         stamp = change.stamp
@@ -92,7 +114,7 @@ class Feed:
             "age_ms": round((applied_at - stamp.committed_at) / 1000, 3),
             "changed": self._changed(change),
         }
-        if change.key:
+        if change.key and KNOWLEDGE in core.engine.wanting(change.schema.topic):
             shown["document"] = document_id(change.schema, change.key)
         return b"data: " + msgspec.json.encode(shown) + b"\n\n"
 
@@ -124,7 +146,10 @@ class Watcher:
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
-            self._skipped += 1
+            self.skip(1)
+
+    def skip(self, count: int) -> None:
+        self._skipped += count
 
     def end(self) -> None:
         self._ended = True
@@ -154,6 +179,14 @@ def changes_router(feed: Feed) -> APIRouter:
         return StreamingResponse(feed.watch(), media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
     return router
+
+
+def _by_operators(core: Core, changes: Sequence[Change]) -> dict[tuple[str, ...], list[Change]]:
+    """Changes by the operators that want them, each in order."""
+    found: dict[tuple[str, ...], list[Change]] = {}
+    for change in changes:
+        found.setdefault(tuple(core.engine.wanting(change.schema.topic)), []).append(change)
+    return found
 
 
 def _columns(change: Change):
