@@ -93,6 +93,7 @@ class Lane:
                 except Exception as error:  # noqa: BLE001 - one change must not stop the others, whatever it does
                     await self._one_by_one(part, progress, error)
                 self.meter.changes += len(part)
+                self._tracker.advance(progress)  # a large batch's lag is seen to shrink
         finally:
             if ahead is not None:
                 ahead.cancel()
