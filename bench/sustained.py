@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 
 from bench.latency import CONFIG
-from bench.process import Client, Headrace, headrace, spawn, until
+from bench.process import LIMIT_S, Client, Headrace, TooLate, headrace, spawn, until
 from bench.report import Failed, Figure, Goal, Outcome, Settings, at_most, quantile, spread
 from bench.source import ROOT, source_server
 from bench.writer import CHANGES_PER_S, MIX, NOTES, USERS
@@ -59,6 +59,7 @@ class Watched:
 
     seconds: list[Second] = field(default_factory=list[Second])
     probes: list[float] = field(default_factory=list[float])
+    lost: int = 0
 
 
 class Probe:
@@ -111,7 +112,10 @@ def watch(running: Headrace, client: Client, probe: Probe, seconds: int) -> Watc
         while (left := began + number + 1 - time.monotonic()) > 0:
             time.sleep(min(PROBE_EVERY_S, left))
             if left > PROBE_EVERY_S:
-                watched.probes.append(probe())
+                try:
+                    watched.probes.append(probe())
+                except TooLate:  # that it lags must still be told, and by how much
+                    watched.lost += 1
     return watched
 
 
@@ -131,7 +135,9 @@ def figures(watched: Watched, wrote: dict[str, float], behind_ms: float, letters
                goals=(Goal("always known", not unknown),)),
         Figure("caught up after the last change", "headrace", "ms", round(behind_ms, 1),
                goals=(at_most("within", behind_ms, 1000, "ms"),)),
-        spread("row committed → profile, meanwhile", "headrace", watched.probes),
+        *([spread("row committed → profile, meanwhile", "headrace", watched.probes)] if watched.probes else []),
+        Figure(f"not in a profile within {LIMIT_S:g} s", "headrace", "rows", watched.lost,
+               goals=(Goal("none", not watched.lost),)),
         *_memory("Headrace", [s.headrace_mb for s in watched.seconds], flat=True),
         *_memory("its PostgreSQL, without shared buffers", [s.postgres_own_mb for s in watched.seconds], flat=True),
         *_memory("its PostgreSQL, all (buffers fill once)", [s.postgres_mb for s in watched.seconds], flat=False),
