@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 import psycopg
 import pytest
@@ -93,23 +93,26 @@ async def test_nothing_is_lost_or_twice_between_copy_and_stream(database: Captur
     )
     stop = asyncio.Event()
 
+    async def change(c: psycopg.AsyncConnection, rng: random.Random) -> None:
+        i = rng.randrange(1, 4000)
+        match rng.randrange(4):
+            case 0:
+                await c.execute("delete from acc where id = %s", [i])
+            case 1:
+                await c.execute("insert into acc values (%s, 0, 'new') on conflict do nothing", [i])
+            case _:
+                await c.execute("update acc set n = n + 1, v = %s where id = %s", [str(rng.random()), i])
+
     async def write(seed: int) -> None:
         rng = random.Random(seed)
         async with await psycopg.AsyncConnection.connect(database.dsn) as c:
             while not stop.is_set():
-                for _ in range(rng.choice([1, 1, 1, 30])):
-                    i = rng.randrange(1, 4000)
-                    with suppress(psycopg.errors.DeadlockDetected):
-                        match rng.randrange(4):
-                            case 0:
-                                await c.execute("delete from acc where id = %s", [i])
-                            case 1:
-                                await c.execute("insert into acc values (%s, 0, 'new') on conflict do nothing", [i])
-                            case _:
-                                await c.execute(
-                                    "update acc set n = n + 1, v = %s where id = %s", [str(rng.random()), i]
-                                )
-                await (c.commit() if rng.random() < 0.8 else c.rollback())
+                try:
+                    for _ in range(rng.choice([1, 1, 1, 30])):
+                        await change(c, rng)
+                    await (c.commit() if rng.random() < 0.8 else c.rollback())
+                except psycopg.errors.DeadlockDetected:
+                    await c.rollback()
                 await asyncio.sleep(0)
 
     writers = [asyncio.create_task(write(seed)) for seed in range(3)]
