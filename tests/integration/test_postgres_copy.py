@@ -93,7 +93,7 @@ async def test_nothing_is_lost_or_twice_between_copy_and_stream(database: Captur
     )
     stop = asyncio.Event()
 
-    async def change(c: psycopg.AsyncConnection, rng: random.Random) -> None:
+    async def disturb(c: psycopg.AsyncConnection, rng: random.Random) -> None:
         i = rng.randrange(1, 4000)
         match rng.randrange(4):
             case 0:
@@ -109,7 +109,7 @@ async def test_nothing_is_lost_or_twice_between_copy_and_stream(database: Captur
             while not stop.is_set():
                 try:
                     for _ in range(rng.choice([1, 1, 1, 30])):
-                        await change(c, rng)
+                        await disturb(c, rng)
                     await (c.commit() if rng.random() < 0.8 else c.rollback())
                 except psycopg.errors.DeadlockDetected:
                     await c.rollback()
