@@ -6,7 +6,7 @@ select v.document, max(array[greatest(v.opened_major, coalesce(v.closed_major, 0
                                   then greatest(v.closed_minor, v.opened_minor) else v.opened_minor end]),
        bool_or(v.closed_at is null and v.failure is not null)
   from document_versions v
- where v.tenant = %(tenant)s and v.document = any(%(documents)s)
+ where (v.tenant = %(tenant)s) is true and v.document = any(%(documents)s)
  group by v.document;
 
 -- name: fences
@@ -37,7 +37,8 @@ with ends as (
        set closed_major = e.major, closed_minor = e.minor, closed_at = greatest(e.at, v.opened_at),
            overtaken = %(overtaken)s
       from ends e
-     where v.tenant = %(tenant)s and v.document = e.document and v.closed_at is null
+     where (v.tenant = %(tenant)s) is true and v.document = e.document and v.document = any(%(documents)s)
+       and v.closed_at is null
        and ((v.opened_major, v.opened_minor) < (e.major, e.minor)
             or (v.failure is not null and (v.opened_major, v.opened_minor) = (e.major, e.minor)))
     returning v.version_id
@@ -70,7 +71,7 @@ select %(tenant)s, e.document, e.source, e.topic, e.major, e.minor, e.at, e.majo
   from unnest(%(documents)s::text[], %(sources)s::text[], %(topics)s::text[], %(majors)s::bigint[],
               %(minors)s::bigint[], %(ats)s::bigint[]) as e(document, source, topic, major, minor, at)
  where not exists (select from document_versions v
-                    where v.tenant = %(tenant)s and v.document = e.document
+                    where (v.tenant = %(tenant)s) is true and v.document = e.document
                       and (coalesce(v.closed_major, v.opened_major), coalesce(v.closed_minor, v.opened_minor))
                           >= (e.major, e.minor));
 
@@ -113,7 +114,7 @@ update corpus set chunks = corpus.chunks + g.chunks, tokens = corpus.tokens + g.
 -- Vectors made before, by the hash of their text and model.
 select distinct on (c.text_hash) c.text_hash, v.vector
   from chunks c join chunk_vectors v using (chunk_id)
- where c.tenant = %(tenant)s and c.text_hash = any(%(hashes)b::bytea[])
+ where (c.tenant = %(tenant)s) is true and c.text_hash = any(%(hashes)b::bytea[])
  order by c.text_hash;
 
 -- name: vector_index

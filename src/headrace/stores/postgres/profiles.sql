@@ -1,18 +1,26 @@
 -- name: connected
--- Some records, and every record that they or some identifiers reach over shared identifiers.
+-- Some records, and every record that they or some identifiers reach over shared identifiers, with their profiles.
+-- `offset 0` and `is true` have every table looked up by its key: in a young table the planner takes the tenant, or
+-- being present, for selective.
 with recursive reach(record) as (
-    select unnest(%(records)s::text[])
+    select r.record collate "C" from unnest(%(records)s::text[]) as r(record)
     union
-    select record from profile_identifiers where tenant = %(tenant)s and identifier = any(%(identifiers)s)
+    select record from profile_identifiers where (tenant = %(tenant)s) is true and identifier = any(%(identifiers)s)
     union
     select there.record from reach
-      join profile_identifiers here on here.tenant = %(tenant)s and here.record = reach.record
-      join profile_identifiers there on there.tenant = %(tenant)s and there.identifier = here.identifier
+     cross join lateral (select i.identifier from profile_identifiers i
+                          where i.record = reach.record and (i.tenant = %(tenant)s) is true offset 0) here
+     cross join lateral (select i.record from profile_identifiers i
+                          where i.identifier = here.identifier and (i.tenant = %(tenant)s) is true offset 0) there
 )
 select r.record, r.major, r.minor, r.committed_at, r.profile, r.identifiers, r.fields, r.source, r.topic,
        v.identifiers, v.records, v.fields
-  from reach join profile_records r on r.tenant = %(tenant)s and r.record = reach.record
-  left join profile_versions v on v.tenant = %(tenant)s and v.profile = r.profile and v.closed_at is null;
+  from reach
+ cross join lateral (select * from profile_records p
+                      where p.record = reach.record and (p.tenant = %(tenant)s) is true offset 0) r
+  left join lateral (select * from profile_versions p
+                      where p.profile = r.profile and p.closed_at is null and (p.tenant = %(tenant)s) is true offset 0) v
+         on true;
 
 -- name: topic_records
 -- The records of a topic that a truncate ends.
@@ -48,7 +56,7 @@ update profile_versions v
    set closed_source = e.source, closed_major = e.major, closed_minor = e.minor, closed_at = greatest(e.at, v.opened_at)
   from unnest(%(profiles)s::text[], %(sources)s::text[], %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[])
        as e(profile, source, major, minor, at)
- where v.tenant = %(tenant)s and v.profile = e.profile and v.closed_at is null;
+ where (v.tenant = %(tenant)s) is true and v.profile = e.profile and v.profile = any(%(profiles)s) and v.closed_at is null;
 
 -- name: add_profiles
 -- New present versions of profiles.
@@ -67,7 +75,7 @@ select fact, max(array[greatest(opened_major, coalesce(closed_major, 0)),
                             when coalesce(closed_major, 0) = opened_major then greatest(closed_minor, opened_minor)
                             else opened_minor end]),
        bool_or(closed_at is null)
-  from fact_versions where tenant = %(tenant)s and fact = any(%(facts)s) group by fact;
+  from fact_versions where (tenant = %(tenant)s) is true and fact = any(%(facts)s) group by fact;
 
 -- name: close_facts
 -- Closes the present versions of facts.
@@ -75,7 +83,7 @@ update fact_versions v
    set closed_major = e.major, closed_minor = e.minor, closed_at = greatest(e.at, v.opened_at)
   from unnest(%(facts)s::text[], %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[])
        as e(fact, major, minor, at)
- where v.tenant = %(tenant)s and v.fact = e.fact and v.closed_at is null
+ where (v.tenant = %(tenant)s) is true and v.fact = e.fact and v.fact = any(%(facts)s) and v.closed_at is null
    and (v.opened_major, v.opened_minor) < (e.major, e.minor);
 
 -- name: close_topic_facts

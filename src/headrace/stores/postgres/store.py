@@ -39,6 +39,9 @@ from headrace.stores.postgres.search import CorpusSize, PostgresKnowledgeReader
 
 SQL = load(Path(__file__).with_name("state.sql"))
 _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
+# What is written is found by key, a few rows at a time: the one plan that fits, without planning it each time from
+# statistics of tables that were empty a moment ago.
+_BY_KEY = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 _READ, _WRITE = "read the store", "write to the store"
 _LOCK = 7_236_114_001
@@ -157,7 +160,12 @@ class PostgresStore:
             raise
         kwargs = {"options": _RELAXED, "prepare_threshold": 2, "autocommit": True}
         writers: Pool = AsyncConnectionPool(
-            dsn, min_size=2, max_size=6, open=False, configure=register_vector_async, kwargs=kwargs
+            dsn,
+            min_size=2,
+            max_size=6,
+            open=False,
+            configure=register_vector_async,
+            kwargs={**kwargs, "options": _RELAXED + _BY_KEY},
         )
         readers: Pool = AsyncConnectionPool(
             dsn, min_size=3, max_size=12, open=False, configure=register_vector_async, kwargs=kwargs
@@ -169,12 +177,17 @@ class PostgresStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[PostgresTransaction]:
-        async with (
-            _connected(_WRITE, self._writers) as connection,
-            connection.pipeline(),
-            connection.transaction(),
-        ):
-            yield PostgresTransaction(connection, self._maybe_open)
+        # Begin and commit as statements of the pipeline: psycopg's own transaction block waits for both.
+        async with _connected(_WRITE, self._writers) as connection:
+            try:
+                async with connection.pipeline():
+                    await connection.execute("begin")
+                    yield PostgresTransaction(connection, self._maybe_open)
+                    await connection.execute("commit")
+            except BaseException:
+                if not connection.closed:
+                    await connection.rollback()
+                raise
 
     @asynccontextmanager
     async def snapshot(self, at: AsOf = PRESENT) -> AsyncGenerator[PostgresSnapshot]:
