@@ -135,7 +135,7 @@ class Asker:
         profile = await snapshot.profiles.profile(user) if user else None
         now, zone = self._now()
         queries = retrieval_queries(text, history, now, zone, profile)
-        vectors = await self._embedder.embed(queries)
+        vectors = await self._reader.vectors(queries)
         found = [
             await snapshot.knowledge.search(query_terms(q), v, self._passages, Filter())
             for q, v in zip(queries, vectors, strict=True)

@@ -6,6 +6,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.change import Position, Stamp, Style, format_position, stamp_json
 from headrace.clock import now_us, parse_rfc3339
 from headrace.errors import BadRequest, Lagging
@@ -16,6 +19,7 @@ from headrace.stores import Applied, AsOf, Filter, Passage, Snapshot, Store
 from headrace.token import Token, heads, parse_token
 
 MAX_WAIT_MS = 60_000
+REMEMBERED_QUERIES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Reader:
         self._embedder = embedder
         self._progress = progress
         self._wait_ms = wait_ms
+        self._vectors: dict[str, NDArray[np.float32]] = {}
 
     @property
     def sources(self) -> Sequence[str]:
@@ -81,8 +86,21 @@ class Reader:
         self, view: View, query: str, k: int, where: Filter, *, lexical_only: bool = False
     ) -> Sequence[Passage]:
         """The k best passages for a query."""
-        vector = None if lexical_only else (await self._embedder.embed([query]))[0]
+        vector = None if lexical_only else (await self.vectors([query]))[0]
         return await view.snapshot.knowledge.search(query_terms(query), vector, k, where)
+
+    async def vectors(self, queries: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Queries' vectors; those of the last queries are remembered, as people and programs ask again."""
+        missing = [q for q in dict.fromkeys(queries) if q not in self._vectors]
+        if missing:
+            made = await self._embedder.embed(missing)
+            self._vectors |= dict(zip(missing, made, strict=True))
+        found = [self._vectors.pop(q) for q in dict.fromkeys(queries)]
+        self._vectors |= dict(zip(dict.fromkeys(queries), found, strict=True))  # the newest last
+        answer = [self._vectors[q] for q in queries]
+        while len(self._vectors) > REMEMBERED_QUERIES:
+            del self._vectors[next(iter(self._vectors))]
+        return answer
 
     def stamp(self, stamp: Stamp) -> dict[str, str]:
         return stamp_json(stamp, self._progress.styles.get(stamp.source, Style.NUMBER))
