@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -36,6 +37,7 @@ async def up(
     app = app or App(config, say=say)
     try:
         await app.start()
+        _rarely_collect()
         with _announced(app.data, url):
             say(f"Headrace answers on {url}")
             if opened:
@@ -97,6 +99,13 @@ async def _first_failure(app: App) -> None:
                     remedy="Mend the source, then run this again.",
                 )
         await asyncio.sleep(0.2)
+
+
+def _rarely_collect() -> None:
+    """What stands now stays: looking through it again and again for garbage only makes changes late."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @contextlib.contextmanager
