@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -190,12 +189,6 @@ def document_id(schema: Schema, key: Row) -> str:
     return f"{schema.source}/{schema.table}/{key_text(key)}"
 
 
-class Versioned(NamedTuple):
-    """When a version was valid: from the change that opened it up to the change that closed it."""
-
-    opened: Stamp
-    closed: Stamp | None
-
-
-Cut = Mapping[str, Position]
-"""Per source, the last position that has been seen."""
+def key_name(schema: Schema, key: Row) -> str:
+    """How a key is shown and how dead letters are found by it: a document's path as it is, a row's values joined."""
+    return key_text(key) if schema.table else str(key[0]) if key else ""

@@ -54,6 +54,13 @@ class NotFound(HeadraceError):
     title = "Not found"
 
 
+class Forgotten(HeadraceError):
+    """A point in time whose history was purged."""
+
+    status = 410
+    title = "History does not reach back so far"
+
+
 class Lagging(HeadraceError):
     """`after` was not reached within `wait_ms`: the answer would have missed a change that the client knows of."""
 

@@ -168,7 +168,6 @@ def test_history_and_log_are_forgotten_after_their_time_and_the_present_stays(
             headrace.close()
 
 
-@pytest.mark.xfail(strict=True, reason="purging does not remember yet up to where it went")
 def test_a_point_that_history_no_longer_holds_is_refused_and_not_shown_in_half(
     airline: Database, settings: str, tmp_path: Path, standalone_postgres: PostgresApart
 ) -> None:

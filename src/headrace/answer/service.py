@@ -41,7 +41,10 @@ class View:
     at: AsOf
 
     async def token(self) -> str:
-        """What this snapshot holds: what its own rows say, or what was certain before. To be asked once."""
+        """What this snapshot holds: what its own rows say, or what was certain before; of the past, that point itself.
+
+        To be asked once.
+        """
         return self.as_of or _token(self.marks, await self.snapshot.progress())
 
     def freshness(self) -> tuple[float | None, str | None]:
@@ -80,7 +83,7 @@ class Reader:
         marks = self._progress.marks()
         at = as_of(asked.as_of)
         async with self._store.snapshot(at) as snapshot:
-            yield View(snapshot, marks, asked.as_of if asked.as_of and _is_token(asked.as_of) else None, at)
+            yield View(snapshot, marks, asked.as_of, at)
 
     async def search(
         self, view: View, query: str, k: int, where: Filter, *, lexical_only: bool = False

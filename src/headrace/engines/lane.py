@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from headrace.change import Change, Op, key_text
+from headrace.change import Change, Op, key_name
 from headrace.codec import encode
 from headrace.engines.meter import Meter
 from headrace.engines.tracker import Tracker
@@ -121,7 +121,7 @@ class Lane:
 
     async def _bury(self, change: Change, error: Exception) -> None:
         failure = error.failure if isinstance(error, HeadraceError) else _unexpected(self.operator.name, error)
-        topic, key = change.schema.topic, key_text(change.key)
+        topic, key = change.schema.topic, key_name(change.schema, change.key)
         letter = DeadLetterDraft(self.operator.name, topic, key, change.stamp, Failure(*failure), encode([change]))
         async with self._store.transaction() as transaction:
             await transaction.dead_letters.put([letter])

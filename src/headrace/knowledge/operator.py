@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.change import Change, Op, document_id, key_text
+from headrace.change import Change, Op, document_id, key_name
 from headrace.codec import encode
 from headrace.errors import BadInput
 from headrace.knowledge.chunk import Piece, chunk
 from headrace.knowledge.parse import Parsed, parse
 from headrace.knowledge.rows import RowTemplate
-from headrace.knowledge.terms import bag
+from headrace.knowledge.terms import Bag, bag
 from headrace.models import Embedder
 from headrace.stores import (
     ChunkDraft,
@@ -28,6 +29,8 @@ from headrace.stores import (
 )
 
 KNOWLEDGE = "knowledge"
+LARGE = 32_768
+"""Bytes from which on a document is taken apart in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class _Plan:
     pieces: list[Piece] = field(default_factory=list[Piece])
     indexed: list[str] = field(default_factory=list[str])
     hashes: list[bytes] = field(default_factory=list[bytes])
+    bags: list[Bag] = field(default_factory=list[Bag])
 
 
 class Knowledge:
@@ -83,18 +87,18 @@ class Knowledge:
         letters: list[DeadLetterDraft] = []
         for change in latest:
             try:
-                plans.append(self._plan(change))
+                plans.append(await self._planned(change))
             except BadInput as error:
                 failure = Failure(error.step, error.expected, error.got, error.remedy)
                 drafts.append(_failed(change, failure))
-                key = key_text(change.key)
+                key = key_name(change.schema, change.key)
                 letters.append(
                     DeadLetterDraft(self.name, change.schema.topic, key, change.stamp, failure, encode([change]))
                 )
         vectors = await self._vectors(plans, background)
         drafts += [_draft(p, vectors) for p in plans]
         good = [p.change for p in plans] + [c for c in changes if c.op is Op.DELETE]
-        settled: list[tuple[str, str | None]] = [(c.schema.topic, key_text(c.key)) for c in good]
+        settled: list[tuple[str, str | None]] = [(c.schema.topic, key_name(c.schema, c.key)) for c in good]
         settled += [(c.schema.topic, None) for c in changes if c.op is Op.TRUNCATE]
         return Prepared(removals, drafts, letters, settled, changes)
 
@@ -107,6 +111,11 @@ class Knowledge:
             await transaction.dead_letters.settle(self.name, prepared.settled, prepared.changes[-1].position)
         await transaction.dead_letters.put(prepared.letters)
 
+    async def _planned(self, change: Change) -> _Plan:
+        """A large document is parsed and cut in a thread: other changes and questions do not wait for it."""
+        large = change.after is not None and sum(len(v) for v in change.after if isinstance(v, str | bytes)) > LARGE
+        return await asyncio.to_thread(self._plan, change) if large else self._plan(change)
+
     def _plan(self, change: Change) -> _Plan:
         topic = change.schema.topic
         assert change.after is not None
@@ -114,12 +123,12 @@ class Knowledge:
             text = self._rows[topic].render(change)
             if "\0" in text:
                 raise BadInput(
-                    step=f"render the text of {topic} {key_text(change.key)}",
+                    step=f"render the text of {topic} {key_name(change.schema, change.key)}",
                     expected="text without NUL characters",
                     got="a NUL character",
                     remedy="Leave the column out of the template, or clean it at the source.",
                 )
-            title = f"{change.schema.table.rpartition('.')[2]} {key_text(change.key)}"
+            title = f"{change.schema.table.rpartition('.')[2]} {key_name(change.schema, change.key)}"
             plan = _Plan(change, _sha256(text.encode()), Parsed(title, text, False))
             context = ""
         else:
@@ -132,6 +141,7 @@ class Knowledge:
         for piece in plan.pieces:
             indexed = _indexed(context, piece)
             plan.indexed.append(indexed)
+            plan.bags.append(bag(indexed))
             plan.hashes.append(hashlib.sha256(f"{self._embedder.id}\0{indexed}".encode()).digest())
         return plan
 
@@ -177,15 +187,14 @@ def _indexed(title: str, piece: Piece) -> str:
 
 
 def _draft(plan: _Plan, vectors: Mapping[bytes, NDArray[np.float32]]) -> DocumentDraft:
-    chunks: list[ChunkDraft] = []
-    for n, (piece, indexed, digest) in enumerate(zip(plan.pieces, plan.indexed, plan.hashes, strict=True)):
-        words = bag(indexed)
-        chunks.append(
-            ChunkDraft(
-                n, piece.text, piece.start, piece.end, piece.heading, words.terms, words.counts, words.length, digest,
-                vectors[digest],
-            )
-        )  # fmt: skip
+    made = zip(plan.pieces, plan.bags, plan.hashes, strict=True)
+    chunks = [
+        ChunkDraft(
+            n, piece.text, piece.start, piece.end, piece.heading, words.terms, words.counts, words.length, digest,
+            vectors[digest],
+        )
+        for n, (piece, words, digest) in enumerate(made)
+    ]  # fmt: skip
     change = plan.change
     return DocumentDraft(
         document_id(change.schema, change.key), change.schema.topic, change.stamp, plan.content_hash,
@@ -198,7 +207,9 @@ def _failed(change: Change, failure: Failure) -> DocumentDraft:
     content = change.after[1] if change.after is not None and not change.schema.table else b""
     digest = _sha256(content) if isinstance(content, bytes) else ""
     id = document_id(change.schema, change.key)
-    return DocumentDraft(id, change.schema.topic, change.stamp, digest, key_text(change.key), "", (), failure)
+    return DocumentDraft(
+        id, change.schema.topic, change.stamp, digest, key_name(change.schema, change.key), "", (), failure
+    )
 
 
 def _sha256(content: bytes) -> str:

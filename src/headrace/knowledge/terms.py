@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import snowballstemmer
 from headrace.stores import Counts, Terms
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
+_stemming = threading.Lock()
 _stemmer = snowballstemmer.stemmer("english")
 
 STOP = frozenset(
@@ -45,7 +47,8 @@ def term(word: str) -> int:
     """The term of a folded word: a signed 64-bit hash of its English stem (a code or number is its own stem)."""
     stem = word.removesuffix("'s")
     if stem.isascii() and stem.isalpha():
-        stem = _stemmer.stemWord(stem)
+        with _stemming:  # it keeps its word in itself, and large documents are taken apart in threads
+            stem = _stemmer.stemWord(stem)
     return int.from_bytes(blake2b(stem.encode(), digest_size=8).digest(), "little", signed=True)
 
 

@@ -9,7 +9,7 @@ from math import isfinite
 
 import msgspec
 
-from headrace.change import Change, Column, Op, Row, Value, document_id, key_text, value_text
+from headrace.change import Change, Column, Op, Row, Value, document_id, key_name, value_text
 from headrace.clock import to_us
 from headrace.codec import encode
 from headrace.errors import BadInput
@@ -68,7 +68,7 @@ class Profiles:
             if change.op is Op.TRUNCATE:
                 letters = {place: x for place, x in letters.items() if x.topic != change.schema.topic}
                 settled[change.schema.topic, None] = None
-            topic, key = change.schema.topic, key_text(change.key)
+            topic, key = change.schema.topic, key_name(change.schema, change.key)
             try:
                 made = self._effects(change)
                 settled[topic, key] = None
@@ -121,7 +121,11 @@ def _fact(rule: ChildRule, change: Change, row: Row) -> FactDraft:
     order = _sortable(*_column(change, row, rule.order_by)) if rule.order_by else None
     happens = _moment(*_column(change, row, rule.time)) if rule.time else None
     topic = rule.show.topic
-    text = render(rule.text, change.schema, row, f"{topic} {key_text(change.key)}") if rule.text else _listed(fields)
+    text = (
+        render(rule.text, change.schema, row, f"{topic} {key_name(change.schema, change.key)}")
+        if rule.text
+        else _listed(fields)
+    )
     owners = _identifiers(rule.belongs_to, change, row)
     id = document_id(change.schema, change.key)
     return FactDraft(id, topic, change.key, change.stamp, owners, order, happens, fields, text)

@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from headrace.app import App, Core
-from headrace.change import Change, Op, Row, Schema, document_id, key_text, stamp_json
+from headrace.change import Change, Op, Row, Schema, document_id, key_name, stamp_json
 from headrace.clock import now_us, rfc3339
 from headrace.knowledge.operator import KNOWLEDGE
 
@@ -107,7 +107,7 @@ class Feed:
         shown: dict[str, Any] = {
             "source": stamp.source,
             "topic": change.schema.topic,
-            "key": key_text(change.key) if change.schema.table else change.key[0] if change.key else "",
+            "key": key_name(change.schema, change.key),
             "op": change.op.value,
             "stamp": stamp_json(stamp, core.engine.sources[stamp.source].style),
             "applied_at": rfc3339(applied_at),

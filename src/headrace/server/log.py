@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from headrace.app import App, Core
 from headrace.envelope import encode_envelope
-from headrace.errors import NotFound
+from headrace.errors import NotFound, SourceError
 from headrace.log import TopicPartition
 
 PAGE = 2000
+logger = structlog.get_logger("headrace.log")
 
 
 def log_router(app: App) -> APIRouter:
@@ -39,6 +41,13 @@ def log_router(app: App) -> APIRouter:
                 got=topic[:200] + ("" if partition is None else f" partition {partition}"),
                 remedy="Name a topic as /v1/status lists them.",
             )
+        if follow and not core.engine.started.is_set():
+            raise SourceError(
+                step="follow the log",
+                expected="a Headrace that is running",
+                got="one that only answers",
+                remedy="Start `headrace up`, or leave --follow out.",
+            )
         lines = _follow(core, chosen, start) if follow else _stored(core, chosen, start)
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
@@ -62,21 +71,25 @@ async def _pages(core: Core, extent: TopicPartition, start: int) -> AsyncIterato
 
 
 async def _follow(core: Core, extents: list[TopicPartition], start: int) -> AsyncIterator[bytes]:
-    """Partitions side by side; order holds within each."""
-    ready: asyncio.Queue[bytes] = asyncio.Queue(4)
+    """Partitions side by side; order holds within each. What breaks one ends the stream."""
+    ready: asyncio.Queue[bytes | None] = asyncio.Queue(4)
 
     async def one(extent: TopicPartition) -> None:
         offset = max(start, extent.first)
-        while True:
-            await core.log.wait(extent.topic, extent.partition, offset)
-            for x in (found := await core.log.read(extent.topic, extent.partition, offset, PAGE)):
-                await ready.put(encode_envelope(x.change) + b"\n")
-            offset = found[-1].offset + 1 if found else offset
+        try:
+            while True:
+                await core.log.wait(extent.topic, extent.partition, offset)
+                for x in (found := await core.log.read(extent.topic, extent.partition, offset, PAGE)):
+                    await ready.put(encode_envelope(x.change) + b"\n")
+                offset = found[-1].offset + 1 if found else offset
+        except Exception as error:
+            logger.warning("the log cannot be followed any more", topic=extent.topic, error=str(error))
+            await ready.put(None)
 
     tasks = [asyncio.create_task(one(e)) for e in extents]
     try:
-        while True:
-            yield await ready.get()
+        while (line := await ready.get()) is not None:
+            yield line
     finally:
         for task in tasks:
             task.cancel()

@@ -140,6 +140,16 @@ create table operator_progress (
     primary key (tenant, operator, source)
 ) with (fillfactor = 50);
 
+-- Up to where history was purged: what was closed at or before these points is gone. source '': by time, in committed_at.
+create table history_horizons (
+    tenant text not null default 'default',
+    source text not null,
+    major bigint not null,
+    minor bigint not null,
+    committed_at bigint not null,
+    primary key (tenant, source)
+);
+
 create table settings (name text primary key, value text not null);
 
 -- ---- knowledge -----------------------------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ PAGE = 500
 
 _EXPRESSIONS = {
     "count": f"count({_VALUE})",
-    "sum": "sum((v.fields ->> %({p})s)::numeric)",
-    "avg": "trim_scale(avg((v.fields ->> %({p})s)::numeric))",
+    "sum": f"sum({_NUMBER})",
+    "avg": f"trim_scale(avg({_NUMBER}))",
     "min": f"(array_agg({_VALUE} order by {_NUMBER}, {_VALUE}) filter (where {_VALUE} is not null))[1]",
     "max": f"(array_agg({_VALUE} order by {_NUMBER} desc nulls last, {_VALUE} desc) "
     f"filter (where {_VALUE} is not null))[1]",

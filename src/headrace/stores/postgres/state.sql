@@ -87,17 +87,63 @@ select (select count(*) from document_versions where tenant = %(tenant)s and clo
        (select count(*) from profile_versions where tenant = %(tenant)s and closed_at is null),
        current_setting('server_version'), pg_database_size(current_database());
 
+-- name: horizons
+-- Up to where history was purged, per source.
+select source, major, minor, committed_at from history_horizons where tenant = %(tenant)s;
+
 -- name: purge_documents
--- Forgets closed versions of documents after their time, with their chunks.
-delete from document_versions where tenant = %(tenant)s and closed_at < %(before)s;
+-- Forgets closed versions of documents after their time, and remembers up to where.
+with gone as (
+    delete from document_versions where tenant = %(tenant)s and closed_at < %(before)s
+    returning source as source, closed_major as major, closed_minor as minor, closed_at
+), ends as (
+    select distinct on (source) source, major, minor, max(closed_at) over (partition by source) as closed_at
+      from gone order by source, major desc, minor desc
+), kept as (
+    insert into history_horizons as h (tenant, source, major, minor, committed_at)
+    select %(tenant)s, source, major, minor, closed_at from ends
+    on conflict (tenant, source) do update set
+        major = case when (excluded.major, excluded.minor) > (h.major, h.minor) then excluded.major else h.major end,
+        minor = case when (excluded.major, excluded.minor) > (h.major, h.minor) then excluded.minor else h.minor end,
+        committed_at = greatest(h.committed_at, excluded.committed_at)
+)
+select count(*) from gone;
 
 -- name: purge_profiles
--- Forgets closed versions of profiles after their time.
-delete from profile_versions where tenant = %(tenant)s and closed_at < %(before)s;
+-- Forgets closed versions of profiles after their time, and remembers up to where.
+with gone as (
+    delete from profile_versions where tenant = %(tenant)s and closed_at < %(before)s
+    returning coalesce(closed_source, source) as source, closed_major as major, closed_minor as minor, closed_at
+), ends as (
+    select distinct on (source) source, major, minor, max(closed_at) over (partition by source) as closed_at
+      from gone order by source, major desc, minor desc
+), kept as (
+    insert into history_horizons as h (tenant, source, major, minor, committed_at)
+    select %(tenant)s, source, major, minor, closed_at from ends
+    on conflict (tenant, source) do update set
+        major = case when (excluded.major, excluded.minor) > (h.major, h.minor) then excluded.major else h.major end,
+        minor = case when (excluded.major, excluded.minor) > (h.major, h.minor) then excluded.minor else h.minor end,
+        committed_at = greatest(h.committed_at, excluded.committed_at)
+)
+select count(*) from gone;
 
 -- name: purge_facts
--- Forgets closed versions of facts after their time.
-delete from fact_versions where tenant = %(tenant)s and closed_at < %(before)s;
+-- Forgets closed versions of facts after their time, and remembers up to where.
+with gone as (
+    delete from fact_versions where tenant = %(tenant)s and closed_at < %(before)s
+    returning source as source, closed_major as major, closed_minor as minor, closed_at
+), ends as (
+    select distinct on (source) source, major, minor, max(closed_at) over (partition by source) as closed_at
+      from gone order by source, major desc, minor desc
+), kept as (
+    insert into history_horizons as h (tenant, source, major, minor, committed_at)
+    select %(tenant)s, source, major, minor, closed_at from ends
+    on conflict (tenant, source) do update set
+        major = case when (excluded.major, excluded.minor) > (h.major, h.minor) then excluded.major else h.major end,
+        minor = case when (excluded.major, excluded.minor) > (h.major, h.minor) then excluded.minor else h.minor end,
+        committed_at = greatest(h.committed_at, excluded.committed_at)
+)
+select count(*) from gone;
 
 -- name: purge_letters
 -- Forgets resolved dead letters after their time.

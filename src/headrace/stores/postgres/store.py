@@ -17,7 +17,8 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from headrace.change import Position, Stamp
-from headrace.errors import BadInput, ConfigError, NotFound, StoreError
+from headrace.clock import rfc3339
+from headrace.errors import BadInput, ConfigError, Forgotten, NotFound, StoreError
 from headrace.sqlfile import load
 from headrace.stores import (
     DEFAULT_TENANT,
@@ -194,6 +195,10 @@ class PostgresStore:
         async with _connected(_READ, self._readers) as connection, connection.pipeline():
             await connection.execute(SQL["begin_snapshot"])
             progress = await connection.execute(SQL["progress"], {"tenant": DEFAULT_TENANT})
+            if at != PRESENT:
+                _check_kept(
+                    at, await (await connection.execute(SQL["horizons"], {"tenant": DEFAULT_TENANT})).fetchall()
+                )
             yield PostgresSnapshot(connection, progress, at, self._size, self._rules)
             await connection.execute("commit")
 
@@ -243,7 +248,8 @@ class PostgresStore:
         async with _connected(_WRITE, self._writers) as connection:
             for name in ("purge_documents", "purge_profiles", "purge_facts", "purge_letters"):
                 cursor = await connection.execute(SQL[name], {"tenant": DEFAULT_TENANT, "before": before})
-                gone += cursor.rowcount
+                row = await cursor.fetchone() if cursor.description else None
+                gone += row[0] if row else cursor.rowcount
         return gone
 
     async def close(self) -> None:
@@ -280,6 +286,19 @@ def _applied(rows: Sequence[Sequence[Any]]) -> list[Applied]:
         Applied(operator, source, number, Position(major, minor), at, changes, size)
         for operator, source, number, major, minor, at, changes, size in rows
     ]
+
+
+def _check_kept(at: AsOf, horizons: Sequence[tuple[str, int, int, int]]) -> None:
+    """Raises Forgotten for a point whose versions were purged in part: half a past is none."""
+    for source, major, minor, committed_at in horizons:
+        seen = at.token.positions.get(source, {}).values() if at.token else ()
+        if any(p < Position(major, minor) for p in seen) or (at.time is not None and at.time < committed_at):
+            raise Forgotten(
+                step="read as of an earlier point",
+                expected=f"a point after {rfc3339(committed_at)}, up to which history of {source} was purged",
+                got="an earlier one",
+                remedy="Ask for a later point, or keep more with [headrace] history.",
+            )
 
 
 def _letter(row: Sequence[Any]) -> DeadLetter:
