@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -74,7 +76,7 @@ class Whole:
 
     def configure(self, settings: str) -> None:
         """Writes the configuration; it counts from the next start on."""
-        self.config.write_text(self._head + settings, encoding="utf-8")
+        self.config.write_text(by_reference(self._head + settings), encoding="utf-8")
 
     # ---- the process -------------------------------------------------------------------------------------------------
 
@@ -257,6 +259,17 @@ def _answer(response: httpx2.Response) -> Any:
         assert isinstance(body, dict)
         raise Refused(response.status_code, cast("dict[str, Any]", body))
     return body
+
+
+def by_reference(settings: str) -> str:
+    """Passwords of the test servers go by the environment, as a configuration must have it."""
+
+    def refer(address: re.Match[str]) -> str:
+        name = "HEADRACE_TEST_" + hashlib.sha256(address["password"].encode()).hexdigest()[:12].upper()
+        os.environ[name] = address["password"]
+        return f"{address['before']}${{env:{name}}}@"
+
+    return re.sub(r"(?P<before>postgresql://[^:/@\"]+:)(?P<password>[^@\"$]+)@", refer, settings)
 
 
 def spawn(arguments: Sequence[str], folder: Path, output: Path) -> subprocess.Popen[bytes]:

@@ -164,6 +164,7 @@ def parse(text: str, base: Path, environ: Mapping[str, str]) -> Config:
         raise _bad("read the configuration", "TOML", str(error), "Correct that line.") from None
     _override(raw, environ)
     _unknown(raw, Config, "")
+    _no_secrets(raw)
     resolved = _resolve(raw, environ)
     try:
         config = msgspec.convert(resolved, Config)
@@ -225,6 +226,31 @@ def _unknown(raw: object, kind: Any, where: str) -> None:
             hint = f"Did you mean `{near[0]}`?" if near else "Known here: " + ", ".join(fields) + "."
             raise _bad("read the configuration", "a known setting", f"`{name}`", hint)
         _unknown(value, fields[key], f"{name}.")  # pyright: ignore[reportUnknownArgumentType]
+
+
+_ADDRESSES = ("url", "store", "log", "embedding", "generation")
+_SECRETS = re.compile(
+    r"^[a-z][a-z0-9+.-]*://[^/?#@:]*:(?P<word>[^@]+)@|[?&](?:password|sslpassword|key|token|secret)=(?P<value>[^&#]+)"
+)
+
+
+def _no_secrets(raw: object, where: str = "") -> None:
+    """Raises for an address with a secret in it: the file is read, shown and shared by people."""
+    if isinstance(raw, dict):
+        for key, value in raw.items():  # pyright: ignore[reportUnknownVariableType]
+            _no_secrets(value, f"{where}.{key}" if where else str(key))  # pyright: ignore[reportUnknownArgumentType]
+    elif isinstance(raw, list):
+        for value in raw:  # pyright: ignore[reportUnknownVariableType]
+            _no_secrets(value, where)  # pyright: ignore[reportUnknownArgumentType]
+    elif isinstance(raw, str) and where.rpartition(".")[2] in _ADDRESSES:
+        for found in _SECRETS.finditer(raw):
+            if "${" not in (found["word"] or found["value"]):
+                raise _bad(
+                    "read the configuration",
+                    "secrets by reference",
+                    f"one written out in `{where}`",
+                    "Write ${env:NAME} or ${file:/path} in its place.",
+                )
 
 
 _REFERENCE = re.compile(r"\$\{(\w+):([^}]*)\}")

@@ -206,3 +206,24 @@ def test_no_password_is_shown_whatever_it_holds(tail: str) -> None:
     secret = f"Zq7{tail}"
 
     assert "Zq7" not in redacted(f"postgresql://ada:{secret}@db.example:5432/air?sslmode=require")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[headrace]\nstore = "postgresql://u:hunter2@db/h"',
+        '[[sources]]\nname = "a"\nurl = "postgresql://u@db/a?password=hunter2"',
+        '[models]\ngeneration = "openai+https://api.example.com/v1?model=m&key=hunter2"',
+    ],
+)
+def test_a_secret_that_is_written_out_is_refused_without_being_shown(text: str) -> None:
+    error = refusal(text)
+
+    assert "hunter2" not in str(error)
+    assert "${env:NAME}" in error.remedy
+
+
+def test_a_secret_by_reference_is_taken() -> None:
+    config = read('[headrace]\nstore = "postgresql://u:${env:PW}@db/h"', PW="hunter2")
+
+    assert config.headrace.store == "postgresql://u:hunter2@db/h"

@@ -82,7 +82,7 @@ async def _follow(core: Core, extents: list[TopicPartition], start: int) -> Asyn
                 for x in (found := await core.log.read(extent.topic, extent.partition, offset, PAGE)):
                     await ready.put(encode_envelope(x.change) + b"\n")
                 offset = found[-1].offset + 1 if found else offset
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told, and the reader sees the end
             logger.warning("the log cannot be followed any more", topic=extent.topic, error=str(error))
             await ready.put(None)
 
