@@ -85,25 +85,23 @@ class Reader:
         async with self._store.snapshot(at) as snapshot:
             yield View(snapshot, marks, asked.as_of, at)
 
-    async def search(
-        self, view: View, query: str, k: int, where: Filter, *, lexical_only: bool = False
-    ) -> Sequence[Passage]:
+    async def search(self, view: View, query: str, k: int, where: Filter) -> Sequence[Passage]:
         """The k best passages for a query."""
-        vector = None if lexical_only else (await self.vectors([query]))[0]
+        vector = (await self.vectors([query]))[0]
         return await view.snapshot.knowledge.search(query_terms(query), vector, k, where)
 
     async def vectors(self, queries: Sequence[str]) -> list[NDArray[np.float32]]:
         """Queries' vectors; those of the last queries are remembered, as people and programs ask again."""
-        missing = [q for q in dict.fromkeys(queries) if q not in self._vectors]
+        found = {q: self._vectors[q] for q in queries if q in self._vectors}
+        missing = [q for q in dict.fromkeys(queries) if q not in found]
         if missing:
-            made = await self._embedder.embed(missing)
-            self._vectors |= dict(zip(missing, made, strict=True))
-        found = [self._vectors.pop(q) for q in dict.fromkeys(queries)]
-        self._vectors |= dict(zip(dict.fromkeys(queries), found, strict=True))  # the newest last
-        answer = [self._vectors[q] for q in queries]
+            found |= dict(zip(missing, await self._embedder.embed(missing), strict=True))
+        for query, vector in found.items():
+            self._vectors.pop(query, None)
+            self._vectors[query] = vector  # the newest last
         while len(self._vectors) > REMEMBERED_QUERIES:
             del self._vectors[next(iter(self._vectors))]
-        return answer
+        return [found[q] for q in queries]
 
     def stamp(self, stamp: Stamp) -> dict[str, str]:
         return stamp_json(stamp, self._progress.styles.get(stamp.source, Style.NUMBER))
