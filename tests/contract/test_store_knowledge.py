@@ -10,12 +10,14 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from headrace.errors import Forgotten
 from headrace.knowledge.terms import query_terms
 from headrace.operators import OVERTAKING
 from headrace.stores import AsOf, Filter, Passage, Store
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres import compact
 from headrace.stores.postgres import search as searching
+from headrace.token import heads
 from tests.contract.stored import (
     FAILURE,
     draft,
@@ -384,7 +386,12 @@ async def test_purging_forgets_what_ended_before_and_nothing_else(store: Store) 
         "docs/a": "word a1", "docs/b": "word b1", "docs/c": "word c1"
     }  # fmt: skip
     assert await store.purge(seconds(25)) == 1
-    assert await texts(store, AsOf(time=seconds(15))) == {"docs/b": "word b1", "docs/c": "word c1"}
+    for past in (AsOf(time=seconds(15)), AsOf(token=heads({stamp(15).source: stamp(15).position}))):
+        with pytest.raises(Forgotten, match="history"):  # what is left of it would be half the truth
+            await texts(store, past)
+    assert await texts(store, AsOf(time=seconds(22))) == {
+        "docs/a": "word a2", "docs/b": "word b1", "docs/c": "word c1"
+    }  # fmt: skip
     assert await store.purge(seconds(99)) == 1
     await store.compact()
     assert await texts(store) == {"docs/a": "word a2", "docs/c": "word c1"}

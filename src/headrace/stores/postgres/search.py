@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, AsOf, Document, DocumentInfo, Failure, Filter, Passage, Terms
 from headrace.stores.postgres.knowledge import OPERATOR
 from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, score
+from headrace.stores.postgres.recent import RecentChunks
 from headrace.stores.postgres.valid import validity
 
 SQL = load(Path(__file__).with_name("search.sql"))
@@ -31,22 +32,23 @@ VECTOR_WEIGHT = 0.5
 
 
 @dataclass(slots=True)
-class CorpusSize:
-    """Of vectors, and about how many chunks there are: as the last search saw it, which decides how the next looks."""
+class SearchMemory:
+    """What searches remember between them: about how many chunks there are, and the terms of the unpacked ones."""
 
     dimensions: int
     chunks: int = 0
+    recent: RecentChunks = field(default_factory=RecentChunks)
 
 
 class PostgresKnowledgeReader:
     """Implements `headrace.stores.KnowledgeReader` on a connection that holds a snapshot."""
 
-    def __init__(self, connection: AsyncConnection[Any], at: AsOf, size: CorpusSize) -> None:
+    def __init__(self, connection: AsyncConnection[Any], at: AsOf, memory: SearchMemory) -> None:
         self._connection = connection
         self._valid = validity(at, OPERATOR)
         self._past = at.token is not None or at.time is not None
-        self._dimensions = size.dimensions
-        self._size = size
+        self._dimensions = memory.dimensions
+        self._memory = memory
 
     async def search(
         self, terms: Terms, vector: NDArray[np.float32] | None, k: int, where: Filter
@@ -60,7 +62,8 @@ class PostgresKnowledgeReader:
 
     async def _search_present(self, terms: Terms, vector: NDArray[np.float32] | None, where: Filter):
         wanted: list[int] = terms.tolist()
-        args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "terms": wanted, **_filter(where)}
+        known = self._memory.recent.newest
+        args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "terms": wanted, "known": known, **_filter(where)}
         execute = self._connection.execute
         async with self._connection.pipeline():
             corpus = await execute(SQL["corpus"], args)
@@ -69,18 +72,26 @@ class PostgresKnowledgeReader:
             dead = await execute(SQL["dead"], args, binary=True)
             near = await self._nearest(vector, where) if vector is not None else None
         chunks, tokens = await corpus.fetchone() or (0, 0)
-        self._size.chunks = chunks
+        self._memory.chunks = chunks
         gone = np.array([r[0] for r in await dead.fetchall()], np.int64)
-        fresh = [
-            Recent(i, np.frombuffer(t, "<i8"), np.frombuffer(c, "<u2"), n) for i, t, c, n in await recent.fetchall()
-        ]
+        fresh = await self._recent(await recent.fetchall(), wanted)
         ids, scores = score(gather(await packed.fetchall(), fresh, wanted, gone), chunks, tokens)
         lexical = await self._allowed(ids, scores, where)
         rows = await near.fetchall() if near else []
         return lexical, (np.array([r[0] for r in rows], np.int64), np.array([-r[1] for r in rows], np.float64))
 
+    async def _recent(self, rows: Sequence[Any], terms: Sequence[int]) -> list[Recent]:
+        """Unpacked chunks of this snapshot that hold one of the terms; only unknown ones are read."""
+        cache = self._memory.recent
+        cache.add(_recent(r) for r in rows if r[1] is not None)
+        present = [r[0] for r in rows]
+        if missing := cache.missing(present):
+            cursor = await self._connection.execute(SQL["recent_terms"], {"ids": missing}, binary=True)
+            cache.add(_recent(r) for r in await cursor.fetchall())
+        return cache.holding(terms, present)
+
     async def _nearest(self, vector: NDArray[np.float32], where: Filter):
-        name = "nearest_exact" if self._size.chunks <= EXACT_CHUNKS else "nearest_indexed"
+        name = "nearest_exact" if self._memory.chunks <= EXACT_CHUNKS else "nearest_indexed"
         args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "limit": CANDIDATES, **_filter(where)}
         return await self._connection.execute(_sized(SQL[name], self._dimensions), args)
 
@@ -107,7 +118,7 @@ class PostgresKnowledgeReader:
         args = {"tenant": DEFAULT_TENANT, "vector": query, **self._valid.args, **_filter(where)}
         statement = _valid(_sized(SQL["past_chunks"], self._dimensions), self._valid.sql)
         rows = await (await self._connection.execute(statement, args, binary=True)).fetchall()
-        recent = [Recent(i, np.frombuffer(t, "<i8"), np.frombuffer(c, "<u2"), n) for i, t, c, n, _, _ in rows]
+        recent = [_recent(r) for r in rows]
         postings = gather([], recent, terms.tolist(), np.empty(0, np.int64))
         ids, scores = score(postings, len(rows), sum(r[3] for r in rows))
         inside = np.array([r[5] for r in rows], bool)
@@ -157,6 +168,11 @@ class PostgresKnowledgeReader:
             for document, name, major, minor, at, digest, title, count, failure in rows:
                 yield _info(document, Stamp(name, Position(major, minor), at), digest, title, count, failure)
                 after = document
+
+
+def _recent(row: Sequence[Any]) -> Recent:
+    id, terms, counts, length = row[:4]
+    return Recent(id, np.frombuffer(terms, "<i8"), np.frombuffer(counts, "<u2"), length)
 
 
 def fuse(lexical: tuple[Ids, Scores], nearest: tuple[Ids, Scores]) -> list[tuple[int, float]]:

@@ -7,8 +7,13 @@ select chunks, tokens from corpus where tenant = %(tenant)s;
 select term, ids, counts, lengths from lexical_postings where tenant = %(tenant)s and term = any(%(terms)s::bigint[]);
 
 -- name: recent
--- The newest chunks' terms, not yet packed.
-select chunk_id, terms, counts, length from lexical_recent where tenant = %(tenant)s order by chunk_id;
+-- The chunks that are not yet packed; with their terms those that the reader does not know yet.
+select chunk_id, case when chunk_id > %(known)s then terms end, case when chunk_id > %(known)s then counts end, length
+  from lexical_recent where tenant = %(tenant)s order by chunk_id;
+
+-- name: recent_terms
+-- The terms of some unpacked chunks.
+select chunk_id, terms, counts, length from lexical_recent where chunk_id = any(%(ids)s::bigint[]);
 
 -- name: dead
 -- Chunks whose packed postings stand though they are no longer present.

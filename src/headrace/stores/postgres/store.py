@@ -36,7 +36,7 @@ from headrace.stores.postgres.knowledge import SQL as KNOWLEDGE
 from headrace.stores.postgres.knowledge import PostgresKnowledgeWriter
 from headrace.stores.postgres.profile_reader import PostgresProfileReader
 from headrace.stores.postgres.profiles import PostgresProfileWriter
-from headrace.stores.postgres.search import CorpusSize, PostgresKnowledgeReader
+from headrace.stores.postgres.search import PostgresKnowledgeReader, SearchMemory
 
 SQL = load(Path(__file__).with_name("state.sql"))
 _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
@@ -97,11 +97,11 @@ class PostgresSnapshot:
         connection: AsyncConnection[Any],
         progress: AsyncCursor[Any],
         at: AsOf,
-        size: CorpusSize,
+        memory: SearchMemory,
         rules: Sequence[FactRule],
     ) -> None:
         self._progress = progress
-        self.knowledge = PostgresKnowledgeReader(connection, at, size)
+        self.knowledge = PostgresKnowledgeReader(connection, at, memory)
         self.profiles = PostgresProfileReader(connection, at, rules)
         self.conversations = PostgresConversations(connection)
 
@@ -138,7 +138,7 @@ class PostgresStore:
         self._guard = guard
         self._writers = writers
         self._readers = readers
-        self._size = CorpusSize(dimensions)
+        self._memory = SearchMemory(dimensions)
         self._rules = rules
         self._maybe_open: set[tuple[str, str, str]] = set()
         self.work = PostgresWorkCache(readers)
@@ -199,7 +199,7 @@ class PostgresStore:
                 _check_kept(
                     at, await (await connection.execute(SQL["horizons"], {"tenant": DEFAULT_TENANT})).fetchall()
                 )
-            yield PostgresSnapshot(connection, progress, at, self._size, self._rules)
+            yield PostgresSnapshot(connection, progress, at, self._memory, self._rules)
             await connection.execute("commit")
 
     async def save_turns(self, conversation: str, user: str | None, turns: Sequence[Turn]) -> None:
