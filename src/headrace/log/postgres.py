@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg import AsyncConnection
 
@@ -108,13 +109,17 @@ class PostgresLog:
         size = sum(len(b[3]) for b in batches)
         count = sum(len(b[2]) for b in batches)
         number = writer.number + 1
+        numbers = [
+            (writer.topics[topic].id, partition, offset, len(part))
+            for (topic, partition, part, _), offset in zip(batches, offsets, strict=True)
+        ]
         args = {
             "tenant": DEFAULT_TENANT, "source": writer.source, "epoch": writer.epoch, "number": number,
             "major": position.major, "minor": position.minor, "committed_at": committed_at,
             "changes": count, "bytes": size,
-            "topics": [writer.topics[b[0]].id for b in batches], "partitions": [b[1] for b in batches],
-            "offsets": offsets, "counts": [len(b[2]) for b in batches], "payloads": [b[3] for b in batches],
-            "state_keys": list(state.keys()), "state_values": list(state.values()),
+            "batches": msgspec.json.encode(numbers).decode(), "payloads": [b[3] for b in batches],
+            "state_keys": list(state.keys()) if state else None,
+            "state_values": list(state.values()) if state else None,
         }  # fmt: skip
         try:
             await self._write.execute(SQL["append"], args)

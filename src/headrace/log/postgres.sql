@@ -7,8 +7,8 @@ returning epoch, number, major, minor, committed_at, changes, bytes;
 -- name: append
 -- One append of one source, atomically; raises HR001 when fenced.
 select log_append(%(tenant)s, %(source)s, %(epoch)s::bigint, %(number)s::bigint, %(major)s::bigint, %(minor)s::bigint,
-    %(committed_at)s::bigint, %(changes)s::bigint, %(bytes)s::bigint, %(topics)s::integer[], %(partitions)s::integer[],
-    %(offsets)s::bigint[], %(counts)s::integer[], %(payloads)b::bytea[], %(state_keys)s::text[], %(state_values)b::bytea[]);
+    %(committed_at)s::bigint, %(changes)s::bigint, %(bytes)s::bigint, %(batches)s::jsonb, %(payloads)b::bytea[],
+    %(state_keys)s::text[], %(state_values)b::bytea[]);
 
 -- name: add_topic
 -- A topic with its partitions, at its first change.

@@ -73,16 +73,18 @@ create table log_syncs (single boolean primary key default true check (single), 
     with (fillfactor = 50);
 insert into log_syncs default values;
 
--- Appends one source's batches. Raises when another writer has taken the source over since.
+-- Appends one source's batches: `p_batches` is [[topic, partition, base offset, count], ...], one for each payload.
+-- Raises when another writer has taken the source over since.
 create function log_append(
-    p_tenant text, p_source text, p_epoch bigint, p_number bigint,
-    p_major bigint, p_minor bigint, p_committed_at bigint, p_changes bigint, p_bytes bigint,
-    p_topics integer[], p_partitions integer[], p_offsets bigint[], p_counts integer[], p_payloads bytea[],
+    p_tenant text, p_source text, p_epoch bigint, p_number bigint, p_major bigint, p_minor bigint,
+    p_committed_at bigint, p_changes bigint, p_bytes bigint, p_batches jsonb, p_payloads bytea[],
     p_state_keys text[], p_state_values bytea[]
 ) returns void language plpgsql as $$
 declare
     total_changes bigint;
     total_bytes bigint;
+    batch jsonb;
+    n integer := 0;
 begin
     update log_sources s
        set number = p_number, major = p_major, minor = p_minor, committed_at = p_committed_at,
@@ -92,30 +94,18 @@ begin
     if not found then
         raise exception 'fenced' using errcode = 'HR001';
     end if;
-    if cardinality(p_topics) = 1 then
-        update log_partitions set next_offset = p_offsets[1] + p_counts[1], changes = changes + p_counts[1],
-               bytes = bytes + length(p_payloads[1])
-         where topic_id = p_topics[1] and partition = p_partitions[1];
+    for batch in select jsonb_array_elements(p_batches) loop
+        n := n + 1;
+        update log_partitions
+           set next_offset = (batch->2)::bigint + (batch->3)::bigint, changes = changes + (batch->3)::bigint,
+               bytes = bytes + length(p_payloads[n])
+         where topic_id = (batch->0)::integer and partition = (batch->1)::integer;
         insert into log_batches (tenant, source, number, ordinal, topic_id, partition, base_offset, count, major, minor,
                                  committed_at, changes_total, bytes_total, payload)
-        values (p_tenant, p_source, p_number, 1, p_topics[1], p_partitions[1], p_offsets[1], p_counts[1], p_major, p_minor,
-                p_committed_at, total_changes, total_bytes, p_payloads[1]);
-    else
-        update log_partitions l set next_offset = b.upto, changes = l.changes + b.count, bytes = l.bytes + b.size
-          from (select topic_id, partition, max(base_offset + count) as upto, sum(count) as count,
-                       sum(length(payload)) as size
-                  from unnest(p_topics, p_partitions, p_offsets, p_counts, p_payloads)
-                       as u(topic_id, partition, base_offset, count, payload)
-                 group by topic_id, partition) b
-         where l.topic_id = b.topic_id and l.partition = b.partition;
-        insert into log_batches (tenant, source, number, ordinal, topic_id, partition, base_offset, count, major, minor,
-                                 committed_at, changes_total, bytes_total, payload)
-        select p_tenant, p_source, p_number, u.n, u.topic_id, u.partition, u.base_offset, u.count, p_major, p_minor,
-               p_committed_at, total_changes, total_bytes, u.payload
-          from unnest(p_topics, p_partitions, p_offsets, p_counts, p_payloads)
-               with ordinality as u(topic_id, partition, base_offset, count, payload, n);
-    end if;
-    if cardinality(p_state_keys) > 0 then
+        values (p_tenant, p_source, p_number, n, (batch->0)::integer, (batch->1)::integer, (batch->2)::bigint,
+                (batch->3)::integer, p_major, p_minor, p_committed_at, total_changes, total_bytes, p_payloads[n]);
+    end loop;
+    if p_state_keys is not null then
         delete from log_state d using unnest(p_state_keys, p_state_values) as u(key, value)
          where d.tenant = p_tenant and d.source = p_source and d.key = u.key and u.value is null;
         insert into log_state (tenant, source, key, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,6 @@ from headrace.stores.postgres.components import Record, Unified, unify
 
 SQL = load(Path(__file__).with_name("profiles.sql"))
 OPERATOR = "profiles"
-
-
-def as_json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 class PostgresProfileWriter:
@@ -84,15 +80,17 @@ class PostgresProfileWriter:
         moved = [r for r in new.values() if r.id in changed or r.profile != owner.get(r.id)]
         await self._connection.execute(
             SQL["save_records"],
-            {
-                "tenant": DEFAULT_TENANT,
-                **_stamps([r.stamp for r in moved]),
-                "records": [r.id for r in moved],
-                "topics": [r.topic for r in moved],
-                "profiles": [owner.get(r.id) for r in moved],
-                "identifiers": [as_json(r.identifiers) for r in moved],
-                "fields": [as_json(r.fields) if r.fields is not None else None for r in moved],
-            },
+            _rows(
+                {
+                    "record": r.id,
+                    "topic": r.topic,
+                    **_at(r.stamp),
+                    "profile": owner.get(r.id),
+                    "identifiers": r.identifiers,
+                    "fields": r.fields,
+                }
+                for r in moved
+            ),
         )
         rewired = [r for r in moved if _wiring(old.get(r.id), None) != _wiring(r, owner.get(r.id))]
         if rewired:
@@ -117,19 +115,20 @@ class PostgresProfileWriter:
         begun = [p for p in now.values() if present.get(p.id) != p]
         causes = {p.id: _cause(p, stamps, newest) for p in begun}
         if ended:
-            ends = [causes.get(p.id) or _cause(p, stamps, newest) for p in ended]
-            args = {"tenant": DEFAULT_TENANT, "profiles": [p.id for p in ended], **_stamps(ends)}
-            await self._connection.execute(SQL["close_profiles"], args)
+            ends = _rows({"profile": p.id, **_at(causes.get(p.id) or _cause(p, stamps, newest))} for p in ended)
+            await self._connection.execute(SQL["close_profiles"], {**ends, "profiles": [p.id for p in ended]})
         if begun:
-            args = {
-                "tenant": DEFAULT_TENANT,
-                "profiles": [p.id for p in begun],
-                **_stamps([causes[p.id] for p in begun]),
-                "identifiers": [as_json(p.identifiers) for p in begun],
-                "records": [as_json(p.records) for p in begun],
-                "fields": [as_json(p.fields) for p in begun],
-            }
-            await self._connection.execute(SQL["add_profiles"], args)
+            rows = _rows(
+                {
+                    "profile": p.id,
+                    **_at(causes[p.id]),
+                    "identifiers": p.identifiers,
+                    "records": p.records,
+                    "fields": p.fields,
+                }
+                for p in begun
+            )
+            await self._connection.execute(SQL["add_profiles"], rows)
 
     # ---- facts -------------------------------------------------------------------------------------------------------
 
@@ -142,24 +141,24 @@ class PostgresProfileWriter:
         if not fresh:
             return
         if any(d.id in known for d in fresh):
-            ends = {"tenant": DEFAULT_TENANT, "facts": [d.id for d in fresh], **_stamps([d.stamp for d in fresh])}
-            await self._connection.execute(SQL["close_facts"], ends)
+            ends = _rows({"fact": d.id, **_at(d.stamp)} for d in fresh)
+            await self._connection.execute(SQL["close_facts"], {**ends, "facts": [d.id for d in fresh]})
         live = [d for d in fresh if d.fields is not None]
         if live:
-            await self._connection.execute(
-                SQL["add_facts"],
+            rows = _rows(
                 {
-                    "tenant": DEFAULT_TENANT,
-                    **_stamps([d.stamp for d in live]),
-                    "facts": [d.id for d in live],
-                    "topics": [d.topic for d in live],
-                    "owners": [as_json(d.owners) for d in live],
-                    "orderings": [as_json(d.order) if d.order is not None else None for d in live],
-                    "happens": [d.time for d in live],
-                    "fields": [as_json(d.fields) for d in live],
-                    "texts": [d.text for d in live],
-                },
+                    "fact": d.id,
+                    "topic": d.topic,
+                    **_at(d.stamp),
+                    "owners": d.owners,
+                    "ordering": d.order,
+                    "happens": d.time,
+                    "fields": d.fields,
+                    "text": d.text,
+                }
+                for d in live
             )
+            await self._connection.execute(SQL["add_facts"], rows)
 
 
 def _supersedes(draft: RecordDraft, record: Record | None) -> bool:
@@ -187,10 +186,15 @@ def _cause(profile: Unified, stamps: Mapping[str, Stamp], otherwise: Stamp) -> S
     return max(own, key=lambda s: s.committed_at) if own else otherwise
 
 
-def _stamps(stamps: Sequence[Stamp]) -> dict[str, list[Any]]:
+def _at(stamp: Stamp) -> dict[str, str | int]:
     return {
-        "sources": [s.source for s in stamps],
-        "majors": [s.position.major for s in stamps],
-        "minors": [s.position.minor for s in stamps],
-        "ats": [s.committed_at for s in stamps],
+        "source": stamp.source,
+        "major": stamp.position.major,
+        "minor": stamp.position.minor,
+        "at": stamp.committed_at,
     }
+
+
+def _rows(rows: Iterable[Mapping[str, object]]) -> dict[str, Any]:
+    """Rows as one JSON parameter: many arrays cost more to send than the rows cost to write."""
+    return {"tenant": DEFAULT_TENANT, "rows": msgspec.json.encode(list(rows)).decode()}

@@ -31,11 +31,9 @@ select record from profile_records
 -- name: save_records
 -- Records as they are now; without a profile: deleted, kept as a fence.
 insert into profile_records (tenant, record, source, topic, major, minor, committed_at, profile, identifiers, fields)
-select %(tenant)s, r.record, r.source, r.topic, r.major, r.minor, r.at, r.profile,
-       array(select jsonb_array_elements_text(r.identifiers::jsonb)), r.fields::jsonb
-  from unnest(%(records)s::text[], %(sources)s::text[], %(topics)s::text[], %(majors)s::bigint[], %(minors)s::bigint[],
-              %(ats)s::bigint[], %(profiles)s::text[], %(identifiers)s::text[], %(fields)s::text[])
-       as r(record, source, topic, major, minor, at, profile, identifiers, fields)
+select %(tenant)s, r.record, r.source, r.topic, r.major, r.minor, r.at, r.profile, r.identifiers, r.fields
+  from jsonb_to_recordset(%(rows)s::jsonb) as r(record text, source text, topic text, major bigint, minor bigint,
+       at bigint, profile text, identifiers text[], fields jsonb)
 on conflict (tenant, record) do update set
     major = excluded.major, minor = excluded.minor, committed_at = excluded.committed_at, profile = excluded.profile,
     identifiers = excluded.identifiers, fields = excluded.fields;
@@ -54,19 +52,16 @@ select %(tenant)s, i.identifier, i.record, i.profile
 -- Closes the present versions of profiles.
 update profile_versions v
    set closed_source = e.source, closed_major = e.major, closed_minor = e.minor, closed_at = greatest(e.at, v.opened_at)
-  from unnest(%(profiles)s::text[], %(sources)s::text[], %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[])
-       as e(profile, source, major, minor, at)
- where (v.tenant = %(tenant)s) is true and v.profile = e.profile and v.profile = any(%(profiles)s) and v.closed_at is null;
+  from jsonb_to_recordset(%(rows)s::jsonb) as e(profile text, source text, major bigint, minor bigint, at bigint)
+ where (v.tenant = %(tenant)s) is true and v.profile = e.profile and v.profile = any(%(profiles)s)
+   and v.closed_at is null;
 
 -- name: add_profiles
 -- New present versions of profiles.
 insert into profile_versions (tenant, profile, source, opened_major, opened_minor, opened_at, identifiers, records, fields)
-select %(tenant)s, p.profile, p.source, p.major, p.minor, p.at,
-       array(select jsonb_array_elements_text(p.identifiers::jsonb)),
-       array(select jsonb_array_elements_text(p.records::jsonb)), p.fields::jsonb
-  from unnest(%(profiles)s::text[], %(sources)s::text[], %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[],
-              %(identifiers)s::text[], %(records)s::text[], %(fields)s::text[])
-       as p(profile, source, major, minor, at, identifiers, records, fields);
+select %(tenant)s, p.profile, p.source, p.major, p.minor, p.at, p.identifiers, p.records, p.fields
+  from jsonb_to_recordset(%(rows)s::jsonb) as p(profile text, source text, major bigint, minor bigint, at bigint,
+       identifiers text[], records text[], fields jsonb);
 
 -- name: known_facts
 -- The newest position at which each fact was opened or closed, and whether it is there now.
@@ -81,8 +76,7 @@ select fact, max(array[greatest(opened_major, coalesce(closed_major, 0)),
 -- Closes the present versions of facts.
 update fact_versions v
    set closed_major = e.major, closed_minor = e.minor, closed_at = greatest(e.at, v.opened_at)
-  from unnest(%(facts)s::text[], %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[])
-       as e(fact, major, minor, at)
+  from jsonb_to_recordset(%(rows)s::jsonb) as e(fact text, major bigint, minor bigint, at bigint)
  where (v.tenant = %(tenant)s) is true and v.fact = e.fact and v.fact = any(%(facts)s) and v.closed_at is null
    and (v.opened_major, v.opened_minor) < (e.major, e.minor);
 
@@ -97,12 +91,9 @@ update fact_versions
 -- New present versions of facts.
 insert into fact_versions (tenant, fact, source, topic, opened_major, opened_minor, opened_at, owners, ordering,
                            happens_at, fields, text)
-select %(tenant)s, f.fact, f.source, f.topic, f.major, f.minor, f.at,
-       array(select jsonb_array_elements_text(f.owners::jsonb)), f.ordering::jsonb, f.happens, f.fields::jsonb, f.text
-  from unnest(%(facts)s::text[], %(sources)s::text[], %(topics)s::text[], %(majors)s::bigint[], %(minors)s::bigint[],
-              %(ats)s::bigint[], %(owners)s::text[], %(orderings)s::text[], %(happens)s::bigint[], %(fields)s::text[],
-              %(texts)s::text[])
-       as f(fact, source, topic, major, minor, at, owners, ordering, happens, fields, text);
+select %(tenant)s, f.fact, f.source, f.topic, f.major, f.minor, f.at, f.owners, f.ordering, f.happens, f.fields, f.text
+  from jsonb_to_recordset(%(rows)s::jsonb) as f(fact text, source text, topic text, major bigint, minor bigint,
+       at bigint, owners text[], ordering jsonb, happens bigint, fields jsonb, text text);
 
 -- name: find_profile
 -- The profile that an identifier belongs to now.
