@@ -27,12 +27,14 @@ from typing import cast
 import msgspec
 import numpy as np
 import onnxruntime as ort
+import structlog
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from headrace.errors import BadInput, ConfigError, StoreError
-from headrace.models import Vectors
+from headrace.models import Vectors, build_minilm
 
+logger = structlog.get_logger("headrace.models")
 SCHEME = "onnx:"
 DATA = Path(__file__).parent / "data"
 BACKGROUND_NICENESS = 10
@@ -167,7 +169,7 @@ class OnnxEmbedder:
 
 
 def open_embedder(url: str) -> OnnxEmbedder:
-    """The embedder of an `onnx:` address. Blocks while it loads. Raises ConfigError."""
+    """The embedder of an `onnx:` address. Blocks while it loads. Raises ConfigError, BuildFailed."""
     name = url.removeprefix(SCHEME)
     shipped = "/" not in name and "\\" not in name
     folder = DATA / name if shipped else Path(name).expanduser()
@@ -175,6 +177,9 @@ def open_embedder(url: str) -> OnnxEmbedder:
         raise _unusable(
             "one of " + ", ".join(_shipped()), repr(name), "Name one of these, or a folder: onnx:/path/to/folder."
         )
+    if folder == build_minilm.TARGET and not (folder / "model.onnx").is_file():
+        logger.info("making the embedding model's file from its weights, once", folder=str(folder))
+        build_minilm.build(folder)  # in a wheel it is there; a checkout that was only synced makes it here
     remedy = REBUILD if shipped else "The folder needs model.onnx and tokenizer.json."
     for file in ("model.onnx", "tokenizer.json"):
         if not (folder / file).is_file():

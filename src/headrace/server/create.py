@@ -24,7 +24,7 @@ from headrace.server.runs import Runs
 from headrace.server.status import status_router
 
 _NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Headrace</title>
-<h1>Headrace is running</h1><p>Its page has not been built in this checkout: run <code>make page</code>.
+<h1>Headrace is running</h1><p>Its page has not been built in this checkout: run <code>make dev</code>.
 The API is described at <a href="/docs">/docs</a>.</p></html>"""
 
 
