@@ -143,7 +143,7 @@ async def test_the_questions_are_about_people_and_flights_that_exist(airline: Co
 
 
 def demo_config(tmp_path: Path) -> config.Config:
-    text = config_text(airline="postgresql://u:p%20@h/airline?passfile=/x y", policies="./policies", port=9)
+    text = config_text(airline="postgresql://u@h/airline?passfile=/x y", policies="./policies", port=9)
     return config.parse(text, tmp_path, {})
 
 
@@ -151,7 +151,7 @@ def test_the_configuration_is_one_that_headrace_takes(tmp_path: Path) -> None:
     settings = demo_config(tmp_path)
 
     assert [source.name for source in settings.sources] == ["airline", "policies"]
-    assert settings.sources[0].url == "postgresql://u:p%20@h/airline?passfile=/x y"
+    assert settings.sources[0].url == "postgresql://u@h/airline?passfile=/x y"
     assert settings.sources[1].url == f"file://{tmp_path / 'policies'}"
     assert settings.server.port == 9
     assert [fact.name for fact in settings.profiles.facts] == ["reservation", "flight"]
