@@ -219,8 +219,6 @@ class App:
 
     def _source(self, n: int) -> Source:
         entry = self.config.sources[n]
-        sync = self.data / "sync" / entry.name
-        sync.mkdir(parents=True, exist_ok=True)
         settings = SourceSettings(
             name=entry.name,
             url=entry.url,
@@ -229,7 +227,6 @@ class App:
             include=tuple(entry.include),
             exclude=tuple(entry.exclude),
             max_bytes=entry.max_bytes,
-            options={"sync_dir": str(sync)},
         )
         return lookup("sources", SOURCES, entry.url)(settings)
 
