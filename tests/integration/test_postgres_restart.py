@@ -464,3 +464,20 @@ async def test_closing_ends_the_stream(database: CapturedDatabase) -> None:
         )
     )[0] == (0,)
     assert not await source.retry("pg.public.t", "1")
+
+
+async def test_a_head_of_a_new_start_lies_beyond_what_an_earlier_one_told(database: CapturedDatabase) -> None:
+    # given a source that told all there is, and a table that the next start has in its configuration
+    await database.sql("create table t(id int primary key)", "create table later(id int primary key)")
+    await database.sql("insert into later values (1)")
+    await database.capture(tables=("public.t",))
+    told = database.log.frontier
+
+    # when its head is asked for before it streams
+    source = database.source(tables=("public.*",))
+    head = await source.head()
+
+    # then who waits for that waits for the table's rows
+    assert head > told
+    await run(source, database.log, lambda log: log.frontier >= head)
+    assert list(database.log.table("pg.public.later")) == [(1,)]

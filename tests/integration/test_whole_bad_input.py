@@ -224,6 +224,7 @@ def test_a_table_without_a_primary_key_is_told_and_read_once_it_has_one(
         assert airline.rows("update keyless set n = 2 returning n") == [(2,), (2,)]  # the application is not disturbed
 
         airline.run("alter table keyless add column id serial primary key")
+        headrace.settle()  # what runs has read past it: the next start's token lies no further, yet promises the rows
         assert headrace.stop() == 0
         headrace.start().settle()
         settled(headrace, bad["id"])

@@ -224,6 +224,10 @@ class PostgresSource:
 
     async def head(self) -> Position:
         try:
+            if not self._heads.streaming.is_set():
+                # It may turn out at the start that tables are to be copied: nobody is to take what an earlier run has
+                # told for a promise of their rows, so this head lies beyond it even where nothing was committed since.
+                await self._nudge()
             lsn = parse_lsn(await self._client.ask(SQL["head"], f"ask {self.address} for its head"))
         except Broken as broken:
             raise broken.error from None
