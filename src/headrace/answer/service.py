@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from headrace.change import Position, Stamp, Style, format_position, stamp_json
 from headrace.clock import now_us, parse_rfc3339
@@ -15,7 +13,7 @@ from headrace.errors import BadRequest, Lagging
 from headrace.knowledge.terms import query_terms
 from headrace.models import Embedder
 from headrace.operators import OVERTAKING, Lag, Marks, Progress
-from headrace.stores import Applied, AsOf, Filter, Passage, Snapshot, Store
+from headrace.stores import Applied, AsOf, Filter, Passage, Snapshot, Store, Vector
 from headrace.token import Token, heads, parse_token
 
 MAX_WAIT_MS = 60_000
@@ -66,7 +64,7 @@ class Reader:
         self._embedder = embedder
         self._progress = progress
         self._wait_ms = wait_ms
-        self._vectors: dict[str, NDArray[np.float32]] = {}
+        self._vectors: dict[str, Vector] = {}
 
     @property
     def sources(self) -> Sequence[str]:
@@ -87,10 +85,18 @@ class Reader:
 
     async def search(self, view: View, query: str, k: int, where: Filter) -> Sequence[Passage]:
         """The k best passages for a query."""
-        vector = (await self.vectors([query]))[0]
-        return await view.snapshot.knowledge.search(query_terms(query), vector, k, where)
+        known = self._vectors.get(query)
+        vector = asyncio.create_task(self._vector(query)) if known is None else known
+        try:
+            return await view.snapshot.knowledge.search(query_terms(query), vector, k, where)
+        finally:
+            if isinstance(vector, asyncio.Task):
+                vector.cancel()
 
-    async def vectors(self, queries: Sequence[str]) -> list[NDArray[np.float32]]:
+    async def _vector(self, query: str) -> Vector:
+        return (await self.vectors([query]))[0]
+
+    async def vectors(self, queries: Sequence[str]) -> list[Vector]:
         """Queries' vectors; those of the last queries are remembered, as people and programs ask again."""
         found = {q: self._vectors[q] for q in queries if q in self._vectors}
         missing = [q for q in dict.fromkeys(queries) if q not in found]

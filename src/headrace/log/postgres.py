@@ -16,6 +16,7 @@ from psycopg import AsyncConnection
 from headrace.change import Change, Position, Style
 from headrace.codec import decode, encode
 from headrace.errors import Fenced, NotFound
+from headrace.link import LinkedConnection
 from headrace.log import Append, Logged, SourceHead, TopicPartition
 from headrace.log.partition import once, split
 from headrace.log.tail import Tail
@@ -52,11 +53,12 @@ class PostgresLog:
     """Implements `headrace.log.Log`; a truncate is written to every partition of its topic."""
 
     def __init__(
-        self, write: AsyncConnection[Any], read: AsyncConnection[Any], sync: AsyncConnection[Any], partitions: int
+        self, write: LinkedConnection, read: AsyncConnection[Any], sync: AsyncConnection[Any], partitions: int
     ) -> None:
         self._write = write
         self._read = read
         self._sync = sync
+        self._writing = asyncio.Lock()
         self._partitions = partitions
         self._writers: dict[str, _Writer] = {}
         self._tails: dict[str, Tail] = {}
@@ -66,7 +68,7 @@ class PostgresLog:
         """Three connections: appends must not wait behind readers, and a sync waits for the disk."""
         relaxed = "-c synchronous_commit=off"
         write, read, sync = await asyncio.gather(
-            AsyncConnection.connect(dsn, autocommit=True, options=relaxed, prepare_threshold=1),
+            LinkedConnection.connect(dsn, autocommit=True, options=relaxed, prepare_threshold=1),
             AsyncConnection.connect(dsn, autocommit=True, options=relaxed, prepare_threshold=3),
             AsyncConnection.connect(dsn, autocommit=True, options="-c synchronous_commit=on", prepare_threshold=1),
         )
@@ -74,8 +76,7 @@ class PostgresLog:
 
     async def open(self, source: str, style: Style) -> SourceHead:
         args = {"tenant": DEFAULT_TENANT, "source": source, "style": style.value}
-        row = await (await self._write.execute(SQL["take_over"], args)).fetchone()
-        assert row is not None
+        [row] = await self._written(SQL["take_over"], args)
         epoch, number, major, minor, at, changes, size = row
         position = Position(major, minor)
         self._writers[source] = _Writer(source, epoch, number, changes, size, position, at)
@@ -122,7 +123,7 @@ class PostgresLog:
             "state_values": list(state.values()) if state else None,
         }  # fmt: skip
         try:
-            await self._write.execute(SQL["append"], args)
+            await self._written(SQL["append"], args)
         except psycopg.Error as error:
             writer.topics.clear()  # the offsets in memory may be ahead of the table now
             if error.sqlstate == "HR001":
@@ -137,10 +138,14 @@ class PostgresLog:
 
     async def _topic(self, source: str, topic: str) -> _Topic:
         args = {"tenant": DEFAULT_TENANT, "source": source, "topic": topic, "partitions": self._partitions}
-        await self._write.execute(SQL["add_topic"], args)
-        row = await (await self._write.execute(SQL["topic"], args)).fetchone()
-        assert row is not None
+        await self._written(SQL["add_topic"], args)
+        [row] = await self._written(SQL["topic"], args)
         return _Topic(row[0], list(row[1]))
+
+    async def _written(self, statement: bytes, args: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """A statement on the writing connection, which sources take turns at."""
+        async with self._writing, self._write.linked() as link:
+            return await (await link.execute(statement, args)).fetchall()
 
     async def sync(self) -> None:
         await self._sync.execute(SQL["sync"])

@@ -45,8 +45,8 @@ def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
     )
     problems.install(web)
     for router in (
+        read_router(app),  # first: a route is found by looking at one after another
         ask_router(app, Runs()),
-        read_router(app),
         status_router(app),
         changes_router(feed),
         log_router(app),

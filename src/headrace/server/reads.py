@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from headrace.answer.service import Asked, Reader, View
@@ -16,7 +16,9 @@ from headrace.knowledge.operator import KNOWLEDGE
 from headrace.profiles.identifiers import normalise
 from headrace.profiles.operator import PROFILES
 from headrace.server.shapes import (
+    ASKED,
     SearchBody,
+    asked_of,
     document_info_json,
     document_json,
     json_line,
@@ -25,10 +27,6 @@ from headrace.server.shapes import (
     profile_json,
 )
 from headrace.stores import Filter, Profile
-
-After = Annotated[str | None, Query(max_length=20_000, description="a token that must be applied first")]
-AsOf = Annotated[str | None, Query(max_length=20_000, description="a token or an RFC 3339 time to read at")]
-WaitMs = Annotated[int | None, Query(ge=0, le=60_000, description="how long `after` waits, milliseconds")]
 
 
 def read_router(app: App) -> APIRouter:
@@ -50,40 +48,39 @@ def read_router(app: App) -> APIRouter:
             results = [passage_json(reader, p) for p in passages]
             return json_response({"results": results, **await _freshness(view)})
 
-    @router.get("/documents")
-    async def documents(
-        source: str | None = None, after: After = None, as_of: AsOf = None, wait_ms: WaitMs = None
-    ) -> Response:
+    @router.get("/documents", openapi_extra=ASKED)
+    async def documents(request: Request, source: str | None = None) -> Response:
         """Every document, one JSON object a line."""
         reader = app.core.reader
+        asked = asked_of(request.query_params)
         _known(reader, source)
 
         async def lines(view: View) -> AsyncIterator[bytes]:
             async for info in view.snapshot.knowledge.documents(source):
                 yield json_line(document_info_json(reader, info))
 
-        return await _ndjson(reader, Asked(after, as_of, wait_ms), KNOWLEDGE, lines)
+        return await _ndjson(reader, asked, KNOWLEDGE, lines)
 
-    @router.get("/documents/{id:path}")
-    async def document(id: str, after: After = None, as_of: AsOf = None, wait_ms: WaitMs = None) -> Response:
+    @router.get("/documents/{id:path}", openapi_extra=ASKED)
+    async def document(id: str, request: Request) -> Response:
         """One document with its text and chunks."""
-        reader = app.core.reader
-        async with reader.view(Asked(after, as_of, wait_ms), KNOWLEDGE) as view:
+        reader, asked = app.core.reader, asked_of(request.query_params)
+        async with reader.view(asked, KNOWLEDGE) as view:
             found = await view.snapshot.knowledge.document(id)
             if found is None:
                 raise NotFound(
                     step="read a document",
-                    expected="a document of that id" + (" at that time" if as_of else ""),
+                    expected="a document of that id" + (" at that time" if asked.as_of else ""),
                     got=id[:200],
                     remedy="See /v1/documents for the ids; encode the id once more in the path.",
                 )
             return json_response({**document_json(reader, found), **await _freshness(view)})
 
-    @router.get("/profiles")
-    async def profiles(request: Request, after: After = None, as_of: AsOf = None, wait_ms: WaitMs = None) -> Response:
+    @router.get("/profiles", openapi_extra=ASKED)
+    async def profiles(request: Request) -> Response:
         """One profile by an identifier (`?email=…`), or every profile, one JSON object a line."""
         reader = app.core.reader
-        asked = Asked(after, as_of, wait_ms)
+        asked = asked_of(request.query_params)
         wanted = [(k, v) for k, v in request.query_params.items() if k not in ("after", "as_of", "wait_ms")]
         if len(wanted) > 1:
             raise BadRequest(
@@ -101,10 +98,10 @@ def read_router(app: App) -> APIRouter:
 
         return await _ndjson(reader, asked, PROFILES, lines)
 
-    @router.get("/profiles/{id:path}")
-    async def profile(id: str, after: After = None, as_of: AsOf = None, wait_ms: WaitMs = None) -> Response:
+    @router.get("/profiles/{id:path}", openapi_extra=ASKED)
+    async def profile(id: str, request: Request) -> Response:
         """One profile by its id, or by an identifier such as `email:ada@example.com`."""
-        return await _profile(app.core.reader, Asked(after, as_of, wait_ms), normalise(id))
+        return await _profile(app.core.reader, asked_of(request.query_params), normalise(id))
 
     return router
 

@@ -37,7 +37,13 @@ def bind(host: str, port: int) -> socket.socket:
 async def serve(app: App, web: FastAPI, listening: socket.socket) -> None:
     """Runs the app's engine and the web application; returns after SIGINT or SIGTERM."""
     config = uvicorn.Config(
-        web, log_config=None, access_log=False, lifespan="on", ws_max_size=65_536, timeout_graceful_shutdown=3
+        web,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        lifespan="on",
+        ws_max_size=65_536,
+        timeout_graceful_shutdown=3,
     )
     server = _Server(config)
     engine = asyncio.create_task(app.run(), name="engine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -9,8 +10,9 @@ import msgspec
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from headrace.answer.service import Reader
+from headrace.answer.service import Asked, Reader
 from headrace.clock import now_us
+from headrace.errors import BadRequest
 from headrace.stores import Document, DocumentInfo, Fact, Passage, Profile
 
 JsonObject = dict[str, Any]
@@ -52,6 +54,42 @@ class AskBody(_Body):
     after: Token | None = None
     as_of: Token | None = None
     wait_ms: Wait | None = None
+
+
+_ASKED: dict[str, tuple[str, JsonObject]] = {
+    "after": ("a token that must be applied first", {"type": "string", "maxLength": 20_000}),
+    "as_of": ("a token or an RFC 3339 time to read at", {"type": "string", "maxLength": 20_000}),
+    "wait_ms": ("how long `after` waits, milliseconds", {"type": "integer", "minimum": 0, "maximum": 60_000}),
+}
+ASKED: JsonObject = {
+    "parameters": [
+        {"name": name, "in": "query", "required": False, "description": about, "schema": schema}
+        for name, (about, schema) in _ASKED.items()
+    ]
+}
+"""What `asked_of` takes, as a route's `openapi_extra`."""
+
+
+def asked_of(params: Mapping[str, str]) -> Asked:
+    """`after`, `as_of` and `wait_ms` of a query string; read by hand, as it is done for every look at a profile.
+
+    Raises BadRequest.
+    """
+    for name in ("after", "as_of"):
+        if len(params.get(name, "")) > 20_000:
+            raise _unreadable(name, "at most 20,000 characters", "more")
+    wait = params.get("wait_ms")
+    if wait is None:
+        return Asked(params.get("after"), params.get("as_of"))
+    if not (wait.isascii() and wait.isdigit() and len(wait) <= 5 and int(wait) <= 60_000):
+        raise _unreadable("wait_ms", "0 to 60000", wait[:40])
+    return Asked(params.get("after"), params.get("as_of"), int(wait))
+
+
+def _unreadable(name: str, expected: str, got: str) -> BadRequest:
+    return BadRequest(
+        step=f"read the parameter {name}", expected=expected, got=got, remedy="See /openapi.json for what it may be."
+    )
 
 
 def json_response(value: object, status: int = 200, media_type: str = "application/json") -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -34,6 +34,7 @@ class Applied:
 
 # ---- knowledge ------------------------------------------------------------------------------------------------------
 
+Vector = NDArray[np.float32]
 Terms = NDArray[np.int64]
 Counts = NDArray[np.uint16]
 
@@ -152,9 +153,10 @@ class KnowledgeReader(Protocol):
     """Reads documents and searches chunks in one snapshot, of the present or as of a cut."""
 
     async def search(
-        self, terms: Terms, vector: NDArray[np.float32] | None, k: int, where: Filter
+        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter
     ) -> Sequence[Passage]:
-        """The k best passages by fused vector and BM25 rank, best first."""
+        """The k best passages by fused vector and BM25 rank, best first. A vector that is still being made is awaited
+        as late as possible."""
         ...
 
     async def document(self, id: str) -> Document | None: ...

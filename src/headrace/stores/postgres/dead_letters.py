@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from psycopg import AsyncConnection
 
 from headrace.change import Position
 from headrace.clock import now_us
+from headrace.link import Link
 from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, DeadLetterDraft
 
@@ -17,10 +15,10 @@ SQL = load(Path(__file__).with_name("state.sql"))
 
 
 class PostgresDeadLetterWriter:
-    """Implements `headrace.stores.DeadLetterWriter` on a connection whose transaction the caller holds."""
+    """Implements `headrace.stores.DeadLetterWriter` on a link whose transaction the caller holds."""
 
-    def __init__(self, connection: AsyncConnection[Any], maybe_open: set[tuple[str, str, str]]) -> None:
-        self._connection = connection
+    def __init__(self, link: Link, maybe_open: set[tuple[str, str, str]]) -> None:
+        self._link = link
         # Every open letter is in here (and perhaps some settled ones): settling nothing must cost nothing.
         self._maybe_open = maybe_open
 
@@ -34,7 +32,7 @@ class PostgresDeadLetterWriter:
                 "step": letter.failure.step, "expected": letter.failure.expected, "got": letter.failure.got,
                 "remedy": letter.failure.remedy, "change": letter.change, "at": now_us(),
             }  # fmt: skip
-            await self._connection.execute(SQL["put_letter"], args)
+            await self._link.execute(SQL["put_letter"], args)
 
     async def settle(self, operator: str, keys: Sequence[tuple[str, str | None]], before: Position) -> None:
         wanted = [(t, k) for t, k in keys if k is not None and (operator, t, k) in self._maybe_open]
@@ -46,4 +44,4 @@ class PostgresDeadLetterWriter:
             "tenant": DEFAULT_TENANT, "operator": operator, "at": now_us(), "major": before.major,
             "minor": before.minor, "topics": [t for t, _ in wanted], "keys": [k for _, k in wanted],
         }  # fmt: skip
-        await self._connection.execute(SQL["settle_letters"], args)
+        await self._link.execute(SQL["settle_letters"], args)

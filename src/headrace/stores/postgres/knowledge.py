@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from pgvector import HalfVector
-from psycopg import AsyncConnection, AsyncCursor
 
 from headrace.change import START, Position
+from headrace.link import Answer, Link
 from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, DocumentDraft, Removal
 
@@ -19,10 +18,10 @@ OPERATOR = "knowledge"
 
 
 class PostgresKnowledgeWriter:
-    """Implements `headrace.stores.KnowledgeWriter` on a connection whose transaction the caller holds."""
+    """Implements `headrace.stores.KnowledgeWriter` on a link whose transaction the caller holds."""
 
-    def __init__(self, connection: AsyncConnection[Any]) -> None:
-        self._connection = connection
+    def __init__(self, link: Link) -> None:
+        self._link = link
 
     async def swap(self, drafts: Sequence[DocumentDraft]) -> None:
         newest = list({d.id: d for d in drafts}.values())  # the last one of each wins
@@ -51,9 +50,9 @@ class PostgresKnowledgeWriter:
 
     async def _newer(self, drafts: Sequence[DocumentDraft]) -> list[DocumentDraft]:
         args = {"tenant": DEFAULT_TENANT, "documents": [d.id for d in drafts]}
-        known = await self._connection.execute(SQL["known_positions"], args)
+        known = await self._link.execute(SQL["known_positions"], args)
         topics = {"tenant": DEFAULT_TENANT, "operator": OPERATOR, "topics": list({d.topic for d in drafts})}
-        fences = await self._connection.execute(SQL["fences"], topics)
+        fences = await self._link.execute(SQL["fences"], topics)
         seen = {document: (Position(*pair), failed) for document, pair, failed in await known.fetchall()}
         barred = {topic: Position(major, minor) for topic, major, minor in await fences.fetchall()}
         return [
@@ -62,9 +61,9 @@ class PostgresKnowledgeWriter:
             if _is_newer(d, *seen.get(d.id, (START, False))) and d.stamp.position > barred.get(d.topic, START)
         ]
 
-    async def _allocate(self, versions: int, chunks: int) -> AsyncCursor[Any]:
+    async def _allocate(self, versions: int, chunks: int) -> Answer:
         """Asks for numbers together with what is known: one round trip, at the price of a few unused numbers."""
-        return await self._connection.execute(SQL["allocate"], {"versions": versions, "chunks": chunks})
+        return await self._link.execute(SQL["allocate"], {"versions": versions, "chunks": chunks})
 
     async def _close(self, ends: Sequence[tuple[str, Position, int]], *, overtaken: bool) -> None:
         if not ends:
@@ -77,13 +76,13 @@ class PostgresKnowledgeWriter:
             "ats": [e[2] for e in ends],
             "overtaken": overtaken,
         }
-        await self._connection.execute(SQL["close_documents"], args)
+        await self._link.execute(SQL["close_documents"], args)
 
     async def _truncate(self, removal: Removal) -> list[tuple[str, Position, int]]:
         position = removal.stamp.position
         args = {"tenant": DEFAULT_TENANT, "topic": removal.topic, "major": position.major, "minor": position.minor}
-        cursor = await self._connection.execute(SQL["close_topic"], args)
-        await self._connection.execute(SQL["raise_fence"], {**args, "operator": OPERATOR})
+        cursor = await self._link.execute(SQL["close_topic"], args)
+        await self._link.execute(SQL["raise_fence"], {**args, "operator": OPERATOR})
         return [(row[0], position, removal.stamp.committed_at) for row in await cursor.fetchall()]
 
     async def _bar(self, removals: Sequence[Removal]) -> None:
@@ -98,7 +97,7 @@ class PostgresKnowledgeWriter:
             "minors": [r.stamp.position.minor for r in removals],
             "ats": [r.stamp.committed_at for r in removals],
         }
-        await self._connection.execute(SQL["tombstone"], args)
+        await self._link.execute(SQL["tombstone"], args)
 
     async def _open(self, drafts: Sequence[DocumentDraft], versions: Sequence[int]) -> None:
         args = {
@@ -116,7 +115,7 @@ class PostgresKnowledgeWriter:
             "chunk_counts": [len(d.chunks) for d in drafts],
             "failures": [msgspec.json.encode(d.failure).decode() if d.failure else None for d in drafts],
         }
-        await self._connection.execute(SQL["open_documents"], args)
+        await self._link.execute(SQL["open_documents"], args)
 
     async def _add_chunks(
         self, drafts: Sequence[DocumentDraft], versions: Sequence[int], chunk_ids: Sequence[int]
@@ -141,11 +140,11 @@ class PostgresKnowledgeWriter:
             "lengths": [c.length for _, _, c in rows],
             "vectors": [HalfVector(c.vector) for _, _, c in rows],
         }
-        await self._connection.execute(SQL["add_chunks"], args)
+        await self._link.execute(SQL["add_chunks"], args)
 
 
-async def _numbers(cursor: AsyncCursor[Any]) -> tuple[list[int], list[int]]:
-    row = await cursor.fetchone()
+async def _numbers(answer: Answer) -> tuple[list[int], list[int]]:
+    row = await answer.fetchone()
     assert row is not None
     return row[0], row[1] or []
 

@@ -7,9 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from psycopg import AsyncConnection, AsyncCursor
-
 from headrace.change import Position, Stamp
+from headrace.link import Answer, Link
 from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, JSON, Aggregate, AsOf, Fact, FactRule, Profile
 from headrace.stores.postgres.profiles import OPERATOR
@@ -33,10 +32,10 @@ _EXPRESSIONS = {
 
 
 class PostgresProfileReader:
-    """Implements `headrace.stores.ProfileReader` on a connection that holds a snapshot."""
+    """Implements `headrace.stores.ProfileReader` on a link that holds a snapshot."""
 
-    def __init__(self, connection: AsyncConnection[Any], at: AsOf, rules: Sequence[FactRule]) -> None:
-        self._connection = connection
+    def __init__(self, link: Link, at: AsOf, rules: Sequence[FactRule]) -> None:
+        self._link = link
         self._rules = rules
         self._past = at.token is not None or at.time is not None
         self._profiles = validity(at, OPERATOR, closer="v.closed_source", overtaken="false")
@@ -45,14 +44,14 @@ class PostgresProfileReader:
     async def profile(self, id_or_identifier: str) -> Profile | None:
         args = {"tenant": DEFAULT_TENANT, "id": id_or_identifier, **self._profiles.args}
         name = "past_profile" if self._past else "profile"
-        row = await (await self._connection.execute(_valid(SQL[name], self._profiles), args)).fetchone()
+        row = await (await self._link.execute(_valid(SQL[name], self._profiles), args)).fetchone()
         return await self._complete(row) if row else None
 
     async def profiles(self) -> AsyncIterator[Profile]:
         args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "limit": PAGE, **self._profiles.args}
         statement, after, rows = _valid(SQL["profiles"], self._profiles), "", [()] * PAGE
         while len(rows) == PAGE:
-            rows = await (await self._connection.execute(statement, {**args, "after": after})).fetchall()
+            rows = await (await self._link.execute(statement, {**args, "after": after})).fetchall()
             for row in rows:
                 yield await self._complete(row)
                 after = row[0]
@@ -69,8 +68,7 @@ class PostgresProfileReader:
         if not self._rules:
             return facts, aggregates
         base = {"tenant": DEFAULT_TENANT, "owners": list(identifiers), **self._facts.args}
-        async with self._connection.pipeline():
-            answers = [(rule, *await self._ask(rule, base)) for rule in self._rules]
+        answers = [(rule, *await self._ask(rule, base)) for rule in self._rules]
         for rule, rows, sums in answers:
             facts += [_fact(rule, row) for row in await rows.fetchall()]
             if sums is not None:
@@ -78,15 +76,15 @@ class PostgresProfileReader:
                 aggregates |= dict(zip((a.name for a in rule.aggregates), map(_plain, values or ()), strict=True))
         return facts, aggregates
 
-    async def _ask(self, rule: FactRule, base: Mapping[str, Any]) -> tuple[AsyncCursor[Any], AsyncCursor[Any] | None]:
+    async def _ask(self, rule: FactRule, base: Mapping[str, Any]) -> tuple[Answer, Answer | None]:
         args = {**base, "topic": rule.topic, "keep": rule.keep}
-        rows = await self._connection.execute(_valid(SQL["facts"], self._facts), args)
+        rows = await self._link.execute(_valid(SQL["facts"], self._facts), args)
         if not rule.aggregates:
             return rows, None
         columns = ", ".join(_expression(a, f"c{n}") for n, a in enumerate(rule.aggregates)).encode()
         args |= {f"c{n}": a.column for n, a in enumerate(rule.aggregates)}
         statement = _valid(SQL["aggregates"].replace(b"{columns}", columns), self._facts)
-        return rows, await self._connection.execute(statement, args)
+        return rows, await self._link.execute(statement, args)
 
 
 def _expression(aggregate: Aggregate, parameter: str) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection
 
 from headrace.change import START, Position, Stamp
+from headrace.link import Link
 from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, Cleared, FactDraft, ProfileChange, RecordDraft
 from headrace.stores.postgres.components import Record, Unified, unify
@@ -20,10 +20,10 @@ OPERATOR = "profiles"
 
 
 class PostgresProfileWriter:
-    """Implements `headrace.stores.ProfileWriter` on a connection whose transaction the caller holds."""
+    """Implements `headrace.stores.ProfileWriter` on a link whose transaction the caller holds."""
 
-    def __init__(self, connection: AsyncConnection[Any]) -> None:
-        self._connection = connection
+    def __init__(self, link: Link) -> None:
+        self._link = link
 
     async def apply(self, changes: Sequence[ProfileChange]) -> None:
         for kind, run in groupby(changes, key=type):
@@ -39,8 +39,8 @@ class PostgresProfileWriter:
     async def _clear(self, cleared: Cleared) -> None:
         major, minor = cleared.stamp.position
         args = {"tenant": DEFAULT_TENANT, "topic": cleared.topic, "major": major, "minor": minor}
-        await self._connection.execute(SQL["close_topic_facts"], {**args, "at": cleared.stamp.committed_at})
-        cursor = await self._connection.execute(SQL["topic_records"], args)
+        await self._link.execute(SQL["close_topic_facts"], {**args, "at": cleared.stamp.committed_at})
+        cursor = await self._link.execute(SQL["topic_records"], args)
         gone = [RecordDraft(row[0], cleared.topic, cleared.stamp, (), None) for row in await cursor.fetchall()]
         await self._records(gone)
 
@@ -64,7 +64,7 @@ class PostgresProfileWriter:
         args = {"tenant": DEFAULT_TENANT, "records": list(records), "identifiers": list(identifiers)}
         found: dict[str, Record] = {}
         present: dict[str, Unified] = {}
-        for row in await (await self._connection.execute(SQL["connected"], args)).fetchall():
+        for row in await (await self._link.execute(SQL["connected"], args)).fetchall():
             record, major, minor, at, profile, ids, fields, source, topic, all_ids, all_records, all_fields = row
             stamp = Stamp(source, Position(major, minor), at)
             found[record] = Record(record, topic, stamp, tuple(ids), fields, profile)
@@ -78,7 +78,7 @@ class PostgresProfileWriter:
     ) -> None:
         owner = {record: p.id for p in profiles for record in p.records}
         moved = [r for r in new.values() if r.id in changed or r.profile != owner.get(r.id)]
-        await self._connection.execute(
+        await self._link.execute(
             SQL["save_records"],
             _rows(
                 {
@@ -98,12 +98,12 @@ class PostgresProfileWriter:
 
     async def _save_identifiers(self, records: Sequence[Record], owner: Mapping[str, str]) -> None:
         ids = [r.id for r in records]
-        await self._connection.execute(SQL["forget_identifiers"], {"tenant": DEFAULT_TENANT, "records": ids})
+        await self._link.execute(SQL["forget_identifiers"], {"tenant": DEFAULT_TENANT, "records": ids})
         pairs = [(i, r.id, owner[r.id]) for r in records if r.id in owner for i in r.identifiers]
         if pairs:
             args = {"identifiers": [p[0] for p in pairs], "records": [p[1] for p in pairs]}
             args["profiles"] = [p[2] for p in pairs]
-            await self._connection.execute(SQL["save_identifiers"], {"tenant": DEFAULT_TENANT, **args})
+            await self._link.execute(SQL["save_identifiers"], {"tenant": DEFAULT_TENANT, **args})
 
     async def _save_profiles(
         self, present: Mapping[str, Unified], profiles: Sequence[Unified], fresh: Sequence[RecordDraft]
@@ -116,7 +116,7 @@ class PostgresProfileWriter:
         causes = {p.id: _cause(p, stamps, newest) for p in begun}
         if ended:
             ends = _rows({"profile": p.id, **_at(causes.get(p.id) or _cause(p, stamps, newest))} for p in ended)
-            await self._connection.execute(SQL["close_profiles"], {**ends, "profiles": [p.id for p in ended]})
+            await self._link.execute(SQL["close_profiles"], {**ends, "profiles": [p.id for p in ended]})
         if begun:
             rows = _rows(
                 {
@@ -128,21 +128,21 @@ class PostgresProfileWriter:
                 }
                 for p in begun
             )
-            await self._connection.execute(SQL["add_profiles"], rows)
+            await self._link.execute(SQL["add_profiles"], rows)
 
     # ---- facts -------------------------------------------------------------------------------------------------------
 
     async def _facts(self, drafts: Sequence[FactDraft]) -> None:
         newest = {d.id: d for d in drafts}
         args = {"tenant": DEFAULT_TENANT, "facts": list(newest)}
-        cursor = await self._connection.execute(SQL["known_facts"], args)
+        cursor = await self._link.execute(SQL["known_facts"], args)
         known = {fact: (Position(*pair), there) for fact, pair, there in await cursor.fetchall()}
         fresh = [d for d in newest.values() if _is_newer(d, *known.get(d.id, (START, False)))]
         if not fresh:
             return
         if any(d.id in known for d in fresh):
             ends = _rows({"fact": d.id, **_at(d.stamp)} for d in fresh)
-            await self._connection.execute(SQL["close_facts"], {**ends, "facts": [d.id for d in fresh]})
+            await self._link.execute(SQL["close_facts"], {**ends, "facts": [d.id for d in fresh]})
         live = [d for d in fresh if d.fields is not None]
         if live:
             rows = _rows(
@@ -158,7 +158,7 @@ class PostgresProfileWriter:
                 }
                 for d in live
             )
-            await self._connection.execute(SQL["add_facts"], rows)
+            await self._link.execute(SQL["add_facts"], rows)
 
 
 def _supersedes(draft: RecordDraft, record: Record | None) -> bool:

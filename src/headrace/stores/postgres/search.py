@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from pgvector import HalfVector
-from psycopg import AsyncConnection
 
 from headrace.change import Position, Stamp
+from headrace.link import Link
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, AsOf, Document, DocumentInfo, Failure, Filter, Passage, Terms
+from headrace.stores import DEFAULT_TENANT, AsOf, Document, DocumentInfo, Failure, Filter, Passage, Terms, Vector
 from headrace.stores.postgres.knowledge import OPERATOR
 from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, score
 from headrace.stores.postgres.recent import RecentChunks
@@ -41,42 +40,44 @@ class SearchMemory:
 
 
 class PostgresKnowledgeReader:
-    """Implements `headrace.stores.KnowledgeReader` on a connection that holds a snapshot."""
+    """Implements `headrace.stores.KnowledgeReader` on a link that holds a snapshot."""
 
-    def __init__(self, connection: AsyncConnection[Any], at: AsOf, memory: SearchMemory) -> None:
-        self._connection = connection
+    def __init__(self, link: Link, at: AsOf, memory: SearchMemory) -> None:
+        self._link = link
         self._valid = validity(at, OPERATOR)
         self._past = at.token is not None or at.time is not None
         self._dimensions = memory.dimensions
         self._memory = memory
 
     async def search(
-        self, terms: Terms, vector: NDArray[np.float32] | None, k: int, where: Filter
+        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter
     ) -> Sequence[Passage]:
         if self._past:
-            lexical, nearest = await self._search_past(terms, vector, where)
+            made = await vector if isinstance(vector, Awaitable) else vector
+            lexical, nearest = await self._search_past(terms, made, where)
         else:
             lexical, nearest = await self._search_present(terms, vector, where)
         ranked = fuse(lexical, nearest)[:k]
         return await self._passages(dict(ranked))
 
-    async def _search_present(self, terms: Terms, vector: NDArray[np.float32] | None, where: Filter):
+    async def _search_present(self, terms: Terms, vector: Vector | Awaitable[Vector] | None, where: Filter):
         wanted: list[int] = terms.tolist()
         known = self._memory.recent.newest
         args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "terms": wanted, "known": known, **_filter(where)}
-        execute = self._connection.execute
-        async with self._connection.pipeline():
-            corpus = await execute(SQL["corpus"], args)
-            packed = await execute(SQL["postings"], args, binary=True)
-            recent = await execute(SQL["recent"], args, binary=True)
-            dead = await execute(SQL["dead"], args, binary=True)
-            near = await self._nearest(vector, where) if vector is not None else None
+        execute = self._link.execute
+        corpus = await execute(SQL["corpus"], args)
+        packed = await execute(SQL["postings"], args, binary=True)
+        recent = await execute(SQL["recent"], args, binary=True)
+        dead = await execute(SQL["dead"], args, binary=True)
+        near = await self._nearest(vector, where) if isinstance(vector, np.ndarray) else None
         chunks, tokens = await corpus.fetchone() or (0, 0)
         self._memory.chunks = chunks
         gone = np.array([r[0] for r in await dead.fetchall()], np.int64)
         fresh = await self._recent(await recent.fetchall(), wanted)
         ids, scores = score(gather(await packed.fetchall(), fresh, wanted, gone), chunks, tokens)
         lexical = await self._allowed(ids, scores, where)
+        if isinstance(vector, Awaitable):
+            near = await self._nearest(await vector, where)
         rows = await near.fetchall() if near else []
         return lexical, (np.array([r[0] for r in rows], np.int64), np.array([-r[1] for r in rows], np.float64))
 
@@ -86,14 +87,14 @@ class PostgresKnowledgeReader:
         cache.add(_recent(r) for r in rows if r[1] is not None)
         present = [r[0] for r in rows]
         if missing := cache.missing(present):
-            cursor = await self._connection.execute(SQL["recent_terms"], {"ids": missing}, binary=True)
+            cursor = await self._link.execute(SQL["recent_terms"], {"ids": missing}, binary=True)
             cache.add(_recent(r) for r in await cursor.fetchall())
         return cache.holding(terms, present)
 
-    async def _nearest(self, vector: NDArray[np.float32], where: Filter):
+    async def _nearest(self, vector: Vector, where: Filter):
         name = "nearest_exact" if self._memory.chunks <= EXACT_CHUNKS else "nearest_indexed"
         args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "limit": CANDIDATES, **_filter(where)}
-        return await self._connection.execute(_sized(SQL[name], self._dimensions), args)
+        return await self._link.execute(_sized(SQL[name], self._dimensions), args)
 
     async def _allowed(self, ids: Ids, scores: Scores, where: Filter) -> tuple[Ids, Scores]:
         """The best lexical candidates inside the filter; looks further down only when a filter takes some away."""
@@ -104,7 +105,7 @@ class PostgresKnowledgeReader:
         for start in range(0, len(order), 2000):
             part = ids[order[start : start + 2000]]
             args = {"tenant": DEFAULT_TENANT, "ids": part.tolist(), **_filter(where)}
-            cursor = await self._connection.execute(SQL["allowed"], args)
+            cursor = await self._link.execute(SQL["allowed"], args)
             allowed = np.array([r[0] for r in await cursor.fetchall()], np.int64)
             kept += order[start : start + 2000][np.isin(part, allowed)].tolist()
             if len(kept) >= CANDIDATES:
@@ -112,12 +113,12 @@ class PostgresKnowledgeReader:
         chosen = np.array(kept[:CANDIDATES], np.int64)
         return ids[chosen], scores[chosen]
 
-    async def _search_past(self, terms: Terms, vector: NDArray[np.float32] | None, where: Filter):
+    async def _search_past(self, terms: Terms, vector: Vector | None, where: Filter):
         """Looks at every chunk that was valid then, so that scores are exactly what they were."""
         query = HalfVector(vector if vector is not None else np.zeros(self._dimensions, np.float32))
         args = {"tenant": DEFAULT_TENANT, "vector": query, **self._valid.args, **_filter(where)}
         statement = _valid(_sized(SQL["past_chunks"], self._dimensions), self._valid.sql)
-        rows = await (await self._connection.execute(statement, args, binary=True)).fetchall()
+        rows = await (await self._link.execute(statement, args, binary=True)).fetchall()
         recent = [_recent(r) for r in rows]
         postings = gather([], recent, terms.tolist(), np.empty(0, np.int64))
         ids, scores = score(postings, len(rows), sum(r[3] for r in rows))
@@ -134,7 +135,7 @@ class PostgresKnowledgeReader:
         if not scores:
             return []
         args = {"tenant": DEFAULT_TENANT, "ids": list(scores)}
-        cursor = await self._connection.execute(SQL["passages"], args)
+        cursor = await self._link.execute(SQL["passages"], args)
         found = {
             chunk: Passage(
                 document, f"{document}#{ordinal}", ordinal, title, heading, text, start, end, scores[chunk],
@@ -147,13 +148,13 @@ class PostgresKnowledgeReader:
 
     async def document(self, id: str) -> Document | None:
         args = {"tenant": DEFAULT_TENANT, "document": id, **self._valid.args}
-        row = await (await self._connection.execute(_valid(SQL["document"], self._valid.sql), args)).fetchone()
+        row = await (await self._link.execute(_valid(SQL["document"], self._valid.sql), args)).fetchone()
         if row is None:
             return None
         version, source, major, minor, at, digest, title, text, count, failure = row
         stamp = Stamp(source, Position(major, minor), at)
         info = _info(id, stamp, digest, title, count, failure)
-        cursor = await self._connection.execute(SQL["document_chunks"], {"version": version})
+        cursor = await self._link.execute(SQL["document_chunks"], {"version": version})
         chunks = [
             Passage(id, f"{id}#{ordinal}", ordinal, title, heading, body, start, end, 0.0, stamp)
             for _, ordinal, heading, body, start, end in await cursor.fetchall()
@@ -164,7 +165,7 @@ class PostgresKnowledgeReader:
         args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "source": source, "limit": PAGE, **self._valid.args}
         statement, after, rows = _valid(SQL["documents"], self._valid.sql), "", [()] * PAGE
         while len(rows) == PAGE:
-            rows = await (await self._connection.execute(statement, {**args, "after": after})).fetchall()
+            rows = await (await self._link.execute(statement, {**args, "after": after})).fetchall()
             for document, name, major, minor, at, digest, title, count, failure in rows:
                 yield _info(document, Stamp(name, Position(major, minor), at), digest, title, count, failure)
                 after = document

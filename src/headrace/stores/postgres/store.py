@@ -12,13 +12,14 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from pgvector.psycopg import register_vector_async
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from headrace.change import Position, Stamp
 from headrace.clock import rfc3339
 from headrace.errors import BadInput, ConfigError, Forgotten, NotFound, StoreError
+from headrace.link import Answer, Link, LinkedConnection
 from headrace.sqlfile import load
 from headrace.stores import (
     DEFAULT_TENANT,
@@ -43,7 +44,7 @@ _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_o
 # What is written is found by key, a few rows at a time: the one plan that fits, without planning it each time from
 # statistics of tables that were empty a moment ago.
 _BY_KEY = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
-Pool = AsyncConnectionPool[AsyncConnection[Any]]
+Pool = AsyncConnectionPool[LinkedConnection]
 _READ, _WRITE = "read the store", "write to the store"
 _LOCK = 7_236_114_001
 """Advisory lock: one Headrace works on a store at a time."""
@@ -52,11 +53,11 @@ _LOCK = 7_236_114_001
 class PostgresTransaction:
     """Implements `headrace.stores.Transaction`."""
 
-    def __init__(self, connection: AsyncConnection[Any], maybe_open: set[tuple[str, str, str]]) -> None:
-        self._connection = connection
-        self.knowledge = PostgresKnowledgeWriter(connection)
-        self.profiles = PostgresProfileWriter(connection)
-        self.dead_letters = PostgresDeadLetterWriter(connection, maybe_open)
+    def __init__(self, link: Link, maybe_open: set[tuple[str, str, str]]) -> None:
+        self._link = link
+        self.knowledge = PostgresKnowledgeWriter(link)
+        self.profiles = PostgresProfileWriter(link)
+        self.dead_letters = PostgresDeadLetterWriter(link, maybe_open)
 
     async def progress(self, applied: Applied) -> None:
         args = {
@@ -64,18 +65,18 @@ class PostgresTransaction:
             "major": applied.position.major, "minor": applied.position.minor, "committed_at": applied.committed_at,
             "changes": applied.changes_total, "bytes": applied.bytes_total,
         }  # fmt: skip
-        await self._connection.execute(SQL["save_progress"], args)
+        await self._link.execute(SQL["save_progress"], args)
 
 
 class PostgresConversations:
     """Implements `headrace.stores.ConversationReader`."""
 
-    def __init__(self, connection: AsyncConnection[Any]) -> None:
-        self._connection = connection
+    def __init__(self, link: Link) -> None:
+        self._link = link
 
     async def turns(self, conversation: str, user: str | None, limit: int) -> Sequence[Turn]:
         args = {"tenant": DEFAULT_TENANT, "conversation": conversation, "limit": limit}
-        asker = await (await self._connection.execute(SQL["asker"], args)).fetchone()
+        asker = await (await self._link.execute(SQL["asker"], args)).fetchone()
         if asker is None:
             return []
         if asker[0] != user:
@@ -85,25 +86,18 @@ class PostgresConversations:
                 got="another user's",
                 remedy="Leave `conversation` out to start a new one.",
             )
-        rows = await (await self._connection.execute(SQL["turns"], args)).fetchall()
+        rows = await (await self._link.execute(SQL["turns"], args)).fetchall()
         return [Turn(role, text, focus, at) for role, text, focus, at in reversed(rows)]
 
 
 class PostgresSnapshot:
-    """Implements `headrace.stores.Snapshot` on a connection inside a repeatable-read transaction."""
+    """Implements `headrace.stores.Snapshot` on a link inside a repeatable-read transaction."""
 
-    def __init__(
-        self,
-        connection: AsyncConnection[Any],
-        progress: AsyncCursor[Any],
-        at: AsOf,
-        memory: SearchMemory,
-        rules: Sequence[FactRule],
-    ) -> None:
+    def __init__(self, link: Link, progress: Answer, at: AsOf, memory: SearchMemory, rules: Sequence[FactRule]) -> None:
         self._progress = progress
-        self.knowledge = PostgresKnowledgeReader(connection, at, memory)
-        self.profiles = PostgresProfileReader(connection, at, rules)
-        self.conversations = PostgresConversations(connection)
+        self.knowledge = PostgresKnowledgeReader(link, at, memory)
+        self.profiles = PostgresProfileReader(link, at, rules)
+        self.conversations = PostgresConversations(link)
 
     async def progress(self) -> Sequence[Applied]:
         """Asked for when the snapshot was opened, so that it costs no round trip of its own. To be called once."""
@@ -118,9 +112,8 @@ class PostgresWorkCache:
 
     async def vectors(self, text_hashes: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         args = {"tenant": DEFAULT_TENANT, "hashes": list(text_hashes)}
-        async with _connected(_READ, self._pool) as connection:
-            cursor = await connection.execute(KNOWLEDGE["vectors"], args, binary=True)
-            rows = await cursor.fetchall()
+        async with _linked(_READ, self._pool) as link:
+            rows = await (await link.execute(KNOWLEDGE["vectors"], args, binary=True)).fetchall()
         return {hash: vector.to_numpy().astype(np.float32) for hash, vector in rows}
 
 
@@ -141,6 +134,7 @@ class PostgresStore:
         self._memory = SearchMemory(dimensions)
         self._rules = rules
         self._maybe_open: set[tuple[str, str, str]] = set()
+        self._releasing: set[asyncio.Task[None]] = set()
         self.work = PostgresWorkCache(readers)
 
     @classmethod
@@ -162,6 +156,7 @@ class PostgresStore:
         kwargs = {"options": _RELAXED, "prepare_threshold": 2, "autocommit": True}
         writers: Pool = AsyncConnectionPool(
             dsn,
+            connection_class=LinkedConnection,
             min_size=2,
             max_size=6,
             open=False,
@@ -169,7 +164,13 @@ class PostgresStore:
             kwargs={**kwargs, "options": _RELAXED + _BY_KEY},
         )
         readers: Pool = AsyncConnectionPool(
-            dsn, min_size=3, max_size=12, open=False, configure=register_vector_async, kwargs=kwargs
+            dsn,
+            connection_class=LinkedConnection,
+            min_size=3,
+            max_size=12,
+            open=False,
+            configure=register_vector_async,
+            kwargs=kwargs,
         )
         await asyncio.gather(writers.open(wait=True, timeout=30), readers.open(wait=True, timeout=30))
         store = cls(guard, writers, readers, dimensions, rules)
@@ -178,29 +179,42 @@ class PostgresStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[PostgresTransaction]:
-        # Begin and commit as statements of the pipeline: psycopg's own transaction block waits for both.
-        async with _connected(_WRITE, self._writers) as connection:
-            try:
-                async with connection.pipeline():
-                    await connection.execute("begin")
-                    yield PostgresTransaction(connection, self._maybe_open)
-                    await connection.execute("commit")
-            except BaseException:
-                if not connection.closed:
-                    await connection.rollback()
-                raise
+        async with _linked(_WRITE, self._writers) as link:
+            await link.execute(b"begin")
+            yield PostgresTransaction(link, self._maybe_open)
+            await link.execute(b"commit")
+            await link.settle()
 
     @asynccontextmanager
     async def snapshot(self, at: AsOf = PRESENT) -> AsyncGenerator[PostgresSnapshot]:
-        async with _connected(_READ, self._readers) as connection, connection.pipeline():
-            await connection.execute(SQL["begin_snapshot"])
-            progress = await connection.execute(SQL["progress"], {"tenant": DEFAULT_TENANT})
-            if at != PRESENT:
-                _check_kept(
-                    at, await (await connection.execute(SQL["horizons"], {"tenant": DEFAULT_TENANT})).fetchall()
-                )
-            yield PostgresSnapshot(connection, progress, at, self._memory, self._rules)
-            await connection.execute("commit")
+        with _named(_READ):
+            connection = await self._readers.getconn()
+            link = connection.link
+            link.open()
+            try:
+                await link.execute(SQL["begin_snapshot"])
+                progress = await link.execute(SQL["progress"], {"tenant": DEFAULT_TENANT})
+                if at != PRESENT:
+                    _check_kept(at, await (await link.execute(SQL["horizons"], {"tenant": DEFAULT_TENANT})).fetchall())
+                yield PostgresSnapshot(link, progress, at, self._memory, self._rules)
+            finally:
+                self._release(connection)
+
+    def _release(self, connection: LinkedConnection) -> None:
+        """Ends a snapshot: nobody waits until the server has."""
+        task = asyncio.create_task(self._released(connection), name="end of a snapshot")
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
+
+    async def _released(self, connection: LinkedConnection) -> None:
+        try:
+            await connection.link.execute(b"commit")
+            await connection.link.settle()
+        except psycopg.Error:
+            await connection.close()  # the pool makes another one
+        finally:
+            await connection.link.close()
+            await self._readers.putconn(connection)
 
     async def save_turns(self, conversation: str, user: str | None, turns: Sequence[Turn]) -> None:
         async with _connected(_WRITE, self._writers) as connection, connection.pipeline(), connection.transaction():
@@ -253,6 +267,7 @@ class PostgresStore:
         return gone
 
     async def close(self) -> None:
+        await asyncio.gather(*self._releasing)
         await asyncio.gather(self._writers.close(), self._readers.close())
         await self._guard.close()
 
@@ -310,10 +325,17 @@ def _letter(row: Sequence[Any]) -> DeadLetter:
 
 
 @asynccontextmanager
-async def _connected(step: str, pool: Pool) -> AsyncGenerator[AsyncConnection[Any]]:
+async def _connected(step: str, pool: Pool) -> AsyncGenerator[LinkedConnection]:
     with _named(step):
         async with pool.connection() as connection:
             yield connection
+
+
+@asynccontextmanager
+async def _linked(step: str, pool: Pool) -> AsyncGenerator[Link]:
+    """What is left open of a transaction when this ends with an error is rolled back by the pool."""
+    async with _connected(step, pool) as connection, connection.linked() as link:
+        yield link
 
 
 @contextmanager

@@ -1,0 +1,126 @@
+"""Several statements in one round trip, on a real server: values, order, errors, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest
+import pytest_asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.link import LinkedConnection
+from tests.servers import FreshDatabases
+
+
+@pytest_asyncio.fixture
+async def connection(fresh_database: FreshDatabases) -> AsyncIterator[LinkedConnection]:
+    made = await LinkedConnection.connect(await fresh_database(None), autocommit=True)
+    yield made
+    await made.close()
+
+
+async def test_statements_go_together_and_answer_in_order(connection: LinkedConnection) -> None:
+    async with connection.linked() as link:
+        made = await link.execute(b"create table t (n int primary key, v text)")
+        added = [
+            await link.execute(b"insert into t values (%(n)s, %(v)s) returning n", {"n": n, "v": f"{n}%"})
+            for n in range(300)
+        ]
+        seen = await link.execute(b"select count(*), max(v) from t where v like '%%' || %(end)s", {"end": "%"})
+        assert made.result is None  # nothing was waited for until here
+
+        assert await seen.fetchone() == (300, "99%")
+        assert [await a.fetchone() for a in added] == [(n,) for n in range(300)]
+        assert await made.fetchall() == []
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "text": st.none() | TEXT,
+    "bigint": st.none() | st.integers(-(2**63), 2**63 - 1),
+    "bytea": st.none() | st.binary(),
+    "text[]": st.lists(st.none() | TEXT),
+    "float8": st.floats(allow_nan=False),
+}
+
+
+async def test_values_come_back_as_they_went(connection: LinkedConnection) -> None:
+    loop = asyncio.get_running_loop()
+
+    async def echoed(values: list[Any], binary: bool) -> tuple[Any, ...] | None:
+        async with connection.linked() as link:
+            columns = ", ".join(f"%(v{n})s::{type}" for n, type in enumerate(VALUES))
+            args = {f"v{n}": value for n, value in enumerate(values)}
+            return await (await link.execute(f"select {columns}".encode(), args, binary=binary)).fetchone()
+
+    @settings(max_examples=100, deadline=None)
+    @given(values=st.tuples(*VALUES.values()), binary=st.booleans())
+    def property_holds(values: tuple[Any, ...], binary: bool) -> None:
+        future = asyncio.run_coroutine_threadsafe(echoed(list(values), binary), loop)
+        assert future.result(30) == values
+
+    await asyncio.to_thread(property_holds)
+
+
+async def test_the_first_error_is_told_and_what_followed_did_not_happen(connection: LinkedConnection) -> None:
+    async with connection.linked() as link:
+        await link.execute(b"create table t (n int primary key)")
+        await link.settle()
+        await link.execute(b"begin")
+        await link.execute(b"insert into t values (1)")
+        wrong = await link.execute(b"insert into t values (1)")
+        after = await link.execute(b"insert into t values (2)")
+        with pytest.raises(psycopg.errors.UniqueViolation, match="t_pkey"):
+            await after.fetchall()
+        with pytest.raises(psycopg.Error):
+            await wrong.fetchall()
+        await link.execute(b"rollback")
+        assert await (await link.execute(b"select count(*) from t")).fetchone() == (0,)
+
+
+async def test_a_statement_that_cannot_be_prepared_may_be_asked_again(connection: LinkedConnection) -> None:
+    async with connection.linked() as link:
+        for _ in range(2):
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                await (await link.execute(b"select * from later")).fetchall()
+        await link.execute(b"create table later (n int)")
+        assert await (await link.execute(b"select * from later")).fetchall() == []
+    assert await (await connection.execute("select 1")).fetchone() == (1,)  # psycopg's again
+
+
+async def test_more_than_the_sockets_hold_goes_both_ways(connection: LinkedConnection) -> None:
+    megabyte = "x" * 1_000_000
+    async with connection.linked() as link:
+        answers = [await link.execute(b"select %(v)s || %(n)s::text", {"v": megabyte, "n": n}) for n in range(40)]
+        for n, answer in enumerate(answers):
+            assert await answer.fetchone() == (megabyte + str(n),)
+
+
+async def test_a_cancelled_wait_leaves_no_connection_with_an_answer_in_it(connection: LinkedConnection) -> None:
+    async def slow() -> None:
+        async with connection.linked() as link:
+            await (await link.execute(b"select pg_sleep(60)")).fetchall()
+
+    task = asyncio.create_task(slow())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert connection.closed
+
+
+async def test_a_server_that_ends_the_connection_is_an_error(connection: LinkedConnection) -> None:
+    async with connection.linked() as link:
+        pid = await (await link.execute(b"select pg_backend_pid()")).fetchone()
+        async with await psycopg.AsyncConnection.connect(connection.info.dsn, autocommit=True) as other:
+            waiting = asyncio.create_task((await link.execute(b"select pg_sleep(60)")).fetchall())
+            await asyncio.sleep(0.1)
+            await other.execute("select pg_terminate_backend(%s)", pid)
+        with pytest.raises(psycopg.OperationalError):
+            await waiting
+        with pytest.raises(psycopg.OperationalError):
+            await (await link.execute(b"select 1")).fetchall()
