@@ -81,6 +81,8 @@ class Progress(Protocol):
 
     `marks()` before a snapshot says what that snapshot certainly holds; `wait` returns when source -> operator ->
     position is applied, or after the time with what is missing; `heads()` asks every source for its position now.
+    `settle` returns when operators have applied the few changes that are on their way in at the moment, at once when
+    there are none or many, and after the time anyway.
     """
 
     @property
@@ -92,4 +94,5 @@ class Progress(Protocol):
 
     def marks(self) -> Marks: ...
     async def wait(self, wanted: Mapping[str, Mapping[str, Position]], timeout_ms: float) -> Sequence[Lag]: ...
+    async def settle(self, operators: Sequence[str], timeout_ms: float) -> None: ...
     async def heads(self) -> Mapping[str, Position]: ...

@@ -16,7 +16,7 @@ from headrace.operators import OVERTAKING
 from headrace.stores import AsOf, Filter, Passage, Store
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres import compact
-from headrace.stores.postgres import search as searching
+from headrace.stores.postgres import compact as compacting
 from headrace.token import heads
 from tests.contract.stored import (
     FAILURE,
@@ -343,19 +343,37 @@ async def test_the_index_finds_what_looking_at_every_vector_finds(
         name = connection.info.dbname
         await connection.execute(f'alter database "{name}" set enable_seqscan = off'.encode())
     async with open_store(dsn) as store:
-        await swap(store, *(draft(f"d{n}", n + 1, f"text number {n}") for n in range(60)))
-        await remove(store, *(removal(f"d{n}", 100) for n in range(0, 60, 7)))
         queries = [f"question {n}" for n in range(20)]
 
-        exact = [ranked(await nearest(store, q)) for q in queries]
-        monkeypatch.setattr(searching, "EXACT_CHUNKS", 0)
-        indexed = [ranked(await nearest(store, q)) for q in queries]
+        async def same_by_index() -> None:
+            exact = [ranked(await nearest(store, q)) for q in queries]
+            with monkeypatch.context() as patched:
+                patched.setattr(compacting, "EXACT_CHUNKS", 0)
+                indexed = [ranked(await nearest(store, q)) for q in queries]
+            assert [[c for c, _ in r] for r in indexed] == [[c for c, _ in r] for r in exact]
+            for one, other in zip(indexed, exact, strict=True):
+                assert [s for _, s in one] == pytest.approx([s for _, s in other])
 
-    assert [[c for c, _ in r] for r in indexed] == [[c for c, _ in r] for r in exact]
-    for one, other in zip(indexed, exact, strict=True):
-        assert [s for _, s in one] == pytest.approx([s for _, s in other])
+        # given vectors that are in the index, vectors that came since, and some of both that ended
+        await swap(store, *(draft(f"d{n}", n + 1, f"text number {n}") for n in range(40)))
+        await store.compact()
+        assert await number(dsn, IN_INDEX) == 0, "so few are all looked at"
+        monkeypatch.setattr(compacting, "EXACT_CHUNKS", 30)
+        await store.compact()
+        assert await number(dsn, IN_INDEX) == 40
+        await same_by_index()
+        await swap(store, *(draft(f"d{n}", n + 1, f"text number {n}") for n in range(30, 60)))
+        await remove(store, *(removal(f"d{n}", 100) for n in range(0, 60, 7)))
+        await same_by_index()
+        await store.compact()
+        assert await number(dsn, IN_INDEX) == await number(dsn, b"select count(*) from chunk_vectors where open")
+        await same_by_index()
+
     used = b"select idx_scan from pg_stat_user_indexes where indexrelname = 'chunk_vectors_present_16'"
     assert await number(dsn, used) >= len(queries), "the index was used"
+
+
+IN_INDEX = b"select count(*) from chunk_vectors where open and indexed"
 
 
 async def nearest(store: Store, query: str) -> Sequence[Passage]:

@@ -18,6 +18,8 @@ from headrace.token import Token, heads, parse_token
 
 MAX_WAIT_MS = 60_000
 REMEMBERED_QUERIES = 512
+COMING_MS = 10
+"""So long at most a read of the present waits for a change that has come in and is just being applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +79,25 @@ class Reader:
     @asynccontextmanager
     async def view(self, asked: Asked, *operators: str) -> AsyncGenerator[View]:
         """A snapshot in which `operators` (default: all) have applied `after`. Raises Lagging, BadRequest."""
-        await self._wait(asked, operators or tuple(self._progress.operators))
+        operators = operators or tuple(self._progress.operators)
+        await self._wait(asked, operators)
+        if asked.after is None and asked.as_of is None and asked.wait_ms != 0:
+            await self._progress.settle(operators, COMING_MS)
         marks = self._progress.marks()
         at = as_of(asked.as_of)
         async with self._store.snapshot(at) as snapshot:
             yield View(snapshot, marks, asked.as_of, at)
 
-    async def search(self, view: View, query: str, k: int, where: Filter) -> Sequence[Passage]:
-        """The k best passages for a query."""
+    @asynccontextmanager
+    async def search(
+        self, asked: Asked, query: str, k: int, where: Filter, *operators: str
+    ) -> AsyncGenerator[tuple[View, Sequence[Passage]]]:
+        """The k best passages for a query, and the view in which they are. The query is embedded meanwhile."""
         known = self._vectors.get(query)
         vector = asyncio.create_task(self._vector(query)) if known is None else known
         try:
-            return await view.snapshot.knowledge.search(query_terms(query), vector, k, where)
+            async with self.view(asked, *operators) as view:
+                yield view, await view.snapshot.knowledge.search(query_terms(query), vector, k, where)
         finally:
             if isinstance(vector, asyncio.Task):
                 vector.cancel()

@@ -12,7 +12,7 @@ import structlog
 from headrace.change import Position, Stamp, Style
 from headrace.clock import now_us
 from headrace.codec import decode
-from headrace.engines.lane import Lane
+from headrace.engines.lane import LIVE, Lane
 from headrace.engines.meter import Meter
 from headrace.engines.tracker import Tracker
 from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError, StoreError
@@ -69,6 +69,9 @@ class EmbeddedEngine:
 
     async def wait(self, wanted: Mapping[str, Mapping[str, Position]], timeout_ms: float) -> Sequence[Lag]:
         return await self.tracker.wait(wanted, timeout_ms)
+
+    async def settle(self, operators: Sequence[str], timeout_ms: float) -> None:
+        await self.tracker.settle(operators, timeout_ms)
 
     async def heads(self) -> Mapping[str, Position]:
         if self._standing:
@@ -147,6 +150,8 @@ class EmbeddedEngine:
         # First the dead letters: the state appended next says that they have been told.
         if captured.rejected or captured.settled:
             await self._reject(source, captured)
+        if 0 < len(captured.changes) <= LIVE:
+            self.tracker.coming(source.name)
         appended = await self._log.append(source.name, captured.changes, captured.state)
         number = appended.number if appended else self.tracker.sources[source.name].number
         self.captured[source.name].changes += len(captured.changes)

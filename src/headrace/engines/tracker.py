@@ -13,6 +13,8 @@ from headrace.operators import Lag, Marks
 from headrace.stores import Applied
 
 MAX_PROBES = 512
+NEAR = 4
+"""Operators that are more appends behind than this are working off a backlog."""
 
 
 @dataclass(slots=True)
@@ -26,6 +28,8 @@ class Track:
     probes: deque[tuple[int, Position]] = field(default_factory=lambda: deque[tuple[int, Position]](maxlen=MAX_PROBES))
     proved_at: int | None = None
     down: str | None = None
+    coming: int = 0
+    """The last append of a few changes, which may still be on its way into the log."""
 
 
 class Tracker:
@@ -46,6 +50,36 @@ class Tracker:
     def applied(self, operator: str, source: str) -> Applied:
         found = self._applied.get((operator, source))
         return found or Applied(operator, source, 0, START, 0, 0, 0)
+
+    def coming(self, source: str) -> None:
+        """A few changes have come in, and are being appended."""
+        track = self.sources[source]
+        track.coming = track.number + 1
+
+    async def settle(self, operators: Sequence[str], timeout_ms: float) -> None:
+        """Returns when these operators have applied the changes that are coming in now, at most after the time.
+
+        Whoever asks while a change is a millisecond away gets an answer with it; behind a backlog nobody waits.
+        """
+        wanted = [
+            (o, s, t.coming)
+            for s, t in self.sources.items()
+            for o in operators
+            if 0 < t.coming - self.applied(o, s).number <= NEAR
+        ]
+        if not wanted:
+            return
+        event = asyncio.Event()
+        self._waiting.add(event)
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                while any(self.applied(o, s).number < number for o, s, number in wanted):
+                    event.clear()
+                    await event.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._waiting.discard(event)
 
     def captured(self, source: str, number: int, frontier: Position) -> None:
         """Everything up to `frontier` is in the log, the last of it in append `number`."""

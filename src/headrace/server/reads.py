@@ -43,8 +43,8 @@ def read_router(app: App) -> APIRouter:
         """The passages that fit a query best, with their stamps."""
         reader = app.core.reader
         where = Filter(body.filter.source, body.filter.document_prefix) if body.filter else Filter()
-        async with reader.view(Asked(body.after, body.as_of, body.wait_ms), KNOWLEDGE) as view:
-            passages = await reader.search(view, body.query, body.k, where)
+        asked = Asked(body.after, body.as_of, body.wait_ms)
+        async with reader.search(asked, body.query, body.k, where, KNOWLEDGE) as (view, passages):
             results = [passage_json(reader, p) for p in passages]
             return json_response({"results": results, **await _freshness(view)})
 

@@ -200,9 +200,13 @@ create table chunk_vectors (
     source text not null,
     document text collate "C" not null,
     open boolean not null default true,
+    indexed boolean not null default false,
     vector halfvec not null
 );
 alter table chunk_vectors alter column vector set storage plain;
+-- Entering a vector into the index of the nearest costs more than everything else that a change writes: it is done
+-- afterwards, and until then the vector is looked at by itself.
+create index chunk_vectors_fresh on chunk_vectors (tenant, chunk_id) where open and not indexed;
 
 -- ---- lexical index: postings of present chunks, packed per term in segments, the newest chunks unpacked ------------
 

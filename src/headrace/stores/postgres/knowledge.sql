@@ -120,4 +120,4 @@ select distinct on (c.text_hash) c.text_hash, v.vector
 -- name: vector_index
 -- The index of present vectors, for one number of dimensions.
 create index if not exists chunk_vectors_present_{dimensions} on chunk_vectors
-    using hnsw ((vector::halfvec({dimensions})) halfvec_ip_ops) where open;
+    using hnsw ((vector::halfvec({dimensions})) halfvec_ip_ops) where open and indexed;

@@ -15,6 +15,7 @@ from headrace.change import Position, Stamp
 from headrace.link import Link
 from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, AsOf, Document, DocumentInfo, Failure, Filter, Passage, Terms, Vector
+from headrace.stores.postgres import compact
 from headrace.stores.postgres.knowledge import OPERATOR
 from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, score
 from headrace.stores.postgres.recent import RecentChunks
@@ -24,8 +25,6 @@ SQL = load(Path(__file__).with_name("search.sql"))
 PAGE = 1000
 CANDIDATES = 50
 """How many chunks each of the two searches contributes."""
-EXACT_CHUNKS = 4000
-"""Up to so many present chunks every vector is looked at, which is exact and takes a few milliseconds."""
 VECTOR_WEIGHT = 0.5
 """The vector search's part in the fused score; both are scaled to 0..1 first."""
 
@@ -92,7 +91,7 @@ class PostgresKnowledgeReader:
         return cache.holding(terms, present)
 
     async def _nearest(self, vector: Vector, where: Filter):
-        name = "nearest_exact" if self._memory.chunks <= EXACT_CHUNKS else "nearest_indexed"
+        name = "nearest_exact" if self._memory.chunks <= compact.EXACT_CHUNKS else "nearest_indexed"
         args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "limit": CANDIDATES, **_filter(where)}
         return await self._link.execute(_sized(SQL[name], self._dimensions), args)
 

@@ -29,13 +29,24 @@ select chunk_id, (vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensi
  order by distance, chunk_id limit %(limit)s;
 
 -- name: nearest_indexed
--- The nearest present chunks by the index (negative inner product, ascending).
-select chunk_id, vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) as distance
-  from chunk_vectors
- where tenant = %(tenant)s and open
-   and (%(source)s::text is null or source = %(source)s)
-   and (%(prefix)s::text is null or starts_with(document, %(prefix)s))
- order by vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) limit %(limit)s;
+-- The nearest present chunks: by the index, and by looking at those that are not in it yet (negative inner product).
+with near as materialized (
+    select chunk_id, vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) as distance
+      from chunk_vectors
+     where tenant = %(tenant)s and open and indexed
+       and (%(source)s::text is null or source = %(source)s)
+       and (%(prefix)s::text is null or starts_with(document, %(prefix)s))
+     order by vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) limit %(limit)s
+), fresh as materialized (
+    select chunk_id, (vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) + 0.0 as distance
+      from chunk_vectors
+     where tenant = %(tenant)s and open and not indexed
+       and (%(source)s::text is null or source = %(source)s)
+       and (%(prefix)s::text is null or starts_with(document, %(prefix)s))
+     order by distance limit %(limit)s
+)
+select chunk_id, distance from near union all select chunk_id, distance from fresh
+ order by distance, chunk_id limit %(limit)s;
 
 -- name: allowed
 -- Which of the found chunks are present and inside the filter.
