@@ -447,3 +447,26 @@ async def test_the_first_copy_reports_its_progress_and_goes_on_after_a_crash(tmp
 
     assert ops(log) == [("r", f"{n:02}.md") for n in range(50)]
     assert reader.source.snapshot is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="hints come at once by inotify only")
+async def test_a_hint_disturbs_the_calm_until_what_came_of_it_is_given(reader: Reader, tmp_path: Path) -> None:
+    source = reader.source
+    assert source.calm.is_set()
+
+    async def disturbed(act: Callable[[], object]) -> int:
+        given = len(reader.log.steps)
+        act()
+        async with asyncio.timeout(10):
+            while source.calm.is_set() and len(reader.log.steps) == given:  # noqa: ASYNC110 - it is heard by the loop
+                await asyncio.sleep(0)
+            await source.calm.wait()
+        return given
+
+    for n in range(20):
+        given = await disturbed(lambda n=n: (tmp_path / f"n{n}.md").write_bytes(b"new"))
+        assert ops(reader.log, given) == [("c", f"n{n}.md")]
+        given = await disturbed((tmp_path / f"n{n}.md").unlink)  # held for a moment: it could come back
+        assert ops(reader.log, given) == [("d", f"n{n}.md")]
+    given = await disturbed(lambda: (tmp_path / "left-out.md~").write_bytes(b"") or (tmp_path / "a.md").touch())
+    assert ops(reader.log, given) == []

@@ -202,3 +202,36 @@ def test_freshness_is_of_the_oldest_source_and_unknown_when_one_is_down(up: list
 def test_freshness_is_unknown_until_the_first_proof() -> None:
     assert Marks({}, {"s": None}, {}).freshness(5) == (None, "s: its first changes are still being applied")
     assert Marks({}, {}, {}).freshness(5) == (0.0, None)
+
+
+def coming(tracker: Tracker, number: int) -> None:
+    """A few changes come in and are appended."""
+    tracker.coming(SOURCE)
+    tracker.captured(SOURCE, number, Position(number))
+
+
+async def test_who_asks_while_a_change_is_being_applied_waits_for_it_and_for_nothing_later() -> None:
+    tracker = Tracker(OPERATORS)
+    tracker.add(SOURCE, 0, [])
+    await tracker.settle(OPERATORS, FAR)  # nothing is coming
+    coming(tracker, 1)
+    asking = asyncio.create_task(tracker.settle(["profiles"], FAR))
+    await asyncio.sleep(0.01)
+    assert not asking.done()
+
+    coming(tracker, 2)
+    tracker.advance(applied("profiles", 1))
+
+    await asyncio.wait_for(asking, 10)
+
+
+async def test_nobody_waits_longer_than_said_or_behind_a_backlog() -> None:
+    tracker = Tracker(OPERATORS)
+    tracker.add(SOURCE, 0, [])
+    coming(tracker, 1)
+    await asyncio.wait_for(tracker.settle(OPERATORS, 1), 10)
+
+    tracker.captured(SOURCE, 50, Position(50))
+    coming(tracker, 51)
+
+    await asyncio.wait_for(tracker.settle(OPERATORS, FAR), 10)

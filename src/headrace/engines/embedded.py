@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -18,7 +19,7 @@ from headrace.engines.tracker import Tracker
 from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError, StoreError
 from headrace.log import Log, SourceHead
 from headrace.operators import OVERTAKING, Lag, Marks, Operator
-from headrace.sources import Captured, Rejected, Resume, Source
+from headrace.sources import Captured, Hinted, Rejected, Resume, Source
 from headrace.stores import Applied, DeadLetter, DeadLetterDraft, Failure, Store
 
 CAPTURE = "capture"
@@ -38,6 +39,7 @@ class EmbeddedEngine:
     def __init__(self, sources: Sequence[Source], operators: Sequence[Operator[Any]], log: Log, store: Store) -> None:
         self.sources = {s.name: s for s in sources}
         self._operators = tuple(operators)
+        self._hinted = [s for s in sources if isinstance(s, Hinted)]
         self.operators = tuple(o.name for o in operators)
         self.tracker = Tracker([o.name for o in operators] + [o.name + OVERTAKING for o in operators])
         self.captured = {s.name: Meter() for s in sources}
@@ -71,7 +73,12 @@ class EmbeddedEngine:
         return await self.tracker.wait(wanted, timeout_ms)
 
     async def settle(self, operators: Sequence[str], timeout_ms: float) -> None:
-        await self.tracker.settle(operators, timeout_ms)
+        ends = monotonic() + timeout_ms / 1000
+        for source in self._hinted:
+            if not source.calm.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(source.calm.wait(), ends - monotonic())
+        await self.tracker.settle(operators, (ends - monotonic()) * 1000)
 
     async def heads(self) -> Mapping[str, Position]:
         if self._standing:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from headrace.change import Change, Position, Style
 from headrace.errors import HeadraceError
@@ -116,6 +117,18 @@ class Source(Protocol):
     async def head(self) -> Position: ...
     async def retry(self, topic: str, key: str) -> bool: ...
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Hinted(Protocol):
+    """A source that hears that something has happened before it can say what.
+
+    `calm` is set unless such a hint is being looked into; when it is set again, what came of it has been given. Whoever
+    asks a question in that moment may wait for it, a few milliseconds.
+    """
+
+    @property
+    def calm(self) -> asyncio.Event: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ Waiter = asyncio.Future[Position]
 
 
 class FileSource:
-    """A folder of documents as a `Source`; see the package for what it promises.
+    """A folder of documents as a `Source`, and `Hinted`; see the package for what it promises.
 
     All work on the file system is done in one thread that belongs to the running stream.
     """
@@ -58,6 +58,8 @@ class FileSource:
         self._waiters: list[Waiter] = []
         self._retries: list[str] = []
         self._closed = False
+        self.calm = asyncio.Event()
+        self.calm.set()
 
     @property
     def problem(self) -> HeadraceError | None:
@@ -71,7 +73,7 @@ class FileSource:
         """See `Source`. Raises SourceError when the folder was never there, and when watches run out."""
         if self._run is not None:
             raise RuntimeError(f"the source {self.name} is being read already")
-        run = self._run = _Run(await self._tracker(resume))
+        run = self._run = _Run(await self._tracker(resume), self.calm)
         pause_s = _FIRST_PAUSE_S
         self._problem = None
         try:
@@ -85,14 +87,18 @@ class FileSource:
                     self._fail(run, step.failure)
                     if run.tracker.fresh or not isinstance(step.failure, Outage):
                         raise step.failure
+                    self.calm.set()
                     await run.wait(pause_s)
                     pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                     continue
                 self._problem, pause_s = None, _FIRST_PAUSE_S
                 if not step.more and not self._closed:
+                    if not run.tracker.holds:
+                        self.calm.set()
                     await run.wait(None)
         finally:
             self._run = None
+            self.calm.set()
             run.keep_waiters(self._waiters)
             await run.close()
 
@@ -199,8 +205,9 @@ class _Tickets:
 class _Run:
     """What one stream holds: its tracker, the thread for it, and what wakes it."""
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: Tracker, calm: asyncio.Event) -> None:
         self.tracker = tracker
+        self._calm = calm
         self.tickets = _Tickets()
         self.woken = asyncio.Event()
         self.ended = asyncio.Event()
@@ -245,6 +252,7 @@ class _Run:
 
     def _readable(self, watched: int) -> None:
         self._loop.remove_reader(watched)  # it stays readable until the thread has read it
+        self._calm.clear()
         self.woken.set()
 
 

@@ -104,6 +104,11 @@ class Tracker:
         """Until a path that waits is due; None when none does."""
         return self._waiting.pause_s(time.monotonic())
 
+    @property
+    def holds(self) -> bool:
+        """A name is held back for a moment."""
+        return self._waiting.holds
+
     def stop(self) -> None:
         """Ends a step early; from any thread."""
         self._stopping = True

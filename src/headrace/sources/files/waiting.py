@@ -118,6 +118,11 @@ class Waiting:
         """What was seen to vanish and has not come back."""
         return ((key, wait.moment) for key, wait in list(self._waits.items()) if wait.state == "gone")
 
+    @property
+    def holds(self) -> bool:
+        """Something waits for a moment only, to see what becomes of a name."""
+        return any(wait.state in ("gone", "with", "passing") for wait in self._waits.values())
+
     def pause_s(self, now: float) -> float | None:
         return max(0.0, min(wait.due for wait in self._waits.values()) - now) if self._waits else None
 
