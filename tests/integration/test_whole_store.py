@@ -225,3 +225,20 @@ def test_a_store_with_history_of_a_crash_in_the_middle_of_its_migration_starts(
                 assert connection.execute("select count(*) from document_versions").fetchone() == (2,)
         finally:
             headrace.close()
+
+
+def test_it_stops_while_its_engine_fails_over_and_over(
+    airline: Database, settings: str, tmp_path: Path, standalone_postgres: PostgresApart
+) -> None:
+    with database(standalone_postgres) as store, whole(tmp_path / "headrace", settings, store=store.dsn) as headrace:
+        headrace.settle()
+        store.run("alter table log_sources rename to log_sources_lost")
+        airline.run("update flights set status = 'on time'")
+        until(lambda: headrace.output.read_text().count("the engine stopped") >= 2, "it fails", headrace.told)
+
+        assert headrace.stop() == 0
+
+        store.run("alter table log_sources_lost rename to log_sources")
+        headrace.start().settle()
+        assert "Flight HAT1 is on time" in headrace.texts("flight")
+        assert headrace.stop() == 0

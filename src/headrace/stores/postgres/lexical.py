@@ -44,12 +44,9 @@ def gather(
     parts: dict[int, list[Posting]] = {t: [] for t in terms}
     for term, ids, counts, lengths in packed:
         parts[term].append(_alive(unpack(ids, counts, lengths), dead))
-    wanted = np.asarray(terms, dtype=np.int64)
-    for chunk in recent:
-        places = np.searchsorted(chunk.terms, wanted)
-        for term, place in zip(terms, places.tolist(), strict=True):
-            if place < len(chunk.terms) and int(chunk.terms[place]) == term:
-                parts[term].append(_single(chunk, place))
+    for term, rows in _unpacked(recent, terms).items():
+        ids, counts, lengths = zip(*rows, strict=True)
+        parts[term].append(Posting(np.array(ids, np.int64), np.array(counts, np.uint16), np.array(lengths, np.uint16)))
     return {t: _joined(p) for t, p in parts.items() if p}
 
 
@@ -87,18 +84,28 @@ def _weights(posting: Posting, chunks: int, average: float) -> Scores:
 
 
 def _alive(posting: Posting, dead: Ids) -> Posting:
+    """`dead` ascends, as the posting's ids do."""
     if not len(dead):
         return posting
-    keep = ~np.isin(posting.ids, dead)
-    return posting if keep.all() else Posting(posting.ids[keep], posting.counts[keep], posting.lengths[keep])
-
-
-def _single(chunk: Recent, place: int) -> Posting:
+    places = np.minimum(np.searchsorted(posting.ids, dead), len(posting.ids) - 1)
+    places = places[posting.ids[places] == dead]
+    if not len(places):
+        return posting
     return Posting(
-        np.array([chunk.id], np.int64),
-        chunk.counts[place : place + 1],
-        np.array([min(chunk.length, 0xFFFF)], np.uint16),
+        np.delete(posting.ids, places), np.delete(posting.counts, places), np.delete(posting.lengths, places)
     )
+
+
+def _unpacked(recent: Sequence[Recent], terms: Sequence[int]) -> dict[int, list[tuple[int, int, int]]]:
+    """Of each term that unpacked chunks hold: (chunk id, count, length), by id."""
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    wanted = np.asarray(terms, dtype=np.int64)
+    for chunk in recent:
+        places = np.searchsorted(chunk.terms, wanted)
+        for term, place in zip(terms, places.tolist(), strict=True):
+            if place < len(chunk.terms) and int(chunk.terms[place]) == term:
+                found.setdefault(term, []).append((chunk.id, int(chunk.counts[place]), min(chunk.length, 0xFFFF)))
+    return found
 
 
 def _joined(parts: Sequence[Posting]) -> Posting:

@@ -17,7 +17,7 @@ select chunk_id, terms, counts, length from lexical_recent where chunk_id = any(
 
 -- name: dead
 -- Chunks whose packed postings stand though they are no longer present.
-select chunk_id from lexical_dead where tenant = %(tenant)s;
+select chunk_id from lexical_dead where tenant = %(tenant)s order by chunk_id;
 
 -- name: nearest_exact
 -- The nearest present chunks, by looking at every vector (negative inner product, ascending).

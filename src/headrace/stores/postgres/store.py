@@ -217,13 +217,16 @@ class PostgresStore:
             await self._readers.putconn(connection)
 
     async def save_turns(self, conversation: str, user: str | None, turns: Sequence[Turn]) -> None:
-        async with _connected(_WRITE, self._writers) as connection, connection.pipeline(), connection.transaction():
-            await connection.execute("set local synchronous_commit = on")
-            base = {"tenant": DEFAULT_TENANT, "conversation": conversation}
-            await connection.execute(SQL["begin_conversation"], {**base, "asker": user, "at": turns[0].at})
+        base = {"tenant": DEFAULT_TENANT, "conversation": conversation}
+        async with _linked(_WRITE, self._writers) as link:
+            await link.execute(b"begin")
+            await link.execute(b"set local synchronous_commit = on")
+            await link.execute(SQL["begin_conversation"], {**base, "asker": user, "at": turns[0].at})
             for turn in turns:
                 args = {"role": turn.role, "text": turn.text, "focus": Jsonb(dict(turn.focus)), "at": turn.at}
-                await connection.execute(SQL["save_turn"], {**base, **args})
+                await link.execute(SQL["save_turn"], {**base, **args})
+            await link.execute(b"commit")
+            await link.settle()
 
     async def progress(self) -> Sequence[Applied]:
         async with _connected(_WRITE, self._writers) as connection:
