@@ -12,7 +12,7 @@ import itertools
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -92,7 +92,7 @@ class Link:
         self._sent: deque[Answer | None] = deque()
         """What is awaited, in order; None stands for a synchronisation point."""
         self._loop = asyncio.get_running_loop()
-        self._watched = -1
+        self._watched = self._writing = -1
         self._waiter: asyncio.Future[None] | None = None
         self._problem: Error | None = None
 
@@ -164,11 +164,13 @@ class Link:
             self._flush()
 
     def _flush(self) -> None:
-        if self._pg.flush():  # the kernel's buffer is full
-            self._loop.add_writer(self._pg.socket, self._writable)
+        if self._pg.flush() and self._writing < 0:  # the kernel's buffer is full
+            self._writing = self._pg.socket
+            self._loop.add_writer(self._writing, self._writable)
 
     def _writable(self) -> None:
-        self._loop.remove_writer(self._pg.socket)
+        self._loop.remove_writer(self._writing)
+        self._writing = -1
         try:
             self._flush()
         except Error as problem:
@@ -182,8 +184,9 @@ class Link:
     def _unwatch(self) -> None:
         if self._watched >= 0:
             self._loop.remove_reader(self._watched)
-            self._loop.remove_writer(self._watched)
-            self._watched = -1
+        if self._writing >= 0:
+            self._loop.remove_writer(self._writing)
+        self._watched = self._writing = -1
 
     def _readable(self) -> None:
         try:
@@ -202,9 +205,9 @@ class Link:
                     raise OperationalError("the server closed the connection")
                 continue
             answer = self._sent.popleft()
-            if answer is None:
-                assert result.status == ExecStatus.PIPELINE_SYNC, result.status
-            else:
+            if (answer is None) != (result.status == ExecStatus.PIPELINE_SYNC):
+                raise OperationalError(f"an answer out of step: {ExecStatus(result.status).name}")
+            if answer is not None:
                 self._answered(answer, result)
 
     def _answered(self, answer: Answer, result: PGresult) -> None:
@@ -245,9 +248,13 @@ class LinkedConnection(AsyncConnection[Any]):
 
     @asynccontextmanager
     async def linked(self) -> AsyncGenerator[Link]:
-        """The link, open."""
+        """The link, open. What was queued before an error is let run out."""
         self.link.open()
         try:
             yield self.link
+        except Exception:
+            with suppress(Error):
+                await self.link.settle()
+            raise
         finally:
             await self.link.close()

@@ -124,3 +124,22 @@ async def test_a_server_that_ends_the_connection_is_an_error(connection: LinkedC
             await waiting
         with pytest.raises(psycopg.OperationalError):
             await (await link.execute(b"select 1")).fetchall()
+
+
+async def test_a_value_that_cannot_be_sent_is_an_error_and_the_connection_stays(connection: LinkedConnection) -> None:
+    async def wrong() -> None:
+        async with connection.linked() as link:
+            await link.execute(b"select 1")
+            await link.execute(b"select %(v)s::text", {"v": "a\0b"})
+
+    with pytest.raises(psycopg.DataError):
+        await wrong()
+    assert not connection.closed
+    async with connection.linked() as link:
+        assert await (await link.execute(b"select 2")).fetchone() == (2,)
+
+
+async def test_what_is_queued_and_never_taken_leaves_nothing_behind(connection: LinkedConnection) -> None:
+    async with connection.linked() as link:
+        await link.execute(b"select repeat('x', 10000000)")
+    assert connection.closed
