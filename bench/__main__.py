@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import asking, cocoindex, latency, parts, sustained
+from bench import asking, backlog, cocoindex, latency, parts, sustained
 from bench.report import Failed, Outcome, Run, Settings, Unavailable, table
 
 BUSY = 1.5
@@ -24,6 +24,7 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "latency": latency.run,
     "sustained": sustained.run,
     "asking": asking.run,
+    "backlog": backlog.run,
     "cocoindex": cocoindex.run,
     "embedding": parts.embed,
     "files": parts.folder,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
+
+import msgspec
 
 from headrace.clock import rfc3339
 from headrace.errors import BadRequest
@@ -112,10 +117,11 @@ class Schema:
     table: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    topic: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def topic(self) -> str:
-        return f"{self.source}.{self.table}" if self.table else self.source
+    def __post_init__(self) -> None:
+        # Asked for with every change: made once.
+        object.__setattr__(self, "topic", f"{self.source}.{self.table}" if self.table else self.source)
 
     def index(self, column: str) -> int:
         """Position of a column in a row. Raises KeyError."""
@@ -129,8 +135,7 @@ class Schema:
         return {c.name: v for c, v in zip(self.columns, row, strict=True)}
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One committed change. `key` holds the key columns' values; it is empty for a truncate.
 
     `before` is what the source gave of the old row (often nothing but the key, the rest None), `after` the whole
@@ -192,3 +197,9 @@ def document_id(schema: Schema, key: Row) -> str:
 def key_name(schema: Schema, key: Row) -> str:
     """How a key is shown and how dead letters are found by it: a document's path as it is, a row's values joined."""
     return key_text(key) if schema.table else str(key[0]) if key else ""
+
+
+def runs(changes: Iterable[Change]) -> Iterator[tuple[Schema, list[Change]]]:
+    """Consecutive changes of one schema together."""
+    for schema, run in groupby(changes, key=attrgetter("schema")):
+        yield schema, list(run)

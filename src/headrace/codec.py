@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from headrace.change import Change, Column, Op, Position, Schema
+from headrace.change import Change, Column, Op, Position, Schema, runs
 
 _SchemaRecord = tuple[str, str, tuple[tuple[str, str], ...], tuple[str, ...]]
 # MessagePack itself tells text from bytes; msgspec has no type for "either".
@@ -30,11 +30,12 @@ def encode(changes: Sequence[Change]) -> bytes:
     """Changes of one topic-partition, in order."""
     schemas: dict[Schema, int] = {}
     rows: list[_RowRecord] = []
-    for c in changes:
-        n = schemas.setdefault(c.schema, len(schemas))
-        rows.append(
-            (n, c.op.value, c.position[0], c.position[1], c.committed_at, c.transaction, c.key, c.before, c.after)
-        )
+    for schema, run in runs(changes):
+        n = schemas.setdefault(schema, len(schemas))
+        rows += [
+            (n, c.op, c.position[0], c.position[1], c.committed_at, c.transaction, c.key, c.before, c.after)
+            for c in run
+        ]
     return _encoder.encode(_Batch([_schema_record(s) for s in schemas], rows))
 
 

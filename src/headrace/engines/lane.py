@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from headrace.change import Change, Op, key_name
+from headrace.change import Change, Op, key_name, runs
 from headrace.codec import encode
 from headrace.engines.meter import Meter
 from headrace.engines.tracker import Tracker
@@ -56,7 +56,7 @@ class Lane:
 
     async def _apply(self, group: Sequence[Append]) -> None:
         """Appends as one step; a single append of many changes in slices, each with how far it goes."""
-        wanted = [c for a in group for c in a.changes if self.operator.wants(c.schema.topic)]
+        wanted = [c for a in group for c in self._wanted(a)]
         done = applied(self.operator.name, group[-1])
         if not wanted:
             self._unsaved = done
@@ -154,7 +154,7 @@ class Lane:
                     await self._hide(append, applied(name + OVERTAKING, append))
 
     async def _hide(self, append: Append, done: Applied) -> None:
-        ends = [c for c in append.changes if self.operator.wants(c.schema.topic) and self.operator.overtakes(c)]
+        ends = [c for c in self._wanted(append) if self.operator.overtakes(c)]
         if ends and not self._at_once(append):
             # Not beside `apply`: both close versions, and two transactions that do could wait for each other.
             async with self._lock, self._store.transaction() as transaction:
@@ -165,8 +165,11 @@ class Lane:
     def _at_once(self, append: Append) -> bool:
         """Whether the operator itself gets to this append's ends without waiting for slow work."""
         up_to_date = self._tracker.applied(self.operator.name, self.source).number >= append.number - 1
-        quick = all(self.operator.overtakes(c) for c in append.changes if self.operator.wants(c.schema.topic))
+        quick = all(self.operator.overtakes(c) for c in self._wanted(append))
         return up_to_date and quick and not self._busy
+
+    def _wanted(self, append: Append) -> list[Change]:
+        return [c for schema, run in runs(append.changes) if self.operator.wants(schema.topic) for c in run]
 
 
 def grouped(appends: Sequence[Append], limit: int) -> list[list[Append]]:

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from headrace.change import START, Change, Position, Style
+from headrace.change import START, Change, Position, Style, runs
 from headrace.clock import now_us
 from headrace.codec import encode
 from headrace.errors import Fenced, NotFound
@@ -91,7 +91,7 @@ class MemoryLog:
         known = self._memory.sources[source]
         if known.epoch != self._epochs[source]:
             raise _fenced(source)
-        for topic in {c.schema.topic for c in changes} - known.topics.keys():
+        for topic in {schema.topic for schema, _ in runs(changes)} - known.topics.keys():
             known.topics[topic] = [_Partition() for _ in range(self._partitions)]
         append = _store(known, changes)
         for key, value in (state or {}).items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 
-from headrace.change import Change, Op, Row, key_text
+from headrace.change import Change, Op, Row, key_text, runs
 
 
 def partition_of(key: Row, partitions: int) -> int:
@@ -18,11 +18,14 @@ def partition_of(key: Row, partitions: int) -> int:
 def split(changes: Sequence[Change], partitions: Mapping[str, int]) -> list[tuple[str, int, list[Change]]]:
     """Changes by topic and partition, each in order; a truncate stands in every partition of its topic."""
     parts: dict[tuple[str, int], list[Change]] = {}
-    for change in changes:
-        topic = change.schema.topic
-        count = partitions[topic]
-        for n in range(count) if change.op is Op.TRUNCATE else (partition_of(change.key, count),):
-            parts.setdefault((topic, n), []).append(change)
+    for schema, run in runs(changes):
+        topic, count = schema.topic, partitions[schema.topic]
+        if count == 1:
+            parts.setdefault((topic, 0), []).extend(run)
+            continue
+        for change in run:
+            for n in range(count) if change.op is Op.TRUNCATE else (partition_of(change.key, count),):
+                parts.setdefault((topic, n), []).append(change)
     return [(topic, n, group) for (topic, n), group in parts.items()]
 
 

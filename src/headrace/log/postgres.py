@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 from psycopg import AsyncConnection
 
-from headrace.change import Change, Position, Style
+from headrace.change import Change, Position, Style, runs
 from headrace.codec import decode, encode
 from headrace.errors import Fenced, NotFound
 from headrace.link import LinkedConnection
@@ -98,7 +98,7 @@ class PostgresLog:
     ) -> Append | None:
         if not changes and not state:
             return None
-        for topic in {c.schema.topic for c in changes} - writer.topics.keys():
+        for topic in {schema.topic for schema, _ in runs(changes)} - writer.topics.keys():
             writer.topics[topic] = await self._topic(writer.source, topic)
         # A topic keeps the partitions that it was made with: a key never moves to another one.
         parts = split(changes, {topic: len(known.next) for topic, known in writer.topics.items()})
