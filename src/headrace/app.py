@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 
 from headrace.answer.asking import Asker
+from headrace.answer.remember import Remembered
 from headrace.answer.service import Reader
 from headrace.clock import now_us
 from headrace.config import Config, duration_us
@@ -205,11 +206,12 @@ class App:
         knowledge = Knowledge(documents, _templates(config), self.embedder, store.work)
         profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
         engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
-        reader = Reader(store, self.embedder, engine, config.answer.wait_ms)
+        remembered = Remembered(self.embedder)
+        reader = Reader(store, remembered, engine, config.answer.wait_ms)
         asker = Asker(
             reader,
             store,
-            self.embedder,
+            remembered,
             self._generator,
             passages=config.answer.passages,
             max_tokens=config.answer.max_tokens,

@@ -12,11 +12,12 @@ from time import perf_counter
 from headrace.answer.compose import Done, Piece, generate
 from headrace.answer.context import Answer, Context
 from headrace.answer.question import retrieval_queries
+from headrace.answer.remember import Remembered
 from headrace.answer.service import Asked, Reader, View
 from headrace.clock import now_us, to_us
 from headrace.errors import GenerationError
 from headrace.knowledge.terms import query_terms
-from headrace.models import Embedder, Generator
+from headrace.models import Generator
 from headrace.profiles.identifiers import normalise
 from headrace.stores import Failure, Filter, Passage, Store, Turn
 
@@ -78,7 +79,7 @@ class Asker:
         self,
         reader: Reader,
         store: Store,
-        embedder: Embedder,
+        embedder: Remembered,
         generator: Generator | None,
         *,
         passages: int,
@@ -135,7 +136,7 @@ class Asker:
         profile = await snapshot.profiles.profile(user) if user else None
         now, zone = self._now()
         queries = retrieval_queries(text, history, now, zone, profile)
-        vectors = await self._reader.vectors(queries)
+        vectors = await self._embedder.embed(queries)
         found = [
             await snapshot.knowledge.search(query_terms(q), v, self._passages, Filter())
             for q, v in zip(queries, vectors, strict=True)

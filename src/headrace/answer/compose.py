@@ -11,8 +11,9 @@ from headrace.answer.extractive import candidates, extract
 from headrace.answer.markers import Cited, Delta, FactUsed, MarkerStream
 from headrace.answer.prompt import NOT_FOUND, prompt, rough_tokens
 from headrace.answer.question import retrieval_queries
+from headrace.answer.remember import Remembered
 from headrace.errors import GenerationError
-from headrace.models import Embedder, Generator
+from headrace.models import Generator
 from headrace.stores import Failure
 
 
@@ -31,7 +32,7 @@ async def generate(
     context: Context,
     generator: Generator | None,
     *,
-    embedder: Embedder | None = None,
+    embedder: Remembered | None = None,
     max_tokens: int = 512,
     prompt_tokens: int = 3000,
     count: Callable[[str], int] = rough_tokens,
@@ -69,7 +70,7 @@ async def generate(
     yield Done(_answer(context, stream))
 
 
-async def similarities(context: Context, embedder: Embedder) -> dict[str, float]:
+async def similarities(context: Context, embedder: Remembered) -> dict[str, float]:
     """How near in meaning each text that may answer is to the question; at most eight texts are embedded."""
     texts = candidates(context)
     if not texts:
@@ -79,7 +80,7 @@ async def similarities(context: Context, embedder: Embedder) -> dict[str, float]
     return dict(zip(texts, map(float, vectors[1:] @ vectors[0]), strict=True))
 
 
-async def _extractive(context: Context, embedder: Embedder | None, degraded: Failure | None) -> AsyncIterator[Piece]:
+async def _extractive(context: Context, embedder: Remembered | None, degraded: Failure | None) -> AsyncIterator[Piece]:
     if embedder is not None and context.similarities is None:
         context = replace(context, similarities=await similarities(context, embedder))
     answer = extract(context)

@@ -7,17 +7,16 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from headrace.answer.remember import Remembered
 from headrace.change import Position, Stamp, Style, format_position, stamp_json
 from headrace.clock import now_us, parse_rfc3339
 from headrace.errors import BadRequest, Lagging
 from headrace.knowledge.terms import query_terms
-from headrace.models import Embedder
 from headrace.operators import OVERTAKING, Lag, Marks, Progress
 from headrace.stores import Applied, AsOf, Filter, Passage, Snapshot, Store, Vector
 from headrace.token import Token, heads, parse_token
 
 MAX_WAIT_MS = 60_000
-REMEMBERED_QUERIES = 512
 COMING_MS = 10
 """So long at most a read of the present waits for a change that has come in and is just being applied."""
 
@@ -61,12 +60,11 @@ class View:
 class Reader:
     """Opens snapshots for those who ask."""
 
-    def __init__(self, store: Store, embedder: Embedder, progress: Progress, wait_ms: int) -> None:
+    def __init__(self, store: Store, embedder: Remembered, progress: Progress, wait_ms: int) -> None:
         self._store = store
         self._embedder = embedder
         self._progress = progress
         self._wait_ms = wait_ms
-        self._vectors: dict[str, Vector] = {}
 
     @property
     def sources(self) -> Sequence[str]:
@@ -93,7 +91,7 @@ class Reader:
         self, asked: Asked, query: str, k: int, where: Filter, *operators: str
     ) -> AsyncGenerator[tuple[View, Sequence[Passage]]]:
         """The k best passages for a query, and the view in which they are. The query is embedded meanwhile."""
-        known = self._vectors.get(query)
+        known = self._embedder.known(query)
         vector = asyncio.create_task(self._vector(query)) if known is None else known
         try:
             async with self.view(asked, *operators) as view:
@@ -103,20 +101,7 @@ class Reader:
                 vector.cancel()
 
     async def _vector(self, query: str) -> Vector:
-        return (await self.vectors([query]))[0]
-
-    async def vectors(self, queries: Sequence[str]) -> list[Vector]:
-        """Queries' vectors; those of the last queries are remembered, as people and programs ask again."""
-        found = {q: self._vectors[q] for q in queries if q in self._vectors}
-        missing = [q for q in dict.fromkeys(queries) if q not in found]
-        if missing:
-            found |= dict(zip(missing, await self._embedder.embed(missing), strict=True))
-        for query, vector in found.items():
-            self._vectors.pop(query, None)
-            self._vectors[query] = vector  # the newest last
-        while len(self._vectors) > REMEMBERED_QUERIES:
-            del self._vectors[next(iter(self._vectors))]
-        return [found[q] for q in queries]
+        return (await self._embedder.embed([query]))[0]
 
     def stamp(self, stamp: Stamp) -> dict[str, str]:
         return stamp_json(stamp, self._progress.styles.get(stamp.source, Style.NUMBER))
