@@ -37,8 +37,9 @@ LAYERS: dict[str, frozenset[str]] = {
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
     (r"(__init__|change|position|token|codec|envelope|errors|clock|link|sqlfile)", "ground"),
+    (r"envelopes(\..+)?", "ground"),
     (r"(config|registry)(\..+)?", "settings"),
-    (rf"({'|'.join(PORTS)}|operators)", "port"),
+    (rf"({'|'.join(PORTS)}|operators|inbox)", "port"),
     (rf"({'|'.join(PORTS)})\..+", "adapter"),
     (r"(knowledge|profiles)(\..+)?", "domain"),
     (r"answer(\..+)?", "answer"),
