@@ -50,6 +50,9 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
         default_factory=list[str]
     )
     max_body: Annotated[int, Meta(ge=1024, description="largest request body, bytes")] = 1_048_576
+    max_stream: Annotated[
+        int, Meta(ge=1024, description="largest pushed stream of lines, bytes; a line may have max_body")
+    ] = 1_073_741_824
 
 
 class Models(Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +68,7 @@ class SourceEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """`[[sources]]`: one outside system."""
 
     name: Name
-    url: Annotated[str, Meta(description="`postgresql://…` or `file://./folder`")]
+    url: Annotated[str, Meta(description="`postgresql://…`, `file://./folder` or `push:`")]
     tables: Annotated[list[str], Meta(description="for databases: `schema.table` patterns")] = field(
         default_factory=lambda: ["public.*"]
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from headrace.change import Position
-from headrace.envelopes import ChangeDraft
-from headrace.errors import HeadraceError
+from headrace.envelopes import ChangeDraft, Hints
+from headrace.envelopes.read import read
+from headrace.errors import BadInput, HeadraceError
 
 LISTED = 1000
 """So many rejected records an answer lists; further ones are counted, and all of them are dead letters."""
@@ -106,3 +110,41 @@ class Inbox(Protocol):
     def name(self) -> str: ...
     def push(self, key: str) -> AbstractAsyncContextManager[Push]: ...
     async def again(self, topic: str, key: str, record: bytes) -> bool: ...
+
+
+class KeptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a dead letter keeps of a record: itself (as base64 when it is no text) and what the sender said of it."""
+
+    record: str
+    base64: bool = False
+    format: str = ""
+    table: str = ""
+    key: tuple[str, ...] = ()
+
+
+_kept = msgspec.json.Decoder(KeptRecord)
+
+
+def keep_record(record: bytes, hints: Hints) -> bytes:
+    try:
+        return msgspec.json.encode(KeptRecord(record.decode(), False, hints.format, hints.table, hints.key))
+    except UnicodeDecodeError:
+        text = base64.b64encode(record).decode()
+        return msgspec.json.encode(KeptRecord(text, True, hints.format, hints.table, hints.key))
+
+
+def read_item(index: int, record: bytes, hints: Hints) -> Item:
+    """A record as an item; one that cannot be read keeps what came."""
+    try:
+        decoded = read(record, hints)
+    except BadInput as error:
+        return Item(index, error=error, record=keep_record(record, hints))
+    missing = any(d.missing for d in decoded.drafts)
+    return Item(index, decoded.drafts, decoded.id, record=keep_record(record, hints) if missing else b"")
+
+
+def read_kept(kept: bytes) -> Item:
+    """What `keep_record` kept, read once more."""
+    found = _kept.decode(kept)
+    record = base64.b64decode(found.record) if found.base64 else found.record.encode()
+    return read_item(0, record, Hints(found.format, found.table, found.key))

@@ -13,6 +13,7 @@ SOURCES = {
     "postgresql": "headrace.sources.postgres:open",
     "postgres": "headrace.sources.postgres:open",
     "file": "headrace.sources.files:open",
+    "push": "headrace.sources.push:open",
 }
 LOGS = {
     "embedded": "headrace.log.postgres:PostgresLog",

@@ -15,8 +15,10 @@ from headrace.clock import now_us
 from headrace.codec import decode
 from headrace.engines.lane import LIVE, Lane
 from headrace.engines.meter import Meter
+from headrace.engines.syncing import Syncing
 from headrace.engines.tracker import Tracker
 from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError, StoreError
+from headrace.inbox import Inbox
 from headrace.log import Log, SourceHead
 from headrace.operators import OVERTAKING, Lag, Marks, Operator
 from headrace.sources import Captured, Hinted, Rejected, Resume, Source
@@ -43,6 +45,7 @@ class EmbeddedEngine:
         self.operators = tuple(o.name for o in operators)
         self.tracker = Tracker([o.name for o in operators] + [o.name + OVERTAKING for o in operators])
         self.captured = {s.name: Meter() for s in sources}
+        self.durable = Syncing(log)
         self._log = log
         self._store = store
         locks = {o.name: asyncio.Lock() for o in operators}
@@ -166,7 +169,7 @@ class EmbeddedEngine:
 
     async def _reject(self, source: Source, captured: Captured) -> None:
         letters = [
-            DeadLetterDraft(CAPTURE, r.topic, r.key, _stamp(source.name, r), Failure(*r.error.failure))
+            DeadLetterDraft(CAPTURE, r.topic, r.key, _stamp(source.name, r), _failure(r), r.record or None)
             for r in captured.rejected
         ]
         self.captured[source.name].errors += len(letters)
@@ -200,7 +203,7 @@ class EmbeddedEngine:
             await asyncio.sleep(SYNC_S)
             now = {s: (t.number, t.frontier) for s, t in self.tracker.sources.items()}
             if any(synced.get(s) != number for s, (number, _) in now.items()):
-                await self._log.sync()
+                await self.durable()
             for name, (number, frontier) in now.items():
                 synced[name] = number
                 if acked.get(name) != frontier:
@@ -237,7 +240,7 @@ class EmbeddedEngine:
     async def _read_again(self, letter: DeadLetter) -> None:
         """A source reads the input in its own time: then it is settled, or another attempt counted."""
         source = self.sources.get(letter.source)
-        if source is None or not await source.retry(letter.topic, letter.key):
+        if source is None or not await _retried(source, letter):
             raise BadRequest(
                 step="retry a dead letter",
                 expected="a source that can read this input again",
@@ -249,6 +252,17 @@ class EmbeddedEngine:
             if now is None or now.attempts != letter.attempts:
                 return
             await asyncio.sleep(REREAD_S / REREAD_CHECKS)
+
+
+async def _retried(source: Source, letter: DeadLetter) -> bool:
+    if isinstance(source, Inbox) and letter.change is not None:
+        return await source.again(letter.topic, letter.key, letter.change)
+    return await source.retry(letter.topic, letter.key)
+
+
+def _failure(rejected: Rejected) -> Failure:
+    """The store's text has no NUL characters; what was rejected may."""
+    return Failure(*(text.replace("\0", "\\0") for text in rejected.error.failure))
 
 
 def _check_log(head: SourceHead, applied: Sequence[Applied]) -> None:

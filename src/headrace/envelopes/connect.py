@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache, partial
+from math import isfinite
 from types import MappingProxyType
 from typing import cast
 
@@ -90,7 +91,10 @@ def _plain(raw: Raw) -> Value:
 
 
 def _float(raw: Raw) -> Value:
-    return text(raw) if is_text(raw) else float(raw)  # NaN and the infinities are text
+    if is_text(raw):
+        return text(raw)  # NaN and the infinities
+    found = float(raw)
+    return found if isfinite(found) else raw.decode()
 
 
 def _bytes(raw: Raw) -> Value:

@@ -175,7 +175,7 @@ def _facts(payload: Members, source: Mapping[str, object], hints: Hints, op: Op)
             _integer(anything_of(payload, "ts_us")),
             _times(1000, anything_of(payload, "ts_ms")),
         ),
-        _integer(source.get("txId")) or 0,
+        _transaction(source.get("txId")),
         origin=str(source.get("name") or ""),
         position=_position(source, ours="columns" in payload),
     )
@@ -209,6 +209,11 @@ def _integer(found: object) -> int | None:
     if isinstance(found, str) and found.lstrip("-").isdecimal() and len(found) < 20:
         return int(found)
     return None
+
+
+def _transaction(found: object) -> int:
+    number = _integer(found) or 0
+    return number if 0 <= number < 2**63 else 0
 
 
 def _times(unit_us: int, found: object) -> int | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headrace.change import START, Column, Op, Position, Row
+from headrace.change import START, Column, Op, Position, Row, key_text
 from headrace.clock import parse_rfc3339
 from headrace.envelopes import LONGEST_TABLE, ChangeDraft, bad
 from headrace.envelopes.raw import Cell
 from headrace.errors import BadRequest
 
 Cells = Mapping[str, Cell]
+LONGEST_KEY = 1000
 LATEST_US = 253_402_300_799_999_999
 """The end of the year 9999: what can be written as RFC 3339."""
 
@@ -71,9 +72,9 @@ def check(draft: ChangeDraft) -> None:
     if len(table) > LONGEST_TABLE or not table.isprintable() or "/" in table:
         expected = f"a table's name of at most {LONGEST_TABLE} printable characters without /"
         raise bad(expected, repr(table[:60]), "Rename it, or name another with ?table=.")
-    for name, value in zip(draft.key_columns, draft.key, strict=False):
-        if isinstance(value, str) and "\0" in value:
-            raise bad(f"a key without NUL characters in {name}", repr(value[:60]))
+    key = key_text(draft.key)
+    if len(key.encode()) > LONGEST_KEY or "\0" in key:
+        raise bad(f"a key of at most {LONGEST_KEY} bytes without NUL characters", repr(key[:60]))
 
 
 def stated_time(*times_us: int | None) -> int | None:

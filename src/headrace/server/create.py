@@ -19,6 +19,7 @@ from headrace.server.asks import ask_router
 from headrace.server.changes import Feed, changes_router
 from headrace.server.guard import Guard
 from headrace.server.log import log_router
+from headrace.server.push import push_router
 from headrace.server.reads import read_router
 from headrace.server.runs import Runs
 from headrace.server.status import status_router
@@ -49,13 +50,16 @@ def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
         ask_router(app, Runs()),
         status_router(app),
         changes_router(feed),
+        push_router(app),
         log_router(app),
         *extra,
     ):
         web.include_router(router)
     _page(web)
     server = app.config.server
-    web.add_middleware(Guard, names=[server.host, *server.hosts], max_body=server.max_body)
+    web.add_middleware(
+        Guard, names=[server.host, *server.hosts], max_body=server.max_body, max_stream=server.max_stream
+    )
     return web
 
 

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headrace.errors import BadRequest, HeadraceError
 from headrace.server.problems import problem_response
+from headrace.server.records import LINES
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -33,25 +34,27 @@ class _Stop(Exception):
 class Guard:
     """ASGI middleware: a browser on another site can reach loopback, a name can be rebound to it; both stop here."""
 
-    def __init__(self, app: ASGIApp, *, names: Iterable[str], max_body: int) -> None:
+    def __init__(self, app: ASGIApp, *, names: Iterable[str], max_body: int, max_stream: int = 0) -> None:
         self._app = app
         self._names = frozenset(n.lower() for n in (*LOOPBACK, *names))
         self._max_body = max_body
+        self._max_stream = max(max_stream, max_body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = {k: v.decode("latin-1") for k, v in scope["headers"]}
-        refusal = self._refusal(headers)
+        limit = self._limit(scope, headers)
+        refusal = self._refusal(headers, limit)
         if refusal is None:
-            await self._bounded(scope, receive, send)
+            await self._bounded(scope, receive, send, limit)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 4403, "reason": refusal.title})
         else:
             await problem_response(refusal)(scope, receive, send)
 
-    def _refusal(self, headers: dict[bytes, str]) -> HeadraceError | None:
+    def _refusal(self, headers: dict[bytes, str], limit: int) -> HeadraceError | None:
         host = headers.get(b"host", "").lower()
         if _name(host) not in self._names:
             return Forbidden(
@@ -73,17 +76,23 @@ class Guard:
             return BadRequest(
                 step="read the request", expected="a Content-Length", got=length[:20], remedy="Send a number."
             )
-        return self._too_large(int(length)) if int(length) > self._max_body else None
+        return self._too_large(int(length), limit) if int(length) > limit else None
 
-    def _too_large(self, size: int) -> TooLarge:
+    def _limit(self, scope: Scope, headers: dict[bytes, str]) -> int:
+        """A stream of pushed lines is taken in as it comes: it may be larger than what is read as a whole."""
+        kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+        streamed = scope["path"].startswith("/v1/changes/") and kind in LINES
+        return self._max_stream if streamed else self._max_body
+
+    def _too_large(self, size: int, limit: int) -> TooLarge:
         return TooLarge(
             step="read the request's body",
-            expected=f"at most {self._max_body} bytes",
+            expected=f"at most {limit} bytes",
             got=f"{size} bytes or more",
-            remedy="Send less at once, or raise [server] max_body.",
+            remedy="Send less at once, or raise [server] max_body (max_stream for a stream of lines).",
         )
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         """A body without a length is counted as it comes."""
         if scope["type"] == "websocket" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
@@ -95,7 +104,7 @@ class Guard:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > self._max_body:
+            if size > limit:
                 raise _Stop
             return message
 
@@ -108,7 +117,7 @@ class Guard:
             await self._app(scope, counted, noted)
         except _Stop:
             if not started:
-                await problem_response(self._too_large(size))(scope, receive, send)
+                await problem_response(self._too_large(size, limit))(scope, receive, send)
 
 
 def _name(host: str) -> str:

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from headrace.app import App
 from headrace.change import format_position, stamp_json
 from headrace.clock import now_us, rfc3339
-from headrace.engines.embedded import EmbeddedEngine
+from headrace.engines.embedded import CAPTURE, EmbeddedEngine
 from headrace.log import SourceHead
 from headrace.ops.metrics import collect
 from headrace.server.shapes import json_response
@@ -156,6 +156,8 @@ def _operator(
 
 def _letter(engine: EmbeddedEngine, letter: DeadLetter) -> dict[str, Any]:
     source = engine.sources.get(letter.source)
+    # Of capture it is the input itself, as its source keeps it.
+    record = msgspec.Raw(letter.change) if letter.operator == CAPTURE and letter.change else None
     shown = stamp_json(letter.stamp, source.style) if source else {"position": str(letter.stamp.position.major)}
     return {
         "id": letter.id,
@@ -168,4 +170,5 @@ def _letter(engine: EmbeddedEngine, letter: DeadLetter) -> dict[str, Any]:
         "at": rfc3339(letter.at),
         "attempts": letter.attempts,
         "resolved_at": rfc3339(letter.resolved_at) if letter.resolved_at else None,
+        **({} if record is None else {"input": record}),
     }

@@ -15,7 +15,8 @@ from headrace.errors import HeadraceError
 class Rejected:
     """One input that could not become a change: it goes to the dead letters and the stream goes on.
 
-    `topic` and `key` name it as the log would have; `key` is text (a path, or key values joined by `,`).
+    `topic` and `key` name it as the log would have; `key` is text (a path, or key values joined by `,`). `record`: what
+    came, for a source that cannot read it again.
     """
 
     topic: str
@@ -23,6 +24,7 @@ class Rejected:
     position: Position
     committed_at: int
     error: HeadraceError
+    record: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
