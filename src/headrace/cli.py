@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import sys
+import time
 from collections.abc import Coroutine
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import msgspec
 import structlog
 import typer
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from headrace.client import connect
+from headrace.client import connect, running
 from headrace.config import Config, load
 from headrace.demo.run import run_demo
 from headrace.errors import HeadraceError
+from headrace.pushing import Totals, push_lines
 from headrace.running import catch_up
 from headrace.running import up as run_up
 
@@ -153,6 +157,45 @@ def token(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
     """Print a token of everything that is committed at the sources now."""
     found = _call(config, "/v1/token")
     _print(found, as_json, found["token"])
+
+
+@app.command()
+def push(
+    source: Annotated[str, typer.Argument(help="A source whose url is push:.")],
+    file: Annotated[Path, typer.Argument(help="Records, one JSON object a line; - is the input.")] = Path("-"),
+    format: Annotated[
+        str, typer.Option(help="debezium, flattened, dms, cloudevents or plain; otherwise their content says it.")
+    ] = "",
+    table: Annotated[str, typer.Option(help="The rows' table, instead of what the records say.")] = "",
+    key: Annotated[str, typer.Option(help="The primary key's columns, joined by commas.")] = "",
+    config: ConfigFile = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Push records into a running Headrace; exits 1 when some could not be read."""
+    if file != Path("-") and not file.is_file():
+        _fail_text(f"{file} is no file; nothing was pushed.")
+    params = {name: value for name, value in (("format", format), ("table", table), ("key", key)) if value}
+    began = shown = time.monotonic()
+
+    def progress(totals: Totals) -> None:
+        nonlocal shown
+        if sys.stderr.isatty() and time.monotonic() - shown > 1:
+            shown = time.monotonic()
+            _say(f"{totals.lines} lines, {totals.lines / (shown - began):.0f}/s")
+
+    async def send() -> Totals:
+        async with running(_load(config)) as client:
+            with sys.stdin.buffer if file == Path("-") else file.open("rb") as lines:
+                return await push_lines(client, source, lines, params, progress)
+
+    totals: Totals = _run(send())
+    for r in [] if as_json else totals.rejected:
+        _err.print(f"line {r.line}: expected {r.expected}, got {r.got}. {r.remedy}", markup=False)
+    said = f"{totals.accepted} accepted, {totals.duplicates} duplicates, {totals.ignored} ignored, "
+    _print(dataclasses.asdict(totals) | {"rejected": msgspec.to_builtins(totals.rejected)}, as_json,
+           f"{said}{totals.rejections} rejected\ntoken: {totals.token or '-'}")  # fmt: skip
+    if totals.rejections:
+        raise SystemExit(1)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from headrace.config import Config
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, SourceError
 from headrace.running import announced, answering
 from headrace.server.create import create
 
@@ -30,6 +30,16 @@ class Client:
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
         return _answer(await self._http.post(path, json=_given(body)))
+
+    async def send(self, path: str, params: dict[str, str], headers: dict[str, str], body: bytes) -> httpx2.Response:
+        """A body as it is; the answer whatever its status."""
+        return await self._http.post(path, params=params, headers=headers, content=body)
+
+    def checked(self, response: httpx2.Response) -> httpx2.Response:
+        """Raises Refused for a problem."""
+        if response.status_code >= 400:
+            _answer(response)
+        return response
 
     async def lines(self, path: str, params: dict[str, Any]) -> AsyncIterator[str]:
         async with self._http.stream("GET", path, params=_given(params), timeout=None) as response:
@@ -57,6 +67,21 @@ async def connect(config: Config) -> AsyncGenerator[Client]:
         transport = httpx2.ASGITransport(app=create(app))
         async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=120) as http:
             yield Client(http)
+
+
+@contextlib.asynccontextmanager
+async def running(config: Config) -> AsyncGenerator[Client]:
+    """The running Headrace on this configuration's data folder. Raises SourceError when there is none."""
+    url = announced(Path(config.headrace.data))
+    async with httpx2.AsyncClient(base_url=url or "http://127.0.0.1", timeout=120) as http:
+        if url is None or not await _alive(http):
+            raise SourceError(
+                step="find the running Headrace",
+                expected=f"one on {config.headrace.data}",
+                got="none",
+                remedy="Start `headrace up` with this configuration.",
+            )
+        yield Client(http)
 
 
 async def _alive(http: httpx2.AsyncClient) -> bool:
