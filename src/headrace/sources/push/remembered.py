@@ -41,7 +41,7 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def receipt(self) -> Receipt:
-        rejected = [RejectedItem(*r) for r in self.rejected]
+        rejected = tuple(RejectedItem(*r) for r in self.rejected)
         position = Position(self.major, self.minor)
         return Receipt(self.accepted, self.duplicates, self.ignored, self.rejections, rejected, position)
 
@@ -108,7 +108,7 @@ class Memory:
         return state
 
     async def forget(self, now_us: int) -> dict[str, bytes | None]:
-        """State without some of what is past its time; empty when nothing is."""
+        """State without some of what is past its time; empty, and quick, when nothing is."""
         if not self._due:
             await self._look(now_us // self._length_us)
         gone, self._due = self._due[:FORGOTTEN_AT_ONCE], self._due[FORGOTTEN_AT_ONCE:]

@@ -117,8 +117,8 @@ class PushSource:
                 await self._wake(memory.period_s)
                 taken = self._take()
                 batch = await self._batch(taken, clock, unsettled)
-                state = memory.remember(batch.names, now_us(), Position(clock.next())) | batch.state
-                state |= {} if taken else await memory.forget(now_us())
+                state = await memory.forget(now_us())
+                state |= memory.remember(batch.names, now_us(), Position(clock.next())) | batch.state
                 if taken or state:
                     yield Captured(batch.frontier, batch.changes, state, batch.rejected, batch.settled)
                 self._frontier = batch.frontier
