@@ -164,18 +164,18 @@ class Whole:
         port = (home / "port").read_text().strip()
         return f"postgresql://postgres@127.0.0.1:{port}/headrace?passfile={quote(str(home / 'pgpass'), safe='')}"
 
-    def command(self, *arguments: str, config: bool = True) -> Ended:
+    def command(self, *arguments: str, config: bool = True, input: bytes = b"") -> Ended:
         """A command of `headrace` on this configuration, to its end."""
         where = ["-c", str(self.config)] if config else []
         ended = subprocess.run(
             [sys.executable, "-m", "headrace", *arguments, *where],
             cwd=self.folder,
+            input=input,
             capture_output=True,
-            text=True,
             timeout=PATIENCE_S,
             check=False,
         )
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
     # ---- what it answers ---------------------------------------------------------------------------------------------
 
