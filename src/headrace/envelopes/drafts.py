@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from headrace.change import START, Column, Op, Position, Row, key_text
 from headrace.clock import parse_rfc3339
@@ -72,6 +73,8 @@ def check(draft: ChangeDraft) -> None:
     if len(table) > LONGEST_TABLE or not table.isprintable() or "/" in table:
         expected = f"a table's name of at most {LONGEST_TABLE} printable characters without /"
         raise bad(expected, repr(table[:60]), "Rename it, or name another with ?table=.")
+    if all(isinstance(value, int) for value in draft.key):
+        return
     key = key_text(draft.key)
     if len(key.encode()) > LONGEST_KEY or "\0" in key:
         raise bad(f"a key of at most {LONGEST_KEY} bytes without NUL characters", repr(key[:60]))
@@ -124,7 +127,13 @@ def _columns(first: Cells, second: Cells | None) -> tuple[Column, ...]:
     for name, (kind, value) in (second or {}).items():
         if name not in types or (value is not None and first[name][1] is None):
             types[name] = kind
-    return tuple(Column(name, kind) for name, kind in types.items())
+    return _made(tuple(types.items()))
+
+
+@lru_cache(maxsize=4096)
+def _made(types: tuple[tuple[str, str], ...]) -> tuple[Column, ...]:
+    """A stream repeats its few shapes with every record."""
+    return tuple(Column(name, kind) for name, kind in types)
 
 
 def _row(columns: tuple[Column, ...], cells: Cells) -> Row:
