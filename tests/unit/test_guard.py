@@ -147,3 +147,22 @@ async def test_its_own_start_and_stop_pass() -> None:
     await Guard(echo, names=[], max_body=MAX_BODY)({"type": "lifespan"}, receive, send)
 
     assert echo.came == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "status"),
+    [
+        ("/v1/changes/crm", "application/x-ndjson; charset=utf-8", 200),
+        ("/v1/changes/crm", "application/json", 413),
+        ("/v1/ask", "application/x-ndjson", 413),
+    ],
+)
+async def test_a_pushed_stream_of_lines_may_be_larger(path: str, kind: str, status: int) -> None:
+    guard = Guard(Echo(), names=[], max_body=MAX_BODY, max_stream=10 * MAX_BODY)
+    transport = httpx2.ASGITransport(app=guard)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8420") as http:
+        sent = b"x" * (2 * MAX_BODY)
+        answer = await http.post(path, content=sent, headers={"content-type": kind})
+        larger = await http.post(path, content=sent * 6, headers={"content-type": kind})
+
+    assert (answer.status_code, larger.status_code) == (status, 413)
