@@ -9,7 +9,7 @@ a schema change, a logical message) gives no draft.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from headrace.change import START, Change, Column, Op, Position, Row, Schema
 from headrace.errors import BadInput
@@ -34,8 +34,9 @@ class ChangeDraft:
     """A change as a record tells it, without a place in a source of ours.
 
     `committed_at` is in microseconds, None when the record states no time. `missing`: columns of the row after the
-    change whose values the record leaves out; they are None in `after`. `origin` and `position` are the source's name
-    and the place in it, as far as stated.
+    change whose values the record leaves out; they are None in `after`. `partial`: records of this kind may do that
+    with large values that did not change. `other_key`: of a row whose key changed, the key on the other side of the
+    change. `origin` and `position` are the source's name and the place in it, as far as stated.
     """
 
     table: str
@@ -50,15 +51,14 @@ class ChangeDraft:
     missing: frozenset[str] = frozenset()
     origin: str = ""
     position: Position = START
+    partial: bool = False
+    other_key: Row = ()
 
     def change(self, source: str, position: Position, received_at: int) -> Change:
         """The change as one of `source`. Nothing is committed after it was received: a clock that says so is wrong."""
         at = received_at if self.committed_at is None else min(self.committed_at, received_at)
         schema = Schema(source, self.table, self.columns, self.key_columns)
         return Change(schema, self.op, position, at, self.transaction, self.key, self.before, self.after)
-
-    def in_table(self, table: str) -> ChangeDraft:
-        return self if table in ("", self.table) else replace(self, table=table)
 
 
 @dataclass(frozen=True, slots=True)

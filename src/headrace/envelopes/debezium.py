@@ -48,10 +48,14 @@ _PLACEHOLDERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class MessageKey:
-    """The key that travels beside a message's value; `value` None: the message says that it has none."""
+    """The key that travels beside a message's value; `value` None: the message says that it has none.
+
+    `other`: the key on the other side of a change of the key, which Debezium says in a header.
+    """
 
     value: Raw | None
     fields: Fields = field(default_factory=lambda: NO_FIELDS)
+    other: Raw | None = None
 
 
 def message_key(raw: Raw) -> MessageKey:
@@ -92,12 +96,18 @@ def _rows(
     payload: Members, facts: Facts, source: Mapping[str, object], hints: Hints, fields: Fields, key: MessageKey | None
 ) -> tuple[ChangeDraft, ...]:
     before, after = _row(payload.get("before"), fields), _row(payload.get("after"), fields)
-    if after is not None and str(source.get("connector", "")) in _LEAVES_OUT:
+    facts = replace(facts, partial=str(source.get("connector", "")) in _LEAVES_OUT)
+    if after is not None and facts.partial:
         left_out = frozenset(n for n, v in members(payload["after"], "a row").items() if v in _PLACEHOLDERS)
         if left_out:
             facts = replace(facts, missing=left_out)
             after = {n: (kind, None if n in left_out else v) for n, (kind, v) in after.items()}
     names, values = key_of(hints, key, fields, {**(after or {}), **(before or {})})
+    if key is not None and is_object(key.other) and key.other is not None:
+        other = members(key.other, "a key")
+        known = fields or key.fields
+        cells = {n: known[n].cell(v) if n in known else cell(v) for n, v in other.items()}
+        facts = replace(facts, other_key=tuple(cells[n][1] for n in names if n in cells))
     return drafts(facts, before, after, names, values, nullable_key=key is not None and key.value is None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from headrace.change import START, Column, Op, Position, Row, key_text
@@ -31,6 +31,8 @@ class Facts:
     missing: frozenset[str] = frozenset()
     origin: str = ""
     position: Position = START
+    partial: bool = False
+    other_key: Row = ()
 
 
 def drafts(
@@ -60,8 +62,8 @@ def drafts(
     if was is None or was == now:
         return (_draft(facts, facts.op, columns, tuple(key_columns), now, old, new),)
     return (
-        _draft(facts, Op.DELETE, columns, tuple(key_columns), was, old, None),
-        _draft(facts, Op.CREATE, columns, tuple(key_columns), now, None, new),
+        _draft(replace(facts, other_key=now), Op.DELETE, columns, tuple(key_columns), was, old, None),
+        _draft(replace(facts, other_key=was), Op.CREATE, columns, tuple(key_columns), now, None, new),
     )
 
 
@@ -117,7 +119,7 @@ def _draft(
     missing = facts.missing if after is not None else frozenset[str]()
     return ChangeDraft(
         facts.table, op, columns, key_columns, key, before, after,
-        facts.committed_at, facts.transaction, missing, facts.origin, facts.position,
+        facts.committed_at, facts.transaction, missing, facts.origin, facts.position, facts.partial, facts.other_key,
     )  # fmt: skip
 
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 from headrace.envelopes import NOTHING, ChangeDraft, Decoded, Hints, bad, cloudevents, debezium, dms, flattened, plain
 from headrace.envelopes.connect import NO_FIELDS, Fields, row_fields
 from headrace.envelopes.debezium import MessageKey, message_key
 from headrace.envelopes.drafts import check, rfc3339_us
-from headrace.envelopes.raw import NULL, Members, Raw, anything_of, is_null, is_object, is_text, members, shown, text
+from headrace.envelopes.raw import (
+    NULL,
+    Members,
+    Raw,
+    anything,
+    anything_of,
+    is_null,
+    is_object,
+    is_text,
+    members,
+    shown,
+    text,
+)
 from headrace.errors import BadInput
 
 _SIDES = frozenset({"before", "after", "source"})
@@ -65,6 +78,8 @@ def _message(found: Members, hints: Hints) -> Decoded:
     if is_text(value):  # some tools keep JSON inside a text
         value = text(value).strip().encode() or NULL
     key = message_key(found["key"]) if "key" in found else None
+    if key is not None and "headers" in found:
+        key = replace(key, other=_other_key(found["headers"]))
     if value == NULL:
         if hints.format != "flattened":
             return NOTHING  # the delete stands before it
@@ -75,6 +90,22 @@ def _message(found: Members, hints: Hints) -> Decoded:
     if hints.format == "flattened" or flattened.is_flattened(inner):
         hints = _with_topic(found, hints)
     return Decoded(_value(inner, hints, key))
+
+
+def _other_key(headers: Raw) -> Raw | None:
+    """The key before or after a change of the key. Headers come as pairs or as an object, values as text."""
+    found = anything(headers)
+    named: dict[str, object] = {}
+    if isinstance(found, dict):
+        named = cast("dict[str, object]", found)
+    elif isinstance(found, list):
+        pairs = [cast("list[object]", p) for p in cast("list[object]", found) if isinstance(p, list)]
+        named = {str(p[0]): p[1] for p in pairs if len(p) == 2}
+    for name in ("__debezium.newkey", "__debezium.oldkey"):
+        said = named.get(name)
+        if isinstance(said, str):
+            return message_key(said.encode()).value
+    return None
 
 
 def _with_topic(found: Members, hints: Hints) -> Hints:

@@ -12,6 +12,7 @@ from headrace.envelopes import ChangeDraft
 from headrace.errors import BadInput, HeadraceError
 from headrace.inbox import LISTED, Item, Receipt, RejectedItem
 from headrace.sources import Rejected
+from headrace.sources.push.kept import Kept
 from headrace.sources.push.remembered import encode_known, id_name, key_name, unsettled_name
 
 
@@ -67,9 +68,17 @@ class Builder:
     """Takes deliveries one after the other. `known` are names of ids that came before, `unsettled` of dead letters."""
 
     def __init__(
-        self, source: str, frontier: Position, clock: Callable[[], int], known: set[str], unsettled: set[str], now: int
+        self,
+        source: str,
+        frontier: Position,
+        clock: Callable[[], int],
+        known: set[str],
+        unsettled: set[str],
+        kept: Kept,
+        now: int,
     ) -> None:
-        self.batch = Batch(frontier)
+        self.batch = Batch(frontier, state=kept.state)
+        self._kept = kept
         self._source = source
         self._clock = clock
         self._known = known
@@ -97,7 +106,8 @@ class Builder:
         if name in self._known:
             tally.duplicates += 1
             return
-        error = item.error or _incomplete(item.drafts)
+        drafts = self._whole(item.drafts)
+        error = item.error or _incomplete(drafts)
         if error is not None:
             tally.reject(item.index, error)
             self._reject(delivery, item, error, label, position)
@@ -106,14 +116,21 @@ class Builder:
             self._known.add(name)
             self.batch.state[name] = b""
             self.batch.names.append(name)
-        tally.ignored += not item.drafts
-        tally.accepted += bool(item.drafts)
-        for n, draft in enumerate(item.drafts):
+        tally.ignored += not drafts
+        tally.accepted += bool(drafts)
+        for n, draft in enumerate(drafts):
+            self._kept.note(draft)
             change = draft.change(self._source, Position(position.major, position.minor + n), self._now)
             self.batch.changes.append(change)
             self._settle(change.schema.topic, shown_key(change.schema, change.key))
         if delivery.settles is not None:
             self.batch.settled.append(delivery.settles)
+
+    def _whole(self, drafts: Sequence[ChangeDraft]) -> Sequence[ChangeDraft]:
+        """With the large values that did not change and were not sent again."""
+        if not any(d.missing for d in drafts):
+            return drafts
+        return [self._kept.complete(d) for d in drafts]
 
     def _reject(self, delivery: Delivery, item: Item, error: HeadraceError, label: str, position: Position) -> None:
         if delivery.settles is not None:
@@ -144,7 +161,7 @@ def _incomplete(drafts: Sequence[ChangeDraft]) -> HeadraceError | None:
     return BadInput(
         step="take in a change record",
         expected="a whole row",
-        got="a row without its unchanged " + ", ".join(left_out)[:200],
+        got="a row without its " + ", ".join(left_out)[:200] + ", which did not come before either",
         remedy="Let the sender send whole rows: on PostgreSQL `alter table … replica identity full`, or Debezium's "
         "ReselectColumnsPostProcessor.",
     )

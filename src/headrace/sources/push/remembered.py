@@ -50,18 +50,18 @@ _known = msgspec.msgpack.Decoder(Known)
 
 
 def key_name(key: str) -> str:
-    return "i:" + _hash(key)
+    return "i:" + hashed(key)
 
 
 def id_name(id: str) -> str:
-    return "e:" + _hash(id)
+    return "e:" + hashed(id)
 
 
 def unsettled_name(topic: str, key: str) -> str:
-    return "r:" + _hash(f"{topic}\0{key}")
+    return "r:" + hashed(f"{topic}\0{key}")
 
 
-def _hash(text: str) -> str:
+def hashed(text: str) -> str:
     """128 bits: two different texts do not meet."""
     return base64.urlsafe_b64encode(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest())[
         :22

@@ -15,6 +15,7 @@ from headrace.inbox import InboxFull, Item, Receipt, read_kept
 from headrace.sources import Captured, Resume, SnapshotProgress, State
 from headrace.sources.push.address import Options
 from headrace.sources.push.batch import Batch, Builder, Delivery, Tally
+from headrace.sources.push.kept import fetch, load_tables
 from headrace.sources.push.remembered import Known, Memory, decode_known, id_name, key_name
 
 MOST_PUSHES = 128
@@ -106,6 +107,7 @@ class PushSource:
             raise RuntimeError(f"the source {self.name} is being read already")
         memory = await Memory.load(resume.state, self._options.keep_us)
         unsettled = set(await resume.state.scan("r:"))
+        tables = await load_tables(resume.state)
         frontier = self._frontier = max(resume.position, self._frontier or START)
         clock = HybridClock(frontier.major)
         self._state = resume.state
@@ -116,7 +118,7 @@ class PushSource:
             while not self._closed:
                 await self._wake(memory.period_s)
                 taken = self._take()
-                batch = await self._batch(taken, clock, unsettled)
+                batch = await self._batch(taken, clock, unsettled, tables)
                 state = await memory.forget(now_us())
                 state |= memory.remember(batch.names, now_us(), Position(clock.next())) | batch.state
                 if taken or state:
@@ -150,12 +152,15 @@ class PushSource:
 
     # ---- inside ------------------------------------------------------------------------------------------------------
 
-    async def _batch(self, taken: Sequence[Delivery], clock: HybridClock, unsettled: set[str]) -> Batch:
+    async def _batch(
+        self, taken: Sequence[Delivery], clock: HybridClock, unsettled: set[str], tables: set[str]
+    ) -> Batch:
         assert self._state is not None
         assert self._frontier is not None
         ids = [id_name(item.id) for d in taken for item in d.items if item.id]
         known = set(await self._state.get(ids)) if ids else set[str]()
-        builder = Builder(self.name, self._frontier, clock.next, known, unsettled, now_us())
+        kept = await fetch(self._state, tables, (draft for d in taken for i in d.items for draft in i.drafts))
+        builder = Builder(self.name, self._frontier, clock.next, known, unsettled, kept, now_us())
         for delivery in taken:
             builder.take(delivery)
         return builder.batch
