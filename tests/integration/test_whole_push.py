@@ -187,6 +187,15 @@ def test_the_route_is_described(headrace: Whole) -> None:
     assert headrace.get("/openapi.json")["paths"]["/v1/changes"]["get"]
 
 
+def test_the_status_shows_it(headrace: Whole) -> None:
+    push(headrace, upsert("seen", id=1))
+
+    until(lambda: headrace.source("crm")["freshness_ms"] is not None, "it is fresh", headrace.told)
+    shown = headrace.source("crm")
+    assert (shown["kind"], shown["url"], shown["state"], shown["reason"]) == ("push", "push:", "streaming", None)
+    assert shown["position"].isdigit() or ":" in shown["position"]
+
+
 # ---- bounds ----------------------------------------------------------------------------------------------------------
 
 

@@ -38,10 +38,12 @@ def test_a_plain_upsert_and_delete() -> None:
 
     came = one({**put, "at": "2026-01-02T03:04:05Z"}, Hints())
     gone = one({"op": "delete", "table": "customers", "key": {"id": 7}}, Hints())
+    ended = one({"op": "delete", "table": "customers", "key": {"id": 7}, "before": {"id": 7, "name": "Ada"}}, Hints())
 
     assert (came.table, came.op, came.key_columns, came.key) == ("customers", Op.UPDATE, ("id",), (7,))
     assert (came.after, came.committed_at) == ((7, "Ada"), 1767323045000000)
     assert (gone.op, gone.key, gone.after, gone.committed_at) == (Op.DELETE, (7,), None, None)
+    assert (ended.op, ended.key, ended.before) == (Op.DELETE, (7,), (7, "Ada"))
 
 
 def test_a_key_outside_of_the_row_is_a_column_too() -> None:
@@ -241,3 +243,11 @@ def test_a_flattened_message_has_its_table_from_the_topic() -> None:
     draft = one({"topic": "shop.public.t", "key": {"id": 7}, "value": {"id": 7, "__deleted": "false"}}, Hints())
 
     assert (draft.table, draft.op, draft.key_columns) == ("public.t", Op.UPDATE, ("id",))
+
+
+def test_a_row_whose_columns_are_named_as_a_messages_parts() -> None:
+    by_name = Hints("flattened", "settings", ("key",))
+
+    assert one({"key": "color", "value": "blue"}, by_name).after == ("color", "blue")
+    assert one({"key": "color", "value": None}, by_name).after == ("color", None)
+    assert one({"key": "color", "value": "blue", "__op": "c"}, Hints(table="s", key=("key",))).key == ("color",)

@@ -25,6 +25,7 @@ from headrace.envelopes.raw import (
 from headrace.errors import BadInput
 
 _SIDES = frozenset({"before", "after", "source"})
+_PLAIN = frozenset({"row", "table"})
 _REMEDY = "Send Debezium's envelope, a DMS record, a CloudEvent, or {op, table, key, row}; or name it with ?format=."
 
 
@@ -67,10 +68,14 @@ def _event(found: Members, hints: Hints) -> Decoded:
 
 
 def _is_message(found: Members, hints: Hints) -> bool:
-    """A message of a topic with its key, as consoles, proxies and sinks write it."""
-    if hints.format in ("plain", "dms"):
+    """A message of a topic with its key, as consoles, proxies and sinks write it; no row with columns so named."""
+    if hints.format in ("plain", "dms") or flattened.is_flattened(found):
         return False
-    return ("value" in found and not found.keys().isdisjoint({"key", "topic"})) or {"topic", "payload"} <= found.keys()
+    if {"topic", "payload"} <= found.keys():
+        return True
+    if "value" not in found or found.keys().isdisjoint({"key", "topic"}):
+        return False
+    return is_object(found["value"]) or "topic" in found or is_object(found.get("key"))
 
 
 def _message(found: Members, hints: Hints) -> Decoded:
@@ -147,7 +152,7 @@ def _form(found: Members) -> str:
     if dms.is_dms(found):
         return "dms"
     if "op" in found:
-        return "plain" if _SIDES.isdisjoint(found) or "row" in found else "debezium"
+        return "plain" if _SIDES.isdisjoint(found) or not _PLAIN.isdisjoint(found) else "debezium"
     return "flattened" if flattened.is_flattened(found) else ""
 
 
