@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.change import Change, Column, Op, Position, Row, Schema, Value, document_schema
+from headrace.change import Change, Column, Op, Position, Row, Schema, Value, document_schema, key_text
 from headrace.envelope import encode_envelope
 from headrace.envelopes import Hints
 from headrace.envelopes.debezium import decode_envelope
@@ -46,7 +46,7 @@ def test_what_is_written_reads_back_the_same(change: Change) -> None:
     assert decode_envelope(encode_envelope(change)) == change
 
 
-@given(changes().filter(lambda c: "\0" not in str(c.key) and len(str(c.key)) < 200))
+@given(changes().filter(lambda c: "\0" not in key_text(c.key)))
 def test_pushed_elsewhere_it_is_the_same_change_of_another_source(change: Change) -> None:
     (draft,) = read(encode_envelope(change), Hints()).drafts
 

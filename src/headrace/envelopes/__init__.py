@@ -76,4 +76,4 @@ NOTHING = Decoded()
 
 
 def bad(expected: str, got: str, remedy: str = "Correct the record and send it again.") -> BadInput:
-    return BadInput(step="read a change record", expected=expected, got=got, remedy=remedy)
+    return BadInput(step="read a change record", expected=expected, got=got or "nothing", remedy=remedy)

@@ -79,7 +79,10 @@ def _field(field: Json) -> Field:
     name = str(field.get("name") or "")
     if name in _LOGICAL:
         kind, make = _LOGICAL[name]
-        return Field(kind, make(cast("Json", field.get("parameters") or {})))
+        parameters = field.get("parameters") or {}
+        if not isinstance(parameters, dict):
+            raise bad("a schema whose parameters are an object", repr(parameters)[:60])
+        return Field(kind, make(cast("Json", parameters)))
     return _PHYSICAL.get(str(field.get("type")), _JSON)
 
 

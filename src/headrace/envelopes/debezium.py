@@ -248,6 +248,10 @@ def _own(payload: Members, facts: Facts) -> ChangeDraft:
 
     identity = () if facts.op is Op.TRUNCATE else tuple(own_field(types.get(n, "")).cell(v)[1] for n, v in key.items())
     before, after = values(payload.get("before")), values(payload.get("after"))
+    if (after is None) != (facts.op in (Op.DELETE, Op.TRUNCATE)):
+        raise bad("a row after the change, and none behind a delete", shown(payload.get("after", b"none")))
+    if facts.op is not Op.TRUNCATE and not key:
+        raise bad("the primary key in `key`", "none", NO_KEY)
     return ChangeDraft(
         facts.table, facts.op, columns, tuple(key), identity, before, after,
         facts.committed_at, facts.transaction, frozenset(), facts.origin, facts.position,

@@ -24,6 +24,8 @@ def is_dms(found: Members) -> bool:
 
 def decode(found: Members, hints: Hints) -> tuple[ChangeDraft, ...]:
     """The drafts of one record; none for a control record that leaves the rows as they are. Raises BadInput."""
+    if not is_object(found.get("metadata")):
+        raise bad("a DMS record with `metadata`", "none")
     metadata = cast("dict[str, object]", anything_of(found, "metadata"))
     operation = str(metadata.get("operation", "")).lower()
     if metadata.get("record-type") == "control":
