@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -96,11 +96,15 @@ def records(draw: st.DrawFn) -> Any:
 
 
 def _places(found: Any) -> list[tuple[Any, Any]]:
-    """Every member and element, at any depth."""
-    names: list[Any] = (
-        list(found) if isinstance(found, dict) else list(range(len(found))) if isinstance(found, list) else []
-    )
-    return [(found, n) for n in names] + [place for n in names for place in _places(found[n])]
+    """Every member and element, at any depth: what holds it, and its name or number there."""
+    if isinstance(found, dict):
+        names: list[Any] = list(cast("dict[str, Any]", found))
+    elif isinstance(found, list):
+        names = list(range(len(cast("list[Any]", found))))
+    else:
+        return []
+    holder: Any = cast("Any", found)
+    return [(holder, n) for n in names] + [place for n in names for place in _places(holder[n])]
 
 
 def held(record: bytes, hints: Hints) -> Sequence[ChangeDraft]:

@@ -79,7 +79,7 @@ def _field(field: Json) -> Field:
     name = str(field.get("name") or "")
     if name in _LOGICAL:
         kind, make = _LOGICAL[name]
-        parameters = field.get("parameters") or {}
+        parameters: object = field.get("parameters") or cast("object", {})
         if not isinstance(parameters, dict):
             raise bad("a schema whose parameters are an object", repr(parameters)[:60])
         return Field(kind, make(cast("Json", parameters)))
