@@ -147,7 +147,8 @@ async def test_the_frontier_stays_at_the_start_until_the_copy_is_whole(database:
     await catch_up(source, database.log)
 
     copied = [s for s in database.log.steps if any(c.op is Op.READ for c in s.changes)]
-    assert [len(s.changes) for s in copied] == [100] * 10
+    assert sum(len(s.changes) for s in copied) == 1000
+    assert max(len(s.changes) for s in copied) == 100
     assert {s.frontier for s in copied} == {START}
     assert source.snapshot is None
 
@@ -163,7 +164,7 @@ async def test_progress_is_told_while_it_copies(database: CapturedDatabase) -> N
 
     last = seen[-1]
     assert last is not None
-    assert (last.done, last.total) == (500, 1000)
+    assert (last.done, last.total) == (len(database.log.changes), 1000)
 
 
 async def _until_copied(steps: AsyncIterator[object], rows: int, log: MemoryLog) -> AsyncIterator[object]:
@@ -174,7 +175,7 @@ async def _until_copied(steps: AsyncIterator[object], rows: int, log: MemoryLog)
             return
 
 
-async def test_an_interrupted_copy_starts_again_and_leaves_nothing_of_the_first(database: CapturedDatabase) -> None:
+async def test_an_interrupted_copy_goes_on_where_it_was(database: CapturedDatabase) -> None:
     # given a copy that ended in the middle of the second table
     await database.sql(
         "create table a(id int primary key, big text)", "create table b(id int primary key)",
@@ -182,9 +183,7 @@ async def test_an_interrupted_copy_starts_again_and_leaves_nothing_of_the_first(
         "insert into b select generate_series(1, 40)",
     )  # fmt: skip
     await run(database.source(batch_rows=10), database.log, lambda log: len(log.changes) >= 50, acknowledge=False)
-    before = await database.query(
-        f"select confirmed_flush_lsn from pg_replication_slots where slot_name = '{database.slot}'"
-    )
+    given = len(database.log.changes)
 
     # when rows that were copied are deleted and re-keyed before the next start
     await database.sql(
@@ -194,17 +193,14 @@ async def test_an_interrupted_copy_starts_again_and_leaves_nothing_of_the_first(
     await database.sql("update a set id = id + 1000 where id = 10")
     await database.capture()
 
-    # then the log amounts to the tables as they are, and there is one slot, a new one
+    # then the log amounts to the tables as they are, and what was whole was not read again
     assert log.table("pg.public.a") == await database.table("a", "id")
     assert log.table("pg.public.b") == await database.table("b", "id")
-    assert [c.schema.table for c in log.changes if c.op is Op.TRUNCATE] == ["public.a", "public.b"]
+    assert not [c for c in log.changes if c.op is Op.TRUNCATE]
+    assert {c.schema.table for c in log.changes[given:] if c.op is Op.READ} == {"public.b"}
+    assert [c.key for c in log.changes[given:] if c.op is Op.DELETE and c.schema.table == "public.a"]
     kept = {k for k in log.state.values if k.startswith("v:")}
     assert len(kept) == len(await database.table("a", "id"))
-    after = await database.query(
-        f"select confirmed_flush_lsn from pg_replication_slots where slot_name = '{database.slot}'"
-    )
-    assert len(after) == 1
-    assert after != before
 
 
 async def test_empty_tables_are_copied_once(database: CapturedDatabase) -> None:
@@ -240,9 +236,11 @@ async def test_a_table_that_comes_later_is_copied_where_the_stream_stands(databa
     await catch_up(source, database.log)
     await source.close()
 
-    # then the new one was emptied, read and then followed
+    # then the new one was emptied and read beside the stream, which tells the newest of each row
     log = database.log
-    assert [c.op for c in log.of("pg.public.new")] == [Op.TRUNCATE, Op.READ, Op.READ, Op.UPDATE, Op.UPDATE]
+    told = [c for c in log.of("pg.public.new") if c.op is not Op.READ]
+    assert [c.op for c in told] == [Op.TRUNCATE, Op.UPDATE, Op.UPDATE]
+    assert log.of("pg.public.new")[0].op is Op.TRUNCATE
     assert log.table("pg.public.new") == await database.table("new", "id")
     assert log.table("pg.public.old") == await database.table("old", "id")
 
@@ -250,8 +248,9 @@ async def test_a_table_that_comes_later_is_copied_where_the_stream_stands(databa
     await database.sql(
         "drop table old", "create table old(id int primary key, w text)", "insert into old values (5, 'x')"
     )
+    read = len([c for c in log.of("pg.public.new") if c.op is Op.READ])
     again = await database.capture()
-    assert len([c for c in again.of("pg.public.new") if c.op is Op.READ]) == 2
+    assert len([c for c in again.of("pg.public.new") if c.op is Op.READ]) == read
     assert again.table("pg.public.old") == {(5,): (5, "x")}
 
 
@@ -391,5 +390,5 @@ async def test_a_truncate_between_the_snapshot_and_the_reading_starts_the_copy_a
     log = await database.capture()
 
     # then a second snapshot was taken, and nothing is missing
-    assert times == [1, 1]
+    assert times == [1] * 2 * snapshot.CONNECTIONS
     assert log.table("pg.public.t") == {(10,): (10, 0, "y")}

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.change import Row
 from headrace.errors import ConfigError
 from headrace.sources.postgres.address import parse
+from headrace.sources.postgres.lines import read_line, unescape
 from headrace.sources.postgres.pgoutput import Relation, RelationColumn
 from headrace.sources.postgres.replication import format_lsn, parse_lsn
 from headrace.sources.postgres.setup import branch, object_name
 from headrace.sources.postgres.shapes import Shapes
-from headrace.sources.postgres.snapshot import read_line, unescape
 from headrace.sources.postgres.values import INT4, TEXT, Type
 
 
@@ -86,10 +87,14 @@ def test_a_line_of_copy() -> None:
     columns = (RelationColumn("a", INT4, True), RelationColumn("b", TEXT, False), RelationColumn("c", TEXT, False))
     shape = shapes.of(Relation(1, "public", "t", "d", columns))
 
-    assert read_line(b"7\tx\t\n", shape) == (7, "x", "")
-    assert read_line(b"7\t\\N\t\\\\N\n", shape) == (7, None, "\\N")
-    with pytest.raises(ValueError):
-        read_line(b"7\tx\n", shape)
+    def plainly(line: bytes) -> Row:
+        return read_line(line, shape.readers)
+
+    for read in (shape.read_line, plainly):
+        assert read(b"7\tx\t\n") == (7, "x", "")
+        assert read(b"7\t\\N\t\\\\N\n") == (7, None, "\\N")
+        with pytest.raises(ValueError):
+            read(b"7\tx\n")
 
 
 def test_where_a_timeline_was_left() -> None:

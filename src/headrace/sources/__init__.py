@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from headrace.change import Change, Position, Style
@@ -56,12 +57,25 @@ class State(Protocol):
         ...
 
 
+class Known(Protocol):
+    """What the log holds of the source: to compare with the source itself."""
+
+    async def partitions(self, topic: str) -> tuple[Sequence[int], bool]:
+        """The topic's partitions, and whether each still begins with its first change (nothing was forgotten)."""
+        ...
+
+    def changes(self, topic: str, partition: int) -> AsyncGenerator[Sequence[Change]]:
+        """A partition's changes from the first one on, some at a time, up to its end at the call."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Resume:
     """Where to go on: the last position in the log (START when there is none) and the state that stands with it."""
 
     position: Position
     state: State
+    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +145,57 @@ class Hinted(Protocol):
 
     @property
     def calm(self) -> asyncio.Event: ...
+
+
+class SnapshotState(StrEnum):
+    """WAITING for its turn, COPYING rows, COMPARING what the log holds with what is left at the source; then ended."""
+
+    WAITING = "waiting"
+    COPYING = "copying"
+    COMPARING = "comparing"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotJob:
+    """One table's snapshot beside the stream. `rate` is rows a second, times are microseconds; `total` is what the
+    statistics expect, None when nothing is known. `deleted`: rows that only the log still had. `note`: what the
+    comparison could not cover."""
+
+    id: str
+    source: str
+    table: str
+    reason: str
+    state: SnapshotState
+    done: int
+    total: int | None
+    deleted: int
+    chunk: int
+    rate: float
+    started_at: int
+    ended_at: int | None
+    problem: str | None
+    note: str | None
+
+
+@runtime_checkable
+class Snapshotting(Protocol):
+    """A source that can read tables again beside its stream, without stopping it.
+
+    - `snapshots`: those that wait, run, or ended lately, oldest first.
+    - `snapshot_again(tables, first, last)`: reads the tables that match a pattern again, or of one table the keys from
+      `first` to `last` (both included; key values joined by `,` as `key_text` does). Returns when the request stands
+      in the state, or will with the next append. Raises NotFound, BadRequest, or SourceError when the source cannot
+      be asked.
+    - `cancel_snapshot(id)`: ends one; what it has given stays. Raises NotFound.
+    """
+
+    @property
+    def snapshots(self) -> Sequence[SnapshotJob]: ...
+    async def snapshot_again(self, tables: str, first: str | None, last: str | None) -> Sequence[SnapshotJob]: ...
+    async def cancel_snapshot(self, id: str) -> SnapshotJob: ...
 
 
 @dataclass(frozen=True, slots=True)

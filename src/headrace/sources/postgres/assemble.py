@@ -13,6 +13,7 @@ from headrace.sources import Rejected
 from headrace.sources.postgres import pgoutput as wire
 from headrace.sources.postgres.pgoutput import UNCHANGED, Cell, Relation
 from headrace.sources.postgres.shapes import Shape, Shapes
+from headrace.sources.postgres.watermarks import PREFIX, Mark
 
 _CREATE, _UPDATE, _DELETE, _TRUNCATE = Op.CREATE, Op.UPDATE, Op.DELETE, Op.TRUNCATE
 _INSERT_KIND, _UPDATE_KIND, _DELETE_KIND = wire.INSERT, wire.UPDATE, wire.DELETE
@@ -54,7 +55,7 @@ class Assembler:
     def __init__(
         self, shapes: Shapes, given: Position, frontier: int, keeping: set[str], max_rows: int, max_bytes: int
     ) -> None:
-        self._frontier = self._held = frontier
+        self._frontier = frontier
         self.pending: Relation | None = None
         """A relation with types that are still to be looked up; `resume` after that."""
         self._shapes = shapes
@@ -71,14 +72,13 @@ class Assembler:
         self._open = False
         self._lsn = self._sequence = self._skip = 0
         self._at = self._transaction = 0
-        self._stop_at: int | None = None
-        self._muted: frozenset[int] = frozenset()
+        self.mark: Mark | None = None
+        """A watermark that the stream stands at: everything before it is fed; set it to None to go on."""
 
     @property
     def frontier(self) -> int:
-        """Every transaction whose commit record starts before this was seen whole. It stands still up to a stop: what
-        is given there belongs to it."""
-        return self._frontier if self._stop_at is None else self._held
+        """Every transaction whose commit record starts before this was seen whole."""
+        return self._frontier
 
     @property
     def between(self) -> bool:
@@ -89,46 +89,27 @@ class Assembler:
     def full(self) -> bool:
         return len(self._changes) >= self._max_rows or self._bytes >= self._max_bytes
 
-    def stop_at(self, lsn: int, muted: frozenset[int]) -> None:
-        """Stop before the first transaction that commits at or after `lsn`, and drop changes of `muted` tables until
-        then: they are copied as of there."""
-        self._stop_at, self._muted = lsn, muted
-
-    @property
-    def stopped(self) -> bool:
-        """Everything before the stop was seen; `go_on` after dealing with it."""
-        return self._stop_at is not None and (self._frontier >= self._stop_at or self._passed())
-
-    def _passed(self) -> bool:
-        return self._stop_at is not None and self._open and self._lsn >= self._stop_at
-
-    def go_on(self) -> None:
-        self._stop_at, self._muted = None, frozenset()
-
     def feed(self, message: bytes) -> bool:
-        """Takes one message of pgoutput; True when enough is collected or `pending` must be answered.
+        """Takes one message of pgoutput; True when enough is collected, or `pending` or `mark` must be answered.
 
         Raises ProtocolError for what the protocol does not allow.
         """
         kind = message[0]
         if kind in _ROW_KINDS:
-            shape = self._relations[relation_of(message)]
-            if self._muted and shape.relation.oid in self._muted:
-                self._unheard(kind, shape, message)
-            else:
-                self._row(kind, shape, message)
+            self._row(kind, self._relations[relation_of(message)], message)
             self._bytes += len(message)
             return len(self._changes) >= self._max_rows or self._bytes >= self._max_bytes
         if kind == wire.BEGIN:
             self._begin(message)
-            return self._passed()
-        if kind == wire.COMMIT:
+        elif kind == wire.COMMIT:
             self._commit(message)
         elif kind == wire.RELATION:
             return self._relation(wire.read_relation(message))
         elif kind == wire.TRUNCATE:
             self._truncate(message)
-        elif kind not in (wire.TYPE, wire.ORIGIN, wire.MESSAGE):
+        elif kind == wire.MESSAGE:
+            return self._message(wire.read_message(message))
+        elif kind not in (wire.TYPE, wire.ORIGIN):
             raise wire.ProtocolError(f"a message of kind {chr(kind)!r}")
         return False
 
@@ -143,11 +124,11 @@ class Assembler:
         except ValueError as problem:
             self._reject(shape, problem)
 
-    def _unheard(self, kind: int, shape: Shape, message: bytes) -> None:
-        """Counts the change, so that positions are the same whether or not it is dropped."""
-        skip, self._skip = self._skip, maxsize
-        self._row(kind, shape, message)
-        self._skip = skip
+    def _message(self, message: wire.Message) -> bool:
+        if not (message.transactional and message.prefix == PREFIX and message.content):
+            return False
+        self.mark = Mark(message.content.decode("utf-8", "replace"), self._lsn, self._sequence, self._at)
+        return True
 
     def keepalive(self, end: int) -> None:
         """While a transaction is being sent this is at most where its commit record starts."""
@@ -245,9 +226,6 @@ class Assembler:
     def _truncate(self, message: bytes) -> None:
         for oid in wire.read_truncate(message).relations:
             shape = self._relations[oid]
-            if oid in self._muted:
-                self._sequence += 1
-                continue
             if shape.schema.table in self._keeping:
                 self._note(shape)
             self._add(shape.schema, _TRUNCATE, (), None, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import cast
 
 import msgspec
@@ -33,6 +33,9 @@ class Kept:
     def __init__(self, state: State, max_bytes: int = 32 * 1024 * 1024) -> None:
         self.tables: set[str] = set()
         """Tables of which something is kept, or will be with the next batch."""
+        self.reading: Callable[[], Container[str]] = frozenset[str]
+        """Tables that are being read again: a row that cannot be completed is left out and owed."""
+        self._owed: list[tuple[str, Row]] = []
         self._marked: set[str] = set()
         self._state = state
         self._recent: OrderedDict[str, tuple[Values, int]] = OrderedDict()
@@ -54,13 +57,15 @@ class Kept:
     async def settle(self, changes: list[Change], notes: Sequence[Note]) -> dict[str, bytes | None]:
         """Completes the noted changes in place; gives the state that must be stored with them.
 
-        Raises SourceError when a value was never captured.
+        Raises SourceError when a value was never captured, unless its table is being read again: then the change is
+        taken out, and `owed` tells the row.
         """
         if not notes:
             return {}
         batch: dict[str, Values | None] = {}
         emptied: set[str] = set()
         stored = await self._fetch(changes, notes)
+        left_out: list[int] = []
         for note in notes:
             change = changes[note.place]
             if change.op is Op.TRUNCATE:
@@ -69,9 +74,23 @@ class Kept:
                 batch[_name(change.schema.table, change.key)] = None
             else:
                 before = self._before(change, note, batch, stored, emptied)
-                changes[note.place], values = _complete(change, note, before)
+                try:
+                    changes[note.place], values = _complete(change, note, before)
+                except SourceError:
+                    if change.schema.table not in self.reading():
+                        raise
+                    left_out.append(note.place)
+                    self._owed.append((change.schema.table, change.key))
+                    values = {}
                 self._keep(change, note, before, values, batch)
+        for place in reversed(left_out):
+            del changes[place]
         return self._commit(batch)
+
+    def owed(self) -> list[tuple[str, Row]]:
+        """The rows left out since the last call."""
+        owed, self._owed = self._owed, []
+        return owed
 
     async def _fetch(self, changes: Sequence[Change], notes: Iterable[Note]) -> dict[str, bytes]:
         names = {

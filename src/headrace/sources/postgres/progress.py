@@ -12,12 +12,13 @@ from headrace.sources import Resume
 CAPTURE = "capture"
 FRONTIER = "frontier"
 REFUSED = "refused"
-_KEYS = (CAPTURE, FRONTIER, REFUSED)
+COPIED = "copied"
+_KEYS = (CAPTURE, FRONTIER, REFUSED, COPIED)
 
 
 class Capture(msgspec.Struct, frozen=True):
-    """`point`: the consistent point of the first copy. `done`: that copy is complete. `tables`: what was copied, or
-    is to be, by name with its oid: a table that was dropped and created again is another one."""
+    """`point`: the consistent point of the first copy. `done`: that copy is complete, or goes on as jobs. `tables`:
+    what was copied, or is to be, by name with its oid: a table that was dropped and created again is another one."""
 
     slot: str
     system: str
@@ -30,6 +31,19 @@ class Capture(msgspec.Struct, frozen=True):
         return msgspec.msgpack.encode(self)
 
 
+class Copied(msgspec.Struct, frozen=True):
+    """How far the first copy is: tables that are whole, by oid, and of `table` what stands before `page`."""
+
+    tables: tuple[int, ...] = ()
+    table: int = 0
+    relation: int = 0
+    file: int = 0
+    page: int = 0
+
+    def encode(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """The state at a start. `frontier` is 0 when none was left."""
@@ -37,6 +51,7 @@ class Saved:
     capture: Capture | None
     frontier: int
     refused: frozenset[str]
+    copied: Copied
 
 
 async def load(resume: Resume) -> Saved:
@@ -45,6 +60,7 @@ async def load(resume: Resume) -> Saved:
         msgspec.msgpack.decode(found[CAPTURE], type=Capture) if CAPTURE in found else None,
         int(found.get(FRONTIER, b"0")),
         frozenset(msgspec.msgpack.decode(found[REFUSED], type=list[str]) if REFUSED in found else ()),
+        msgspec.msgpack.decode(found[COPIED], type=Copied) if COPIED in found else Copied(),
     )
 
 

@@ -222,6 +222,27 @@ async def rewritten_since(connection: Connection, tables: Sequence[Found]) -> st
     return None if row is None else str(row[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """A relation that holds rows of a table: itself, or a partition. `paged`: it can be read by ranges of pages."""
+
+    oid: int
+    schema: str
+    name: str
+    paged: bool
+    pages: int
+    file: int
+    rows_a_page: float
+
+
+async def heaps(connection: Connection, tables: Sequence[int]) -> dict[int, list[Heap]]:
+    """Where the rows of each table stand, by oid."""
+    found: dict[int, list[Heap]] = {oid: [] for oid in tables}
+    for root, *rest in await (await connection.execute(SQL["heaps"], {"tables": list(tables)})).fetchall():
+        found[root].append(Heap(*rest))
+    return found
+
+
 async def drop_slot(connection: Connection, name: str) -> None:
     await connection.execute(SQL["drop_slot"], {"name": name})
 

@@ -8,7 +8,8 @@ from operator import itemgetter
 from sys import maxsize
 from typing import cast
 
-from headrace.change import Column, Row, Schema
+from headrace.change import Column, Row, Schema, Value
+from headrace.sources.postgres.lines import LineReader, compile_line
 from headrace.sources.postgres.pgoutput import Relation, TupleReader, compile_tuple
 from headrace.sources.postgres.values import Reader, Type, unknown
 
@@ -22,7 +23,8 @@ _POINTER = 20
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`key_at`: where the key's columns stand in a row. `whole`: old rows come complete, so nothing need be kept.
+    """`key_at`: where the key's columns stand in a row. `keyed`: they are a key; otherwise the whole row stands for it.
+    `whole`: old rows come complete, so nothing need be kept.
 
     A row whose message is at most `small` bytes has no value out of line. `large` lists the columns whose values can
     be, each with the bytes of text from which on that is possible.
@@ -32,11 +34,20 @@ class Shape:
     schema: Schema
     readers: tuple[Reader, ...]
     read: TupleReader
+    read_line: LineReader
     key_at: tuple[int, ...]
     key: Callable[[Row], Row]
+    keyed: bool
     whole: bool
     small: int
     large: tuple[tuple[int, int], ...]
+
+    def only_key(self, key: Row) -> Row:
+        """A row of which nothing but the key is known."""
+        row: list[Value] = [None] * len(self.relation.columns)
+        for i, value in zip(self.key_at, key, strict=True):
+            row[i] = value
+        return tuple(row)
 
 
 class Shapes:
@@ -82,8 +93,10 @@ class Shapes:
             self._schemas.setdefault(schema, schema),
             readers,
             compile_tuple(readers),
+            compile_line(readers),
             key_at,
             _picker(key_at),
+            not whole or bool(self._primary_keys.get(relation.oid)),
             whole,
             maxsize if whole or not large else self._small(relation, types),
             () if whole else large,

@@ -1,61 +1,105 @@
-"""The first copy of tables, as their rows stood at one point of the WAL."""
+"""The first copy of tables, as their rows stood at one point of the WAL: ranges of pages, read side by side."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection, Error, sql
 
-from headrace.change import Change, Op, Position, Row
+from headrace.change import Change, Op, Position
 from headrace.clock import now_us
-from headrace.errors import BadInput
-from headrace.sources import Rejected, SnapshotProgress
-from headrace.sources.postgres.assemble import Note
+from headrace.sources import SnapshotProgress
+from headrace.sources.postgres.copyout import copy_out
 from headrace.sources.postgres.problems import connect_failed, copy_again
-from headrace.sources.postgres.setup import SQL, Described, Found, lock, rewritten_since
+from headrace.sources.postgres.reading import Chunk, given_at, read_rows
+from headrace.sources.postgres.setup import SQL, Described, Found, Heap, heaps, lock, rewritten_since
 from headrace.sources.postgres.shapes import Shape
 
-_ESCAPES = {
-    ord("b"): b"\b",
-    ord("f"): b"\f",
-    ord("n"): b"\n",
-    ord("r"): b"\r",
-    ord("t"): b"\t",
-    ord("v"): b"\v",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some copied rows. `notes` as the stream makes them, for rows that may have large values."""
-
-    changes: list[Change]
-    notes: list[Note]
-    rejected: list[Rejected]
+CONNECTIONS = 2
+"""The server makes lines of rows faster than we read them; a second reader hides the pauses between ranges."""
+_AHEAD = CONNECTIONS + 2
+_PARTS = 2
+_ROWS_A_PAGE = 60.0
+"""Of a table without statistics."""
 
 
 class Numbering:
     """Positions of a copy at consistent point P: (P - 1, 1), (P - 1, 2), ... before everything that is streamed."""
 
-    def __init__(self, consistent_point: int, committed_at: int) -> None:
+    def __init__(self, consistent_point: int, committed_at: int, minor: int = 0) -> None:
         self.major = consistent_point - 1
-        self.minor = 0
+        self.minor = minor
         self.committed_at = committed_at
 
-    def next(self) -> Position:
-        self.minor += 1
-        return Position(self.major, self.minor)
+    def take(self, count: int) -> int:
+        """The minor before the first of `count` positions, which are taken now."""
+        before, self.minor = self.minor, self.minor + count
+        return before
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Pages `first` up to before `end` (None: all further ones) of one relation of a table; all rows, when `whole`."""
+
+    table: Described
+    shape: Shape
+    schema: str
+    name: str
+    oid: int
+    file: int
+    whole: bool
+    first: int
+    end: int | None
+    last: bool
+    """The table's last unit."""
+
+    @property
+    def query(self) -> sql.Composed:
+        columns = sql.SQL(", ").join(sql.Identifier(c.name) for c in self.table.relation.columns)
+        only = sql.SQL("" if self.whole and self.table.found.kind == "p" else "only ")
+        where = sql.SQL("")
+        if not self.whole:
+            where = sql.SQL(" where ctid >= {}::pg_catalog.tid").format(sql.Literal(f"({self.first},0)"))
+            if self.end is not None:
+                where += sql.SQL(" and ctid < {}::pg_catalog.tid").format(sql.Literal(f"({self.end},0)"))
+        return sql.SQL("copy (select {} from {}{}{}) to stdout").format(
+            columns, only, sql.Identifier(self.schema, self.name), where
+        )
+
+
+def units_of(table: Described, shape: Shape, found: Sequence[Heap], rows: int) -> Iterator[Unit]:
+    """Parts of a table of about `rows` rows each; a table with a partition that has no pages (a foreign one) is one."""
+    if not found or not all(r.paged for r in found):
+        relation = table.found
+        yield Unit(table, shape, relation.schema, relation.name, relation.oid, 0, True, 0, None, True)
+        return
+    for n, r in enumerate(found):
+        step = max(1, round(rows / (r.rows_a_page or _ROWS_A_PAGE)))
+        firsts = range(0, max(r.pages, 1), step)
+        for first in firsts:
+            end = None if first == firsts[-1] else first + step
+            last = end is None and n == len(found) - 1
+            yield Unit(table, shape, r.schema, r.name, r.oid, r.file, False, first, end, last)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of a unit; `end`: the last ones."""
+
+    unit: Unit
+    chunk: Chunk
+    end: bool
 
 
 class Copy:
-    """Reads tables in one repeatable-read transaction that sees an exported snapshot. Call `close` at the end."""
+    """Reads tables in repeatable-read transactions that see one exported snapshot. Call `close` at the end."""
 
-    def __init__(self, connection: AsyncConnection[Any], point: int, committed_at: int) -> None:
-        self._connection = connection
+    def __init__(self, connections: Sequence[AsyncConnection[Any]], point: int, committed_at: int) -> None:
+        self._connections = connections
         self.numbering = Numbering(point, committed_at)
 
     @classmethod
@@ -66,49 +110,114 @@ class Copy:
         show it the table as it is after them. So the tables are locked against it first (for readers and writers
         nothing changes), and when one was rewritten already, all starts again.
         """
+        connections: list[AsyncConnection[Any]] = []
         try:
-            connection = await AsyncConnection.connect(conninfo, autocommit=True)
-        except Error as problem:
-            raise connect_failed(shown, problem) from None
-        try:
-            await connection.execute("begin isolation level repeatable read read only")
-            await connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
-            await lock(connection, tables)
-            if (rewritten := await rewritten_since(connection, tables)) is not None:
+            for _ in range(CONNECTIONS):
+                connections.append(await _connect(conninfo, shown))
+                await connections[-1].execute("begin isolation level repeatable read read only")
+                await connections[-1].execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
+                await lock(connections[-1], tables)
+            if (rewritten := await rewritten_since(connections[0], tables)) is not None:
                 raise copy_again(shown, f"{rewritten} truncated or rewritten meanwhile")
-            row = await (await connection.execute(SQL["snapshot_time"])).fetchone()
+            row = await (await connections[0].execute(SQL["snapshot_time"])).fetchone()
             assert row is not None
-            return cls(connection, point, row[0])
+            return cls(connections, point, row[0])
         except Error as problem:
             # The exporter's connection broke, a table was dropped, or the lock met a deadlock.
-            await connection.close()
+            await _close(connections)
             raise copy_again(shown, str(problem)) from None
         except BaseException:
-            await connection.close()
+            await _close(connections)
             raise
 
-    async def rows(
-        self, table: Described, shape: Shape, batch_rows: int, batch_bytes: int, progress: Progress
-    ) -> AsyncGenerator[Chunk]:
-        """The rows of one table, at most `batch_rows` or about `batch_bytes` at a time."""
-        columns = sql.SQL(", ").join(sql.Identifier(c.name) for c in table.relation.columns)
-        only = sql.SQL("") if table.found.kind == "p" else sql.SQL("only ")
-        query = sql.SQL("copy (select {} from {}{}) to stdout").format(
-            columns, only, sql.Identifier(table.found.schema, table.found.name)
-        )
-        builder = _Builder(shape, self.numbering)
-        async with self._connection.cursor() as cursor, cursor.copy(query) as copy:
-            async for block in copy:
-                builder.add(bytes(block))
-                if builder.rows >= batch_rows or builder.bytes >= batch_bytes:
-                    progress.done += builder.rows
-                    yield builder.take()
-        if builder.rows:
-            progress.done += builder.rows
-            yield builder.take()
+    async def units(self, tables: Sequence[tuple[Described, Shape]], rows: int) -> Sequence[Unit]:
+        found = await heaps(self._connections[0], [d.found.oid for d, _ in tables])
+        return [u for d, s in tables for u in units_of(d, s, found[d.found.oid], rows)]
+
+    async def parts(self, units: Sequence[Unit], batch_rows: int, batch_bytes: int) -> AsyncGenerator[Part]:
+        """The units' rows in order, at most about `batch_rows` or `batch_bytes` at a time; each unit has an end."""
+        async with aclosing(_side_by_side(self._connections, units, batch_rows, batch_bytes)) as found:
+            async for unit, lines, end in found:
+                rows = read_rows(unit.shape, lines)
+                before = self.numbering.take(len(lines))
+                chunk = given_at(rows, self.numbering.major, before, self.numbering.committed_at, frozenset())
+                yield Part(unit, chunk, end)
+                # A copy must not starve what else the loop has to do.
+                await asyncio.sleep(0)
 
     async def close(self) -> None:
-        await self._connection.close()
+        await _close(self._connections)
+
+
+async def _connect(conninfo: str, shown: str) -> AsyncConnection[Any]:
+    try:
+        return await AsyncConnection.connect(conninfo, autocommit=True)
+    except Error as problem:
+        raise connect_failed(shown, problem) from None
+
+
+async def _close(connections: Sequence[AsyncConnection[Any]]) -> None:
+    for connection in connections:
+        await connection.close()
+
+
+_Lines = tuple[list[bytes], bool] | Exception
+
+
+async def _side_by_side(
+    connections: Sequence[AsyncConnection[Any]], units: Sequence[Unit], batch_rows: int, batch_bytes: int
+) -> AsyncGenerator[tuple[Unit, list[bytes], bool]]:
+    """Each connection reads one unit after another; what they read comes in the units' order, a few units ahead."""
+    queues = [(unit, asyncio.Queue[_Lines](_PARTS)) for unit in units]
+    left = iter(queues)
+    ahead = asyncio.Semaphore(_AHEAD)
+
+    async def read(connection: AsyncConnection[Any]) -> None:
+        while True:
+            await ahead.acquire()
+            if (following := next(left, None)) is None:
+                return
+            unit, queue = following
+            try:
+                async with aclosing(_lines(connection, unit, batch_rows, batch_bytes)) as parts:
+                    async for part in parts:
+                        await queue.put(part)
+            except Exception as problem:  # noqa: BLE001 - raised where the rows are taken
+                await queue.put(problem)
+                return
+
+    readers = [asyncio.create_task(read(c), name="postgres copy") for c in connections]
+    try:
+        for unit, queue in queues:
+            end = False
+            while not end:
+                part = await queue.get()
+                if isinstance(part, Exception):
+                    raise part
+                lines, end = part
+                yield unit, lines, end
+            ahead.release()
+    finally:
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+
+
+async def _lines(
+    connection: AsyncConnection[Any], unit: Unit, batch_rows: int, batch_bytes: int
+) -> AsyncGenerator[tuple[list[bytes], bool]]:
+    """A unit's lines in parts; the last one, perhaps empty, ends it."""
+    held: list[bytes] = []
+    size = 0
+    async with aclosing(copy_out(connection, unit.query)) as blocks:
+        async for block in blocks:
+            for line in block:
+                if len(held) >= batch_rows or size >= batch_bytes:
+                    yield held, False
+                    held, size = [], 0
+                held.append(line)
+                size += len(line)
+    yield held, True
 
 
 class Progress:
@@ -124,95 +233,10 @@ class Progress:
         return SnapshotProgress(self.done, max(self._expected, self.done), self._started_at)
 
 
-class _Builder:
-    """Makes changes of COPY's text lines."""
-
-    def __init__(self, shape: Shape, numbering: Numbering) -> None:
-        self._shape = shape
-        self._numbering = numbering
-        self._start()
-
-    def _start(self) -> None:
-        self._changes: list[Change] = []
-        self._notes: list[Note] = []
-        self._rejected: list[Rejected] = []
-        self.rows = 0
-        self.bytes = 0
-
-    def add(self, line: bytes) -> None:
-        shape, position = self._shape, self._numbering.next()
-        self.rows += 1
-        self.bytes += len(line)
-        try:
-            row = read_line(line, shape)
-        except ValueError as problem:
-            self._reject(position, problem)
-            return
-        if len(line) > shape.small:
-            self._notes.append(Note(len(self._changes), shape, large=True))
-        at = self._numbering.committed_at
-        self._changes.append(Change(shape.schema, Op.READ, position, at, 0, shape.key(row), None, row))
-
-    def _reject(self, position: Position, problem: ValueError) -> None:
-        error = BadInput(
-            step=f"read a row of {self._shape.schema.topic}",
-            expected="values that their types allow, as UTF-8 text",
-            got=str(problem),
-            remedy="Correct the row at the source: its next change is captured.",
-        )
-        at = self._numbering.committed_at
-        self._rejected.append(Rejected(self._shape.schema.topic, "", position, at, error))
-
-    def take(self) -> Chunk:
-        chunk = Chunk(self._changes, self._notes, self._rejected)
-        self._start()
-        return chunk
-
-
-def read_line(line: bytes, shape: Shape) -> Row:
-    """One line of COPY's text format. Raises ValueError."""
-    fields = line[:-1].split(b"\t") if shape.readers else []
-    if b"\\" in line:
-        return tuple(
-            [None if f == b"\\N" else read(unescape(f)) for read, f in zip(shape.readers, fields, strict=True)]
-        )
-    return tuple([read(f) for read, f in zip(shape.readers, fields, strict=True)])
-
-
-def unescape(field: bytes) -> bytes:
-    """A field of COPY's text format as it was written."""
-    if b"\\" not in field:
-        return field
-    head, *rest = field.split(b"\\")
-    out = [head]
-    literal = False
-    for part in rest:
-        if literal:
-            out.append(part)
-            literal = False
-        elif not part:
-            out.append(b"\\")
-            literal = True
-        else:
-            out.append(_ESCAPES.get(part[0], part[:1]) + part[1:])
-    return b"".join(out)
-
-
 def truncates(tables: Sequence[Shape], numbering: Numbering) -> list[Change]:
     """Empties tables before they are copied again: what an interrupted copy gave may be gone at the source."""
+    before = numbering.take(len(tables))
     return [
-        Change(shape.schema, Op.TRUNCATE, numbering.next(), numbering.committed_at, 0, (), None, None)
-        for shape in tables
+        Change(shape.schema, Op.TRUNCATE, Position(numbering.major, n), numbering.committed_at, 0, (), None, None)
+        for n, shape in enumerate(tables, before + 1)
     ]
-
-
-async def copied(
-    copy: Copy, tables: Sequence[tuple[Described, Shape]], batch_rows: int, batch_bytes: int, progress: Progress
-) -> AsyncGenerator[Chunk]:
-    """All tables one after another."""
-    for table, shape in tables:
-        async with aclosing(copy.rows(table, shape, batch_rows, batch_bytes, progress)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-                # A copy must not starve what else the loop has to do.
-                await asyncio.sleep(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from time import monotonic
 from types import AsyncGeneratorType
@@ -15,10 +15,11 @@ from psycopg import Error
 
 from headrace.change import Position, Style
 from headrace.errors import HeadraceError, SourceError
-from headrace.sources import Captured, Resume, SnapshotProgress, SourceSettings
+from headrace.sources import Captured, Resume, SnapshotJob, SnapshotProgress, SourceSettings
 from headrace.sources.postgres import setup
 from headrace.sources.postgres.address import parse
 from headrace.sources.postgres.assemble import Assembler
+from headrace.sources.postgres.beside import Beside
 from headrace.sources.postgres.client import Client
 from headrace.sources.postgres.copying import Copying
 from headrace.sources.postgres.heads import Heads
@@ -60,6 +61,7 @@ class PostgresSource:
         self._heads = Heads(self._nudge, self._hurry)
         self._replication: Replication | None = None
         self._copy: Copying | None = None
+        self._beside = Beside(settings, self._conninfo, self.address, self._client, self._wake)
         self._problem: HeadraceError | None = None
         self._closed = asyncio.Event()
         self._acks: deque[tuple[Position, int]] = deque(maxlen=_MOST_ACKS)
@@ -74,7 +76,17 @@ class PostgresSource:
 
     @property
     def snapshot(self) -> SnapshotProgress | None:
-        return self._copy.progress if self._copy is not None else None
+        return self._copy.progress if self._copy is not None else self._beside.first_copy
+
+    @property
+    def snapshots(self) -> Sequence[SnapshotJob]:
+        return self._beside.jobs.shown()
+
+    async def snapshot_again(self, tables: str, first: str | None, last: str | None) -> Sequence[SnapshotJob]:
+        return await self._beside.ask(tables, first, last)
+
+    async def cancel_snapshot(self, id: str) -> SnapshotJob:
+        return self._beside.cancel(id)
 
     def stream(self, resume: Resume) -> AsyncGenerator[Captured]:
         self._stream = cast("AsyncGeneratorType[Captured, None]", self._streamed(resume))
@@ -113,6 +125,7 @@ class PostgresSource:
         finally:
             self._heads.streaming.clear()
             self._replication = None
+            await self._beside.close()
             if self._copy is not None:
                 await self._copy.close()
                 self._copy = None
@@ -121,31 +134,33 @@ class PostgresSource:
     async def _capture(self, run: Run, replication: Replication) -> AsyncGenerator[Captured]:
         shapes, kept = Shapes(self.name), Kept(run.resume.state)
         await kept.load()
+        beside = self._beside
+        await beside.load(run.resume.state)
         connection = await self._client.connection()
-        plan = await make_plan(connection, replication, run, self._settings, self.address, shapes)
+        plan = await make_plan(
+            connection, replication, run, self._settings, self.address, shapes, unfinished=beside.first_unfinished
+        )
         self._problem = None
-        if not run.announced:
-            run.announced = True
-            if (news := plan.news(self.name, run.frontier)) is not None:
-                yield news
-        rows = self._settings.batch_rows
+        if (news := plan.news(self.name, run.frontier, beside.jobs, told=run.announced)) is not None:
+            yield news
+        run.announced = True
+        rows, start = self._settings.batch_rows, plan.start
+        point = plan.capture.point if plan.capture is not None else 0
         if plan.first:
             self._copy = await Copying.first(plan, kept, replication, connection, self._conninfo, self.address)
-            async with aclosing(self._copy.first_run(rows, BATCH_BYTES)) as steps:
+            async with aclosing(self._copy.run(rows, BATCH_BYTES)) as steps:
                 async for captured in steps:
                     yield captured
+            start = point = self._copy.point
             await self._copy.close()
             self._copy = None
-        elif plan.to_copy:
-            self._copy = await Copying.added(plan, kept, self._conninfo, self.address)
-        assembler = Assembler(shapes, run.given, run.frontier.major, kept.tables, rows, BATCH_BYTES)
-        if self._copy is not None:
-            assembler.stop_at(self._copy.point, self._copy.tables)
+        assembler = Assembler(shapes, run.given, start, kept.tables, rows, BATCH_BYTES)
         try:
-            await replication.start(plan.slot, plan.slot, run.frontier.major, self._acknowledged)
+            await replication.start(plan.slot, plan.slot, start, self._acknowledged)
         except Error as problem:
             raise stream_failed(self.address, plan.slot, problem) from None
         self._heads.streaming.set()
+        await beside.start(plan, plan.captured(point, done=True), shapes, kept, run.resume.known)
         async with aclosing(self._follow(run, plan.slot, replication, assembler, kept, shapes)) as steps:
             async for captured in steps:
                 yield captured
@@ -153,7 +168,9 @@ class PostgresSource:
     async def _follow(
         self, run: Run, slot: str, replication: Replication, assembler: Assembler, kept: Kept, shapes: Shapes
     ) -> AsyncGenerator[Captured]:
+        beside = self._beside
         while not self._closed.is_set():
+            beside.check()
             try:
                 replication.drain(assembler)
             except Error as problem:
@@ -165,21 +182,24 @@ class PostgresSource:
                 shapes.learn(missing, await setup.types(await self._client.connection(), missing))
                 assembler.resume()
             elif (taken := assembler.take()) is not None:
+                beside.see(taken.changes)
                 state = await kept.settle(taken.changes, taken.notes)
-                yield Captured(_position(assembler), taken.changes, state, taken.rejected)
-            elif assembler.stopped and self._copy is not None:
-                async with aclosing(
-                    self._copy.added_run(self._settings.batch_rows, BATCH_BYTES, run.frontier)
-                ) as steps:
-                    async for captured in steps:
-                        yield captured
-                await self._copy.close()
-                self._copy = None
-                assembler.go_on()
-            elif (delay := self._idle(run, assembler.frontier)) == 0:
-                yield Captured(_position(assembler), state=self._record(run, assembler))
+                state.update(beside.owe(kept.owed()))
+                yield Captured(self._frontier(run, assembler), taken.changes, state, taken.rejected)
+            elif (mark := assembler.mark) is not None:
+                assembler.mark = None
+                if (given := await beside.met(mark, self._frontier(run, assembler))) is not None:
+                    yield given
+            elif (news := beside.news(self._frontier(run, assembler))) is not None:
+                yield news
+            elif (delay := self._idle(run, self._frontier(run, assembler).major)) == 0:
+                yield Captured(self._frontier(run, assembler), state=self._record(run, assembler))
             else:
                 await replication.wait(delay)
+
+    def _frontier(self, run: Run, assembler: Assembler) -> Position:
+        """What is told. It stands still while tables are read that are to be there before anything is promised."""
+        return run.frontier if self._beside.holding else Position(assembler.frontier)
 
     def _idle(self, run: Run, frontier: int) -> float | None:
         """In how many seconds a frontier without changes is to be told; None when there is none."""
@@ -234,6 +254,11 @@ class PostgresSource:
         self._heads.want(lsn)
         return Position(lsn)
 
+    def _wake(self) -> None:
+        """There is something to give apart from the stream."""
+        if self._replication is not None:
+            self._replication.poke()
+
     def _hurry(self) -> None:
         """Somebody waits: ask how far the server has read, and look at once."""
         if self._replication is not None:
@@ -265,7 +290,3 @@ class PostgresSource:
             await asyncio.sleep(0.01)
         if not stream.ag_running:
             await stream.aclose()
-
-
-def _position(assembler: Assembler) -> Position:
-    return Position(assembler.frontier)

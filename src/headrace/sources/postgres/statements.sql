@@ -112,3 +112,69 @@ select pg_catalog.pg_current_wal_insert_lsn()::text
 -- name: nudge
 -- A committed transaction of nothing but a message: it flushes the WAL and comes back through the stream.
 select pg_catalog.pg_logical_emit_message(true, 'headrace', '')
+
+-- name: heaps
+-- Where the rows of some tables stand, a table's relations by oid: whether they can be read by ranges of pages, how many
+-- those are, which file it is, and how many rows a page has by the planner's statistics.
+select r.root::int8, c.oid::int8, n.nspname, c.relname, c.relkind = 'r' and a.amname = 'heap',
+       (pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int8)::int8,
+       coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::int8,
+       (greatest(c.reltuples, 0) / greatest(c.relpages, 1))::float8
+from (select t.t as root, t.t as oid from unnest(%(tables)s::oid[]) t
+        join pg_catalog.pg_class k on k.oid = t.t and k.relkind <> 'p'
+      union all
+      select t.t, l.relid from unnest(%(tables)s::oid[]) t, pg_catalog.pg_partition_tree(t.t) l
+        where l.isleaf and l.relid <> t.t) r
+     join pg_catalog.pg_class c on c.oid = r.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     left join pg_catalog.pg_am a on a.oid = c.relam
+order by r.root, c.oid
+
+-- name: mark
+-- A watermark: a committed transaction of nothing but a message, which stands in the stream at its place.
+select pg_catalog.pg_logical_emit_message(true, 'headrace', %(content)s)
+
+-- name: visible
+-- Which transactions this session's snapshot shows, and the server's clock in it (microseconds since the epoch).
+select pg_catalog.pg_current_snapshot()::text, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::int8
+
+-- name: table
+-- One table as it is now: name, kind and replica identity.
+select n.nspname, c.relname, c.relkind::text, c.relreplident::text
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.oid = %(table)s::oid
+
+-- name: key_types
+-- The types of some columns, as a cast is written.
+select a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
+from pg_catalog.pg_attribute a where a.attrelid = %(table)s::oid and a.attname = any (%(columns)s) and a.attnum > 0
+
+-- name: key_order
+-- The columns of a table's key as its index has them.
+select array_agg(a.attname::text order by k.place)
+from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indrelid,
+     lateral unnest(i.indkey::int2[]) with ordinality k(attnum, place), pg_catalog.pg_attribute a
+where c.oid = %(table)s::oid and a.attrelid = c.oid and a.attnum = k.attnum and k.place <= i.indnkeyatts
+  and case when c.relreplident = 'i' then i.indisreplident else i.indisprimary end
+
+-- name: writers
+-- Transactions that may have written to a table or to a partition of it and have not ended; those that sit idle, which
+-- have not begun to commit, only with %(idle)s.
+select distinct l.virtualtransaction
+from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity s on s.pid = l.pid
+where l.locktype = 'relation' and l.granted and l.pid is distinct from pg_catalog.pg_backend_pid()
+  and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
+  and l.mode in ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+  and (l.relation = %(table)s::oid or l.relation in (select p.relid from pg_catalog.pg_partition_tree(%(table)s::oid) p))
+  and (%(idle)s or s.state is distinct from 'idle in transaction')
+
+-- name: signs
+-- Changes when a table is created, dropped or altered, or gets or loses an index, or a privilege.
+select (select pg_catalog.count(*)::text || ':' || coalesce(pg_catalog.sum(pg_catalog.hashint8(c.oid::int8
+          + (c.xmin::text::int8 << 32))::int8), 0)::text
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname <> 'information_schema'
+          and n.nspname !~ '^pg_')
+       || '/' ||
+       (select pg_catalog.count(*)::text || ':' || coalesce(pg_catalog.sum(pg_catalog.hashint8(i.indexrelid::int8
+          + (i.xmin::text::int8 << 32))::int8), 0)::text
+        from pg_catalog.pg_index i where i.indrelid >= 16384)

@@ -1,0 +1,201 @@
+"""Snapshots beside the stream: what each one is to read, and how far it is. Each stands in the source's state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import count
+
+import msgspec
+
+from headrace.clock import now_us
+from headrace.sources import SnapshotJob, SnapshotState
+from headrace.sources.postgres.progress import Copied
+from headrace.sources.postgres.setup import Described
+
+PREFIX = "job:"
+_KEPT = 20
+"""Ended ones are told of until so many have ended after them."""
+
+
+class Reason(StrEnum):
+    """`FIRST`: the rest of a first copy that was interrupted. `ADDED`: the table came later. `ASKED`: somebody did."""
+
+    FIRST = "first"
+    ADDED = "added"
+    ASKED = "asked"
+
+
+class Pages(msgspec.Struct, frozen=True):
+    """Ranges of pages, for a table that nothing says how to read in the order of its keys, or of which some pages were
+    read already. `file`: pages of another file are others."""
+
+    relation: int = 0
+    file: int = 0
+    page: int = 0
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """The order of the key. `columns` are the key's, `last` the last key read as the server wrote it."""
+
+    columns: tuple[str, ...] = ()
+    last: tuple[bytes, ...] | None = None
+
+
+class Job(msgspec.Struct, frozen=True):
+    """`first` and `last` bound the keys, both included; they may name only the first columns of the key. `owed`: keys
+    whose rows the stream told without all values and that are to be read again. `emptied`: the table was emptied in the
+    log before its first chunk. `exhausted`: all rows were read, apart from those."""
+
+    id: str
+    table: str
+    oid: int
+    reason: Reason
+    state: SnapshotState
+    started_at: int
+    pages: Pages | None = None
+    keys: Keys = Keys()
+    first: tuple[str, ...] | None = None
+    last: tuple[str, ...] | None = None
+    chunk: int = 0
+    done: int = 0
+    total: int | None = None
+    deleted: int = 0
+    owed: tuple[tuple[bytes, ...], ...] = ()
+    emptied: bool = False
+    exhausted: bool = False
+    ended_at: int | None = None
+    problem: str | None = None
+    note: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.ended_at is not None
+
+    def end(self, state: SnapshotState, problem: str | None = None) -> Job:
+        return msgspec.structs.replace(self, state=state, ended_at=now_us(), problem=problem)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Job).decode
+
+
+@dataclass(slots=True)
+class Jobs:
+    """All jobs of a source, in the order in which they are done. What `changed` goes into the state with what the
+    stream gives next."""
+
+    source: str
+    all: dict[str, Job] = field(default_factory=dict[str, Job])
+    changed: set[str] = field(default_factory=set[str])
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    on_change: Callable[[], None] = lambda: None
+    _resumed_at: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+
+    def load(self, state: Mapping[str, bytes]) -> None:
+        """What the log holds; what has changed meanwhile and is not there yet stays."""
+        stored = {key.removeprefix(PREFIX): _decode(value) for key, value in state.items()}
+        stored.update({id: self.all[id] for id in self.changed})
+        self.all = {job.id: job for job in sorted(stored.values(), key=_order)}
+
+    def active(self) -> Job | None:
+        return next((j for j in self.all.values() if not j.ended), None)
+
+    def unfinished(self, *reasons: Reason) -> list[Job]:
+        return [j for j in self.all.values() if not j.ended and j.reason in reasons]
+
+    def of(self, table: str) -> list[Job]:
+        """The unfinished one that reads a table first, if any does."""
+        return [j for j in self.all.values() if not j.ended and j.table == table][:1]
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """Tables that are being read, or will be."""
+        return frozenset(j.table for j in self.all.values() if not j.ended)
+
+    def add(
+        self,
+        reason: Reason,
+        tables: Sequence[Described],
+        copied: Copied | None = None,
+        first: tuple[str, ...] | None = None,
+        last: tuple[str, ...] | None = None,
+    ) -> list[Job]:
+        """New jobs, each behind all that wait. `copied`: what a first copy did of them already."""
+        numbers = count(max((int(id) for id in self.all), default=0) + 1)
+        bounded = first is not None or last is not None
+        added: list[Job] = []
+        for table, number in zip(tables, numbers, strict=False):
+            found, pages = table.found, None
+            if copied is not None:
+                pages = Pages()
+                if copied.table == found.oid:
+                    pages = Pages(copied.relation, copied.file, copied.page)
+            added.append(
+                Job(
+                    str(number),
+                    found.table,
+                    found.oid,
+                    reason,
+                    SnapshotState.WAITING,
+                    now_us(),
+                    pages,
+                    first=first,
+                    last=last,
+                    total=None if bounded or not found.rows else found.rows,
+                )
+            )
+        self.put(*added)
+        return added
+
+    def put(self, *jobs: Job) -> None:
+        """A new job, or one that has moved on; stored soon."""
+        for job in jobs:
+            self.all[job.id] = job
+            self.changed.add(job.id)
+        self.woken.set()
+        self.on_change()
+
+    def state(self, *moved: Job) -> dict[str, bytes | None]:
+        """What is to be stored with the next append: these jobs, and what changed besides."""
+        for job in moved:
+            self.all[job.id] = job
+            self.changed.add(job.id)
+            if job.id not in self._resumed_at:
+                self._resumed_at[job.id] = (now_us(), job.done)
+        state: dict[str, bytes | None] = {PREFIX + id: _encode(self.all[id]) for id in self.changed}
+        ended = sorted((j for j in self.all.values() if j.ended), key=lambda j: j.ended_at or 0)
+        for job in ended[:-_KEPT]:
+            del self.all[job.id]
+            state[PREFIX + job.id] = None
+        self.changed.clear()
+        return state
+
+    def shown(self) -> list[SnapshotJob]:
+        return [self._shown(j) for j in self.all.values()]
+
+    def _shown(self, job: Job) -> SnapshotJob:
+        since, before = self._resumed_at.get(job.id, (now_us(), job.done))
+        seconds = ((job.ended_at or now_us()) - since) / 1e6
+        return SnapshotJob(
+            id=job.id,
+            source=self.source,
+            table=job.table,
+            reason=job.reason.value,
+            state=job.state,
+            done=job.done,
+            total=job.total,
+            deleted=job.deleted,
+            chunk=job.chunk,
+            rate=(job.done - before) / seconds if seconds > 0 else 0.0,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+            problem=job.problem,
+            note=job.note,
+        )
+
+
+def _order(job: Job) -> int:
+    return int(job.id)

@@ -1,0 +1,100 @@
+"""Watermarks in the stream, and what it changed between two of them. Pure.
+
+After Netflix's DBLog (Andreakis, Papapanagiotou, "DBLog: A Watermark Based Change-Data-Capture Framework", 2020): a
+chunk's rows are read after a low watermark and before a high one, both stand in the stream, and a row that the stream
+changed in between is left out of the chunk.
+
+PostgreSQL asks for more care in one place. A transaction becomes visible to others only a moment after its commit
+record stands in the WAL (much later where it waits for a standby). So it may stand in the stream before the low
+watermark, and yet be unseen by the read: its rows would go back in time. The chunk tells which transactions its
+snapshot shows; when one that passed before is not among them, it is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from headrace.change import Change, Op, Row
+
+PREFIX = "headrace"
+_MOST_KEYS = 200_000
+"""More than this between two watermarks are not remembered: the chunk is read again then."""
+_XIDS = 1 << 32
+
+
+class Mark(NamedTuple):
+    """A watermark met in the stream: its content, and where its transaction stands."""
+
+    content: str
+    lsn: int
+    sequence: int
+    committed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Which transactions a snapshot shows, by their 32-bit ids as the stream has them."""
+
+    limit: int
+    running: frozenset[int]
+
+    @classmethod
+    def parse(cls, text: str) -> Visible:
+        """`xmin:xmax:xip,xip,...` with 64-bit ids."""
+        _, limit, running = text.split(":")
+        return cls(int(limit) % _XIDS, frozenset(int(x) % _XIDS for x in running.split(",") if x))
+
+    def shows(self, transaction: int) -> bool:
+        """Whether it had ended, as others see it. Only for transactions that are known to have been committed."""
+        return transaction not in self.running and (transaction - self.limit) % _XIDS >= _XIDS // 2
+
+
+@dataclass(slots=True)
+class Touched:
+    """What the stream changed of one table since a watermark."""
+
+    table: str
+    keys: set[Row] = field(default_factory=set[Row])
+    truncated: bool = False
+    overflow: bool = False
+
+    def see(self, changes: Iterable[Change]) -> None:
+        for c in changes:
+            if c.schema.table == self.table:
+                if c.op is Op.TRUNCATE:
+                    self.truncated = True
+                else:
+                    self.keys.add(c.key)
+        if len(self.keys) > _MOST_KEYS:
+            self.overflow = True
+            self.keys.clear()
+
+    def start(self) -> None:
+        self.keys.clear()
+        self.truncated = self.overflow = False
+
+
+@dataclass(slots=True)
+class Passed:
+    """Transactions that the stream has given and that a snapshot may not show yet."""
+
+    transactions: set[int] = field(default_factory=set[int])
+
+    def see(self, changes: Iterable[Change]) -> None:
+        self.transactions.update({c.transaction for c in changes})
+
+    def forget(self, visible: Visible) -> None:
+        """Drops those that every later snapshot shows."""
+        self.transactions = {t for t in self.transactions if not visible.shows(t)}
+
+
+def left_out(keys: Sequence[Row], touched: Touched) -> set[int]:
+    """The places of a chunk's rows that the stream has told newer things of. A truncate emptied the table in between:
+    every row that is there now was inserted after it, which the stream has told too."""
+    if touched.truncated:
+        return set(range(len(keys)))
+    if not touched.keys:
+        return set()
+    return {i for i, key in enumerate(keys) if key in touched.keys}
