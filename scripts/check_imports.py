@@ -49,7 +49,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"server(\..+)?", "server"),
     (r"running", "running"),
     (r"demo(\..+)?", "demo"),
-    (r"(cli|client|pushing|__main__)(\..+)?", "cli"),
+    (r"(cli|client|pushing|showing|__main__)(\..+)?", "cli"),
 )
 
 

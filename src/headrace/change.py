@@ -138,7 +138,7 @@ class Schema:
 class Change(msgspec.Struct, frozen=True, gc=False):
     """One committed change. `key` holds the key columns' values; it is empty for a truncate.
 
-    A struct, because one is made for every row: that takes a quarter of a frozen dataclass's time. `before` is what the source gave of the old row (often nothing but the key, the rest None), `after` the whole
+    `before` is what the source gave of the old row (often nothing but the key, the rest None), `after` the whole
     new row. An update that changes the key is two changes: a delete of the old key and a create of the new.
     """
 

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -26,6 +27,7 @@ from headrace.errors import HeadraceError
 from headrace.pushing import Totals, push_lines
 from headrace.running import catch_up
 from headrace.running import up as run_up
+from headrace.showing import follow, snapshot_line
 
 app = typer.Typer(
     help="Headrace: what a database just committed is in the next answer.",
@@ -216,6 +218,36 @@ def log(
                     sys.stdout.flush()
 
     _run(show())
+
+
+@app.command()
+def snapshot(
+    tables: Annotated[str | None, typer.Argument(help="source.schema.table; * is any part of it.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="The first key; its values joined by commas.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="The last key, included.")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Show the progress until it ends.")] = True,
+    cancel: Annotated[str | None, typer.Option(help="Cancel the snapshot of this id.")] = None,
+    config: ConfigFile = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Read tables again while they are captured, and delete what only Headrace still has; without a table: list."""
+
+    async def run() -> bool:
+        async with connect(_load(config)) as client:
+            if cancel:
+                jobs = [await client.delete(f"/v1/snapshots/{quote(cancel, safe='')}")]
+            elif tables is None:
+                jobs = (await client.get("/v1/snapshots"))["snapshots"]
+            else:
+                body = {"tables": tables, "from": first, "to": last}
+                jobs = (await client.post("/v1/snapshots", body))["snapshots"]
+                if wait:
+                    return await follow(client, jobs, as_json=as_json, terminal=_out)
+            _print({"snapshots": jobs}, as_json, "\n".join(snapshot_line(j) for j in jobs) or "no snapshots")
+            return True
+
+    if not _run(run()):
+        raise SystemExit(1)
 
 
 def main() -> None:

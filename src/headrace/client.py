@@ -20,7 +20,7 @@ class Refused(HeadraceError):
 
 
 class Client:
-    """GET and POST of JSON; problems become errors."""
+    """GET, POST and DELETE of JSON; problems become errors."""
 
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self._http = http
@@ -40,6 +40,9 @@ class Client:
         if response.status_code >= 400:
             _answer(response)
         return response
+
+    async def delete(self, path: str) -> Any:
+        return _answer(await self._http.delete(path))
 
     async def lines(self, path: str, params: dict[str, Any]) -> AsyncIterator[str]:
         async with self._http.stream("GET", path, params=_given(params), timeout=None) as response:

@@ -15,6 +15,7 @@ from headrace.clock import now_us
 from headrace.codec import decode
 from headrace.engines.lane import LIVE, Lane
 from headrace.engines.meter import Meter
+from headrace.engines.snapshots import LogKnown
 from headrace.engines.syncing import Syncing
 from headrace.engines.tracker import Tracker
 from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError, StoreError
@@ -116,7 +117,7 @@ class EmbeddedEngine:
         resume: dict[str, Resume] = {}
         for source in self.sources.values():
             head = await self._log.open(source.name, source.style)
-            resume[source.name] = Resume(head.position, self._log.state(source.name))
+            resume[source.name] = Resume(head.position, self._log.state(source.name), LogKnown(self._log))
             of_source = [a for a in applied if a.source == source.name]
             _check_log(head, of_source)
             self.tracker.add(source.name, head.number, of_source)
@@ -154,7 +155,7 @@ class EmbeddedEngine:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 30.0)
             head = next(h for h in await self._log.heads() if h.source == source.name)
-            resume = Resume(head.position, self._log.state(source.name))
+            resume = Resume(head.position, self._log.state(source.name), LogKnown(self._log))
 
     async def _append(self, source: Source, captured: Captured) -> None:
         # First the dead letters: the state appended next says that they have been told.

@@ -22,6 +22,7 @@ from headrace.server.log import log_router
 from headrace.server.push import push_router
 from headrace.server.reads import read_router
 from headrace.server.runs import Runs
+from headrace.server.snapshots import snapshot_router
 from headrace.server.status import status_router
 
 _NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Headrace</title>
@@ -52,6 +53,7 @@ def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
         changes_router(feed),
         push_router(app),
         log_router(app),
+        snapshot_router(app),
         *extra,
     ):
         web.include_router(router)

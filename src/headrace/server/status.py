@@ -12,9 +12,11 @@ from headrace.app import App
 from headrace.change import format_position, stamp_json
 from headrace.clock import now_us, rfc3339
 from headrace.engines.embedded import CAPTURE, EmbeddedEngine
+from headrace.engines.snapshots import all_jobs
 from headrace.log import SourceHead
 from headrace.ops.metrics import collect
 from headrace.server.shapes import json_response
+from headrace.server.snapshots import shown
 from headrace.sources import Source
 from headrace.stores import DeadLetter
 
@@ -99,6 +101,7 @@ def _source(engine: EmbeddedEngine, source: Source, head: SourceHead | None, let
         "freshness_ms": freshness,
         "reason": reason,
         "snapshot": _snapshot(copying.done, copying.total, copying.started_at) if copying else None,
+        "snapshots": shown(all_jobs([source])),
         "rate": round(meter.rate, 2),
         "errors": meter.errors,
         "last_error": meter.last_error,

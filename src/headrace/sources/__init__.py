@@ -64,7 +64,7 @@ class Known(Protocol):
         """The topic's partitions, and whether each still begins with its first change (nothing was forgotten)."""
         ...
 
-    def changes(self, topic: str, partition: int) -> AsyncGenerator[Sequence[Change]]:
+    def known(self, topic: str, partition: int) -> AsyncGenerator[Sequence[Change]]:
         """A partition's changes from the first one on, some at a time, up to its end at the call."""
         ...
 

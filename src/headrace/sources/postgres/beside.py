@@ -52,9 +52,12 @@ class Beside:
     async def load(self, state: State) -> None:
         self.jobs.load(await state.scan(PREFIX))
 
+    def plan(self, plan: Plan) -> None:
+        """Which tables there are: from here on they can be asked for."""
+        self._tables = plan.tables
+
     async def start(self, plan: Plan, capture: Capture, shapes: Shapes, kept: Kept, known: Known | None) -> None:
         kept.reading = lambda: self.jobs.tables
-        self._tables = plan.tables
         await self._wait_for_small_ones()
         chunks = Chunks(self._conninfo, self._shown, shapes, self._settings.batch_rows, CHUNK_BYTES)
         self._incremental = Incremental(self.jobs, chunks, self._client, self._shown, kept, known)
@@ -70,12 +73,14 @@ class Beside:
         self._waited_for = frozenset(j.id for j in added) if size <= WAITED_FOR_BYTES else frozenset()
 
     async def close(self) -> None:
-        if self._watch is not None:
-            await self._watch.close()
-            self._watch = None
-        if self._incremental is not None:
-            await self._incremental.close()
-            self._incremental = None
+        watch, self._watch = self._watch, None
+        incremental, self._incremental = self._incremental, None
+        try:
+            if watch is not None:
+                await watch.close()
+        finally:
+            if incremental is not None:
+                await incremental.close()
 
     # ---- for the stream ----------------------------------------------------------------------------------------------
 
@@ -188,7 +193,7 @@ class Beside:
                 step="cancel a snapshot",
                 expected="one that waits or runs",
                 got=id[:50],
-                remedy="See headrace snapshot --list.",
+                remedy="See headrace snapshot.",
             )
         if job.reason is not Reason.ASKED:
             raise _bad("a snapshot that somebody asked for", f"{id}: {job.table} is being captured for the first time")

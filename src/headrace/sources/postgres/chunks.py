@@ -126,7 +126,7 @@ class Chunks:
             return set()
         columns = at.shape.schema.key
         if not at.shape.keyed:
-            raise Gone("it has no key to compare by: ALTER TABLE ... ADD PRIMARY KEY")
+            raise Gone("it lost its key meanwhile")
         asked = sql.SQL(", ").join(_written(key_fields(k)) for k in keys)
         query = sql.SQL("copy (select {} from {} where {} in ({})) to stdout").format(
             sql.SQL(", ").join(sql.Identifier(c) for c in columns), _from(at.table), _columns(columns), asked

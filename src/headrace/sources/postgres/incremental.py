@@ -164,17 +164,31 @@ class Incremental:
         open_keys = {key_fields(k) for k in touched.keys} if chunk.paid else set[tuple[bytes, ...]]()
         paid = set(chunk.paid) - open_keys
         owed = tuple(k for k in now.owed if k not in paid)
-        job = msgspec.structs.replace(chunk.job, owed=owed, state=SnapshotState.COPYING)
+        read = chunk.job
+        job = msgspec.structs.replace(
+            now,  # what else it says may be newer than when the chunk was read
+            state=SnapshotState.COPYING,
+            pages=read.pages,
+            keys=read.keys,
+            chunk=read.chunk,
+            done=read.done,
+            exhausted=read.exhausted,
+            owed=owed,
+        )
         if job.exhausted and not owed:
-            job = self._copied(job)
+            job = self._copied(job, keyed=rows.shape.keyed)
         return Captured(frontier, given.changes, {**state, **self._jobs.state(job)}, given.rejected)
 
-    def _copied(self, job: Job) -> Job:
+    def _copied(self, job: Job, *, keyed: bool) -> Job:
         """All rows were given: the end, unless what the log held before is to be compared."""
-        if job.reason is Reason.ASKED and self._missing.possible:
+        if job.reason is not Reason.ASKED:
+            return job.end(SnapshotState.DONE)
+        if keyed and self._missing.possible:
             return msgspec.structs.replace(job, state=SnapshotState.COMPARING)
-        note = "what was deleted at the source before is not known" if job.reason is Reason.ASKED else None
-        return msgspec.structs.replace(job.end(SnapshotState.DONE), note=note)
+        why = "the log cannot be read here" if keyed else "the table has no key"
+        return msgspec.structs.replace(
+            job.end(SnapshotState.DONE), note=f"rows that are gone were not looked for: {why}"
+        )
 
     async def _vanished(self, gone: Vanished, mark: Mark, frontier: Position) -> Captured:
         """Rows that only the log still has."""
@@ -313,7 +327,9 @@ class Incremental:
         return {row[0] for row in await cursor.fetchall()}
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await self._chunks.close()
+        try:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.gather(self._task, return_exceptions=True)
+        finally:
+            await self._chunks.close()

@@ -69,7 +69,7 @@ class Missing:
         self._found.clear()
         foreign = False
         form = _form(shape.schema)
-        async for changes in self._known.changes(shape.schema.topic, partition):
+        async for changes in self._known.known(shape.schema.topic, partition):
             same = [c for c in changes if c.op is Op.TRUNCATE or _form(c.schema) == form]
             foreign = foreign or len(same) < len(changes)
             alive, ended, truncated = present(same, part)

@@ -125,11 +125,19 @@ class PostgresSource:
         finally:
             self._heads.streaming.clear()
             self._replication = None
+            # Whoever waits for this may be cancelled in the middle: then the rest is closed all the same.
+            try:
+                await replication.close()
+            finally:
+                await self._close_beside()
+
+    async def _close_beside(self) -> None:
+        copy, self._copy = self._copy, None
+        try:
+            if copy is not None:
+                await copy.close()
+        finally:
             await self._beside.close()
-            if self._copy is not None:
-                await self._copy.close()
-                self._copy = None
-            await replication.close()
 
     async def _capture(self, run: Run, replication: Replication) -> AsyncGenerator[Captured]:
         shapes, kept = Shapes(self.name), Kept(run.resume.state)
@@ -140,6 +148,7 @@ class PostgresSource:
         plan = await make_plan(
             connection, replication, run, self._settings, self.address, shapes, unfinished=beside.first_unfinished
         )
+        beside.plan(plan)
         self._problem = None
         if (news := plan.news(self.name, run.frontier, beside.jobs, told=run.announced)) is not None:
             yield news
@@ -172,7 +181,8 @@ class PostgresSource:
         while not self._closed.is_set():
             beside.check()
             try:
-                replication.drain(assembler)
+                if assembler.mark is None:  # what stands before it is given first
+                    replication.drain(assembler)
             except Error as problem:
                 raise stream_failed(self.address, slot, problem) from None
             except (ProtocolError, LookupError, struct.error) as problem:

@@ -141,10 +141,12 @@ class Watch:
         return News(seen.tables, captured)
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await self._client.close()
+        try:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.gather(self._task, return_exceptions=True)
+        finally:
+            await self._client.close()
 
 
 def _capturing(capture: Capture, tables: Sequence[Described]) -> Capture:

@@ -1,0 +1,93 @@
+"""How the command line shows snapshots while they run: bars on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from headrace.client import Client
+
+Shown = dict[str, Any]
+_EVERY_S = 0.5
+_LINE_EVERY = 10
+
+
+async def follow(client: Client, jobs: Sequence[Shown], *, as_json: bool, terminal: Console) -> bool:
+    """Shows the jobs until all have ended; whether all are done."""
+    ids = [j["id"] for j in jobs]
+    bars = None if as_json or not terminal.is_terminal else _Bars(terminal)
+    rounds = 0
+    try:
+        while any(not j["ended_at"] for j in jobs):
+            if bars:
+                bars.show(jobs)
+            elif rounds % _LINE_EVERY == 0:
+                _tell([j for j in jobs if not j["ended_at"]], as_json=as_json)
+            rounds += 1
+            await asyncio.sleep(_EVERY_S)
+            found = {j["id"]: j for j in (await client.get("/v1/snapshots"))["snapshots"]}
+            jobs = [found.get(j["id"], j) for j in jobs]
+        if bars:
+            bars.show(jobs)
+    finally:
+        if bars:
+            bars.stop()
+    _tell([j for j in jobs if j["id"] in ids], as_json=as_json)
+    return all(j["state"] == "done" for j in jobs)
+
+
+def snapshot_line(job: Shown) -> str:
+    """`airline-3  public.flights  done  1000 rows, 2 deleted`"""
+    of = f" of about {job['total']}" if job["total"] and not job["ended_at"] else ""
+    parts = [f"{job['done']}{of} rows"]
+    if job["deleted"]:
+        parts.append(f"{job['deleted']} deleted")
+    if not job["ended_at"]:
+        parts.append(f"{job['rate']:.0f} rows/s")
+        if job["eta_s"] is not None:
+            parts.append(f"about {job['eta_s']:.0f} s to go")
+    line = f"{job['id']}  {job['table']}  {job['state']}  {', '.join(parts)}"
+    return "; ".join([line, *(job[k] for k in ("problem", "note") if job[k])])
+
+
+def _tell(jobs: Sequence[Shown], *, as_json: bool) -> None:
+    for job in jobs:
+        sys.stdout.write((json.dumps(job, ensure_ascii=False) if as_json else snapshot_line(job)) + "\n")
+    sys.stdout.flush()
+
+
+class _Bars:
+    """One bar a table."""
+
+    def __init__(self, terminal: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:.0f} rows/s"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[state]}"),
+            console=terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._progress.start()
+
+    def show(self, jobs: Sequence[Shown]) -> None:
+        for job in jobs:
+            if job["id"] not in self._tasks:
+                self._tasks[job["id"]] = self._progress.add_task(
+                    job["table"], total=job["total"], rate=0.0, state=job["state"]
+                )
+            total = job["done"] if job["ended_at"] else job["total"]
+            self._progress.update(
+                self._tasks[job["id"]], completed=job["done"], total=total, rate=job["rate"], state=job["state"]
+            )
+
+    def stop(self) -> None:
+        self._progress.stop()

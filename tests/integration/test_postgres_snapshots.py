@@ -1,0 +1,542 @@
+"""Tables that are read beside the stream: asked for, added while it runs, or left over by a first copy."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from headrace.change import START, Op
+from headrace.errors import BadRequest, NotFound
+from headrace.sources import SnapshotJob, SnapshotState
+from headrace.sources.postgres import watch
+from headrace.sources.postgres.source import PostgresSource
+from tests.captured_database import CapturedDatabase
+from tests.memory_log import MemoryLog, catch_up, eventually
+from tests.servers import FreshDatabases, PostgresApart, debian_programs
+
+CLASHES = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.UniqueViolation,
+)
+TABLES = {
+    "plain": ("id int primary key, n int, v text", ("id",)),
+    "composite": ("b text, a int, n int, v text, primary key (a, b)", ("b", "a")),
+    "texts": ("id text {collation} primary key, n int, v text", ("id",)),
+    "uuids": ("id uuid primary key, n int, v text", ("id",)),
+    "parts": ("id int primary key, n int, v text", ("id",)),
+    "whole": ("id int, n int, v text", ("id", "n", "v")),
+}
+"""Columns and key of tables with keys of every kind; `parts` has partitions, `whole` no key but the whole row."""
+
+
+@pytest_asyncio.fixture(params=["embedded", "debian_postgres"])
+async def database(request: pytest.FixtureRequest, fresh_database: FreshDatabases) -> AsyncIterator[CapturedDatabase]:
+    server = None if request.param == "embedded" else request.getfixturevalue(request.param)
+    made = await CapturedDatabase.connect(await fresh_database(server))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresApart]:
+    server = PostgresApart(debian_programs(), "postgres")
+    yield server
+    server.remove()
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "EVERY_S", 0.1)
+
+
+def source_of(database: CapturedDatabase, **settings: object) -> PostgresSource:
+    source = database.source(**settings)  # pyright: ignore[reportArgumentType]
+    assert isinstance(source, PostgresSource)
+    return source
+
+
+@asynccontextmanager
+async def streaming(database: CapturedDatabase, **settings: object) -> AsyncGenerator[PostgresSource]:
+    """A source that is read into the log all the time."""
+    source = source_of(database, **settings)
+
+    async def read() -> None:
+        async with aclosing(source.stream(database.log.resume)) as steps:
+            async for captured in steps:
+                database.log.append(captured)
+                await source.ack(captured.frontier)
+                await asyncio.sleep(0)
+
+    task = asyncio.create_task(read())
+    try:
+        head = await source.head()
+        await reached(lambda: database.log.frontier >= head, task)
+        yield source
+        head = await source.head()
+        await reached(lambda: database.log.frontier >= head, task)
+    finally:
+        failed = task.done() and task.exception()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await source.close()
+        if failed:
+            raise failed
+
+
+async def reached(condition: Callable[[], bool], task: asyncio.Task[None]) -> None:
+    """Waits for a condition, or raises what ended the reading."""
+
+    def held() -> bool:
+        if task.done():
+            task.result()
+        return condition()
+
+    await eventually(held)
+
+
+async def ended(source: PostgresSource, *ids: str) -> list[SnapshotJob]:
+    def done() -> list[SnapshotJob]:
+        return [j for j in source.snapshots if j.ended_at is not None and (not ids or j.id in ids)]
+
+    await eventually(lambda: len(done()) >= max(len(ids), 1))
+    return done()
+
+
+async def again(
+    source: PostgresSource, tables: str, first: str | None = None, last: str | None = None
+) -> list[SnapshotJob]:
+    asked = await source.snapshot_again(tables, first, last)
+    jobs = await ended(source, *(j.id for j in asked))
+    assert {j.state for j in jobs} == {SnapshotState.DONE}, jobs
+    return jobs
+
+
+async def make(database: CapturedDatabase, rows: int) -> None:
+    icu = await database.query("select from pg_collation where collname = 'de-x-icu'")
+    for table, (columns, _) in TABLES.items():
+        partitioned = " partition by range (id)" if table == "parts" else ""
+        columns = columns.format(collation='collate "de-x-icu"' if icu else "")
+        await database.sql(f"create table {table} ({columns}){partitioned}")
+    await database.sql(
+        "alter table whole replica identity full",
+        "create table parts_1 partition of parts for values from (minvalue) to (500)",
+        "create table parts_2 (v text, id int not null primary key, n int)",
+        "alter table parts attach partition parts_2 for values from (500) to (maxvalue)",
+    )
+    for table in TABLES:
+        await database.sql(f"insert into {table} (id, n, v) select g, 0, 'v' from generate_series(1, {rows}) g".replace(
+            "(id, n, v) select g,", "(a, b, n, v) select g % 9, 'b' || g," if table == "composite"
+            else "(id, n, v) select md5(g::text)::uuid," if table == "uuids"
+            else "(id, n, v) select (case g % 3 when 0 then 'Ä' when 1 then 'a' else 'Z' end) || g," if table == "texts"
+            else "(id, n, v) select g,"))  # fmt: skip
+
+
+async def write(database: CapturedDatabase, seed: int, stop: asyncio.Event) -> None:
+    """Inserts, updates, deletes and re-keys, at times in long transactions, at times undone or truncated."""
+    rng = random.Random(seed)
+    async with await psycopg.AsyncConnection.connect(database.dsn) as c:
+        while not stop.is_set():
+            try:
+                for _ in range(rng.choice([1, 1, 3, 30])):
+                    table = rng.choice(list(TABLES))
+                    i = rng.randrange(1, 1200)
+                    key = {
+                        "composite": f"a = {i % 9} and b = 'b{i}'",
+                        "uuids": f"id = md5('{i}')::uuid",
+                        "texts": f"id in ('Ä{i}', 'a{i}', 'Z{i}')",
+                    }.get(table, f"id = {i}")
+                    columns, values = {
+                        "composite": ("a, b", f"{i % 9}, 'b{i}'"),
+                        "uuids": ("id", f"md5('{i}')::uuid"),
+                        "texts": ("id", f"'Z{i}'"),
+                    }.get(table, ("id", str(i)))
+                    other = {
+                        "composite": "b = b || 'x'",
+                        "uuids": "id = gen_random_uuid()",
+                        "texts": "id = 'q' || id",
+                    }.get(table, "id = 2000 + id")
+                    match rng.randrange(8):
+                        case 0:
+                            statement = f"delete from {table} where {key}"
+                        case 1 | 2:
+                            statement = f"insert into {table} ({columns}, n, v) values ({values}, 1, 'new') on conflict do nothing"  # noqa: E501
+                        case 3:
+                            statement = f"update {table} set {other} where {key}"
+                        case 4 if table == "plain" and rng.random() < 0.05:
+                            statement = f"truncate {table}"
+                        case _:
+                            statement = f"update {table} set n = n + 1, v = '{rng.random()}' where {key}"
+                    await c.execute(statement.encode())
+                await (c.commit() if rng.random() < 0.85 else c.rollback())
+            except CLASHES:
+                await c.rollback()
+            await asyncio.sleep(rng.choice([0, 0, 0.003]))
+
+
+@asynccontextmanager
+async def writing(database: CapturedDatabase, seed: int) -> AsyncGenerator[None]:
+    stop = asyncio.Event()
+    writers = [asyncio.create_task(write(database, 100 * seed + n, stop)) for n in range(2)]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*writers)
+
+
+async def interrupted(database: CapturedDatabase, rng: random.Random) -> None:
+    """Streams for some steps, asking for a snapshot unless there is one, then crashes: the log keeps what was
+    acknowledged, and perhaps more."""
+    source = source_of(database, batch_rows=rng.choice([7, 60, 4000]))
+    log, steps_left = database.log, rng.randrange(2, 40)
+    start = durable = len(log.steps)
+    try:
+        async with asyncio.timeout(rng.uniform(0.3, 1.0)), aclosing(source.stream(log.resume)) as steps:
+            async for captured in steps:
+                log.append(captured)
+                if not source.snapshots:
+                    await source.snapshot_again("public.*", None, None)
+                if rng.random() < 0.4:
+                    durable = rng.randint(durable, len(log.steps))
+                    await source.ack(max((s.frontier for s in log.steps[start:durable]), default=START))
+                    await asyncio.sleep(rng.choice([0, 0, 0.12]))
+                steps_left -= 1
+                if not steps_left:
+                    break
+    except TimeoutError:
+        pass
+    await source.close()
+    database.log = log.crashed(rng.randint(durable, len(log.steps)))
+
+
+async def check(database: CapturedDatabase) -> None:
+    """The log amounts to the tables as they are."""
+    for table, (_, key) in TABLES.items():
+        assert database.log.table(f"pg.public.{table}") == await database.table(table, *key), table
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_is_read_again_beside_writers_changes_nothing(database: CapturedDatabase, seed: int) -> None:
+    # given captured tables and writers that never stop
+    await make(database, 1000)
+    async with streaming(database, batch_rows=70) as source, writing(database, seed):
+        before = len(database.log.changes)
+
+        # when all are read again
+        await again(source, "public.*")
+
+    # then nothing went back in time or was lost; rows that the stream told of meanwhile were left out
+    await check(database)
+    reads = [c for c in database.log.changes[before:] if c.op is Op.READ]
+    assert {c.schema.table for c in reads} >= {f"public.{t}" for t in TABLES if t != "plain"}
+    assert len({c.position.major for c in reads}) > 40
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_kills_at_any_point_of_a_snapshot_beside_the_stream(database: CapturedDatabase, seed: int) -> None:
+    # given tables that are read again, and writers
+    rng = random.Random(seed)
+    await make(database, 1000)
+    await database.capture()
+
+    # when the source dies again and again, with and without its last steps on disk
+    async with writing(database, seed):
+        for _ in range(10):
+            await interrupted(database, rng)
+        async with streaming(database, batch_rows=500) as source:
+            if not source.snapshots:
+                await source.snapshot_again("public.*", None, None)
+            await eventually(lambda: all(j.ended_at for j in source.snapshots))
+            assert {j.state for j in source.snapshots} == {SnapshotState.DONE}
+
+    # then the log amounts to the tables (the log itself checks that positions only grow)
+    await database.capture()
+    await check(database)
+
+
+async def rows(database: CapturedDatabase, table: str = "t", count: int = 1000) -> None:
+    await database.sql(
+        f"create table {table}(id int primary key, n int)",
+        f"insert into {table} select g, 0 from generate_series(1, {count}) g",
+    )
+
+
+async def test_a_snapshot_repairs_what_differs(database: CapturedDatabase) -> None:
+    # given a log that lost rows, has others as they were long ago, and some that were deleted without its notice
+    await rows(database)
+    await database.capture()
+    damaged = MemoryLog()
+    for captured in database.log.steps:
+        damaged.append(replace(captured, changes=[c for c in captured.changes if int(str(c.key[0])) % 10]))
+    damaged.frontier = START
+    database.log = damaged
+    await database.sql(
+        f"alter publication {database.slot} drop table t", "delete from t where id > 900",
+        "update t set n = 7 where id < 5", f"alter publication {database.slot} add table only t",
+    )  # fmt: skip
+
+    # when first a part of the table is read again, then all of it
+    async with streaming(database, batch_rows=100) as source:
+        (part,) = await again(source, "public.t", "3", "950")
+        after_part = database.log.table("pg.public.t")
+        (whole,) = await again(source, "t")
+
+    # then the part is right within its bounds, and the whole everywhere
+    table = await database.table("t", "id")
+    assert {k: r for k, r in after_part.items() if k[0] in range(3, 951)} == {
+        k: r for k, r in table.items() if k[0] in range(3, 951)
+    }
+    assert (after_part[1,], after_part[951,]) == ((1, 0), (951, 0))
+    assert database.log.table("pg.public.t") == table
+    assert (part.deleted, whole.deleted) == (45, 45)
+    assert (part.note, part.problem) == (None, None)
+
+
+async def test_a_range_of_a_key_of_several_columns(database: CapturedDatabase) -> None:
+    await database.sql(
+        "create table t(a int, b text, n int, primary key (b, a))",
+        "insert into t select g % 5, chr(97 + g / 5), 0 from generate_series(0, 49) g",
+    )
+    async with streaming(database) as source:
+        before = len(database.log.changes)
+        await again(source, "public.t", "2,c", "3")
+
+        # a bound may name the first columns only; they count in the order in which keys are written
+        read = [c.key for c in database.log.changes[before:]]
+        assert read
+        assert {k for k in read if k[0] == 2} == {(2, chr(n)) for n in range(ord("c"), ord("j") + 1)}
+        assert {k for k in read if k[0] == 3} == {(3, chr(n)) for n in range(ord("a"), ord("j") + 1)}
+        assert {k[0] for k in read} == {2, 3}
+
+
+async def test_what_cannot_be_read_again_is_told(database: CapturedDatabase) -> None:
+    await rows(database)
+    await database.sql("create table heap(v text)", "alter table heap replica identity full")
+    async with streaming(database) as source:
+        with pytest.raises(NotFound) as none:
+            await source.snapshot_again("public.nothing", None, None)
+        with pytest.raises(BadRequest) as many:
+            await source.snapshot_again("public.*", "1", None)
+        with pytest.raises(BadRequest) as other:
+            await source.snapshot_again("public.t", "one", None)
+        with pytest.raises(BadRequest) as keyless:
+            await source.snapshot_again("public.heap", "1", None)
+        with pytest.raises(NotFound):
+            await source.cancel_snapshot("99")
+
+    assert "public.t" in none.value.expected
+    assert "one table" in many.value.expected
+    assert "invalid input syntax" in other.value.got
+    assert "none" in keyless.value.expected
+
+
+async def test_a_snapshot_can_be_cancelled(database: CapturedDatabase) -> None:
+    # given one that cannot go on, because the table is locked
+    await rows(database)
+    async with (
+        streaming(database) as source,
+        await psycopg.AsyncConnection.connect(database.dsn) as other,
+    ):
+        await other.execute("lock table t in access exclusive mode")
+        (job,) = await source.snapshot_again("public.t", None, None)
+
+        # when it is cancelled, and the table free again
+        cancelled = await source.cancel_snapshot(job.id)
+        await other.rollback()
+
+        # then it has ended, and another one goes through
+        assert cancelled.state is SnapshotState.CANCELLED
+        await again(source, "public.t")
+    assert database.log.table("pg.public.t") == await database.table("t", "id")
+
+
+async def test_a_table_is_captured_while_it_runs_once_it_can_be(database: CapturedDatabase) -> None:
+    # given a source that streams, and a table without a key
+    await rows(database)
+    await database.sql("create table heap(id int, n int)", "insert into heap values (1, 0)")
+    async with streaming(database, batch_rows=100) as source:
+        assert [r.topic for r in database.log.rejected] == ["pg.public.heap"]
+
+        # when a table is created, and written to while it is read, and the other one gets a key
+        async with await psycopg.AsyncConnection.connect(database.dsn) as other:
+            await rows(database, "later", 2000)
+            await other.execute("update later set n = 1 where id = 1")  # a transaction that was there before
+            await eventually(lambda: any(j.table == "public.later" for j in source.snapshots))
+            await database.sql("update later set n = n + 1 where id % 7 = 0", "delete from later where id = 2000")
+            await database.sql("update t set n = 5 where id = 1")
+            await eventually(lambda: (1,) in database.log.table("pg.public.t"))
+            await other.commit()
+        await database.sql("alter table heap add primary key (id)")
+        await eventually(lambda: len([j for j in source.snapshots if j.ended_at]) == 2)
+        await database.sql("update heap set n = 1", "insert into later values (2001, 0)")
+
+    # then both are there without a restart, and the refusal is settled
+    log = database.log
+    assert log.table("pg.public.later") == await database.table("later", "id")
+    assert log.table("pg.public.heap") == await database.table("heap", "id")
+    assert ("pg.public.heap", "") in [s for step in log.steps for s in step.settled]
+    # and nothing is read again at the next start
+    read = len([c for c in log.changes if c.op is Op.READ])
+    await database.capture()
+    assert len([c for c in database.log.changes if c.op is Op.READ]) == read
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_kills_at_any_point_of_a_first_copy(database: CapturedDatabase, seed: int) -> None:
+    # given tables that were never captured, and writers
+    rng = random.Random(seed)
+    await make(database, 1000)
+    async with writing(database, seed):
+        # when the source dies again and again while it copies
+        for _ in range(8):
+            source = source_of(database, batch_rows=rng.choice([20, 60]))
+            log, steps_left = database.log, rng.randrange(2, 60)
+            try:
+                async with asyncio.timeout(1.5), aclosing(source.stream(log.resume)) as steps:
+                    async for captured in steps:
+                        log.append(captured)
+                        steps_left -= 1
+                        if not steps_left:
+                            break
+            except TimeoutError:
+                pass
+            await source.close()
+            database.log = log.crashed(rng.randint(max(0, len(log.steps) - 20), len(log.steps)))
+
+        # then it goes on each time: what was copied whole is not copied again
+        async with streaming(database, batch_rows=500) as source:
+            await eventually(lambda: all(j.ended_at for j in source.snapshots))
+            assert {j.state for j in source.snapshots} <= {SnapshotState.DONE}
+    await database.capture()
+    await check(database)
+    truncates = [c for c in database.log.changes if c.op is Op.TRUNCATE and c.schema.table != "public.plain"]
+    assert not truncates
+
+
+async def test_a_first_copy_that_was_interrupted_promises_nothing_before_its_end(database: CapturedDatabase) -> None:
+    # given a copy that ended after one of three tables
+    for table in ("a", "b", "c"):
+        await rows(database, table)
+    source = source_of(database, batch_rows=100)
+    async with aclosing(source.stream(database.log.resume)) as steps:
+        async for captured in steps:
+            database.log.append(captured)
+            if len(database.log.of("pg.public.a")) == 1000:
+                break
+    await source.close()
+    await database.sql("update a set n = 1", "delete from a where id = 7", "update b set id = -id where id < 10")
+
+    # when it goes on
+    again = source_of(database, batch_rows=100)
+    head = await again.head()
+    await catch_up(again, database.log)
+    await again.close()
+
+    # then the frontier came with the last row, and the first table was not read again
+    assert database.log.frontier >= head
+    for table in ("a", "b", "c"):
+        assert database.log.table(f"pg.public.{table}") == await database.table(table, "id")
+    assert len([c for c in database.log.of("pg.public.a") if c.op is Op.READ]) == 1000
+    for step in database.log.steps:
+        if any(c.op is Op.READ for c in step.changes):
+            assert step.frontier == START
+
+
+async def test_the_table_changes_its_form_while_it_is_read(database: CapturedDatabase) -> None:
+    # given a table that is read in small chunks
+    await database.sql(
+        "create table t(id int primary key, a int, b text)",
+        "insert into t select g, g, 'x' from generate_series(1, 3000) g",
+    )
+    async with streaming(database, batch_rows=50) as source:
+        (job,) = await source.snapshot_again("public.t", None, None)
+
+        # when columns come, go and change their names and types meanwhile, and it is emptied and filled again
+        for statement in (
+            "alter table t add column c int default 5", "update t set c = 6 where id < 100",
+            "alter table t drop column a", "alter table t rename column b to d",
+            "alter table t alter column c type text", "delete from t where id = 3",
+            "begin; truncate t; insert into t select g, 'y', 'z' from generate_series(500, 2500) g; commit",
+            "update t set d = 'w' where id = 600",
+        ):  # fmt: skip
+            await database.sql(statement)
+            await asyncio.sleep(0.03)
+        (done,) = await ended(source, job.id)
+        assert done.state is SnapshotState.DONE, done
+        await again(source, "public.t")
+
+    # then the log has it as it is
+    assert database.log.table("pg.public.t") == await database.table("t", "id")
+
+
+async def test_a_table_that_is_dropped_while_it_is_read(database: CapturedDatabase) -> None:
+    await rows(database)
+    await rows(database, "u")
+    async with streaming(database, batch_rows=20) as source:
+        await source.snapshot_again("public.t", None, None)
+        await database.sql("drop table t")
+        await database.sql("create table t(id int primary key, w text)", "insert into t values (1, 'new')")
+        await eventually(lambda: len([j for j in source.snapshots if j.ended_at]) >= 2)
+        await again(source, "public.u")
+
+    states = {(j.reason, j.state) for j in source.snapshots}
+    assert ("added", SnapshotState.DONE) in states
+    assert database.log.table("pg.public.t") == {(1,): (1, "new")}
+
+
+async def test_large_values_that_an_update_leaves_out_before_their_row_was_read(database: CapturedDatabase) -> None:
+    # given rows with values out of line in a table that is added while it runs
+    await rows(database)
+    async with streaming(database, batch_rows=20) as source:
+        await database.sql(
+            "create table docs(id int primary key, n int, v text)", "alter table docs alter v set storage external",
+            "insert into docs select g, 0, repeat(md5(g::text), 300) from generate_series(1, 400) g",
+        )  # fmt: skip
+        await eventually(lambda: any(j.table == "public.docs" for j in source.snapshots))
+
+        # when updates leave them out, with and without a new key, before and after the rows were read
+        for i in range(1, 400, 3):
+            await database.sql(f"update docs set n = n + 1 where id = {401 - i}")
+            if i % 5 == 0:
+                await database.sql(f"update docs set id = -id where id = {401 - i}")
+        await ended(source)
+        await database.sql("update docs set n = n + 1")
+
+    # then no row lacks its value
+    assert database.log.table("pg.public.docs") == await database.table("docs", "id")
+
+
+async def test_a_commit_that_others_cannot_see_yet_is_not_undone(own_server: PostgresApart) -> None:
+    # given a commit that is in the WAL, and so in the stream, while it waits for a standby that never answers
+    database = await CapturedDatabase.connect(own_server.dsn())
+    await rows(database)
+    async with streaming(database, batch_rows=100) as source:
+        await database.sql("alter system set synchronous_standby_names = 'nobody'", "select pg_reload_conf()")
+        async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as other:
+            waiting = asyncio.create_task(other.execute("update t set n = 9 where id = 500"))
+            await eventually(lambda: database.log.table("pg.public.t")[500,] == (500, 9))
+            plain = await psycopg.AsyncConnection.connect(database.dsn, autocommit=True)
+            row = await (await plain.execute("select n from t where id = 500")).fetchone()
+            assert row == (0,)
+
+            # when the table is read again
+            (job,) = await source.snapshot_again("public.t", None, None)
+            await asyncio.sleep(0.3)
+
+            # then the row does not go back, neither before nor after the commit is seen
+            assert database.log.table("pg.public.t")[500,] == (500, 9)
+            await plain.execute("alter system reset synchronous_standby_names")
+            await plain.execute("select pg_reload_conf()")
+            await waiting
+            await plain.close()
+            await ended(source, job.id)
+    assert [c.after for c in database.log.of("pg.public.t") if c.key == (500,)] == [(500, 0), (500, 9), (500, 9)]
+    await database.close()
