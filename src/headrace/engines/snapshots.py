@@ -9,7 +9,7 @@ from headrace.errors import BadRequest, NotFound
 from headrace.log import Log
 from headrace.sources import SnapshotJob, Snapshotting, Source
 
-PAGE = 2000
+PAGE = 8000
 
 
 class LogKnown:

@@ -181,7 +181,7 @@ class PostgresLog:
 
     async def read(self, topic: str, partition: int, offset: int, limit: int) -> Sequence[Logged]:
         args = {"tenant": DEFAULT_TENANT, "topic": topic, "partition": partition, "offset": offset}
-        cursor = await self._read.execute(SQL["read"], {**args, "batches": max(1, min(limit, 64))})
+        cursor = await self._read.execute(SQL["read"], {**args, "changes": limit, "batches": max(1, min(limit, 64))})
         found: list[Logged] = []
         for base, payload in await cursor.fetchall():
             for n, change in enumerate(decode(payload), start=base):

@@ -54,13 +54,14 @@ select coalesce(max(number), 0) from (
 ) b where before < %(changes)s;
 
 -- name: read
--- The batches of one partition that hold an offset or come after it.
+-- The batches of one partition that hold an offset or some of the changes after it.
 select b.base_offset, b.payload
-  from log_batches b join log_topics t using (topic_id)
+  from log_batches b join log_topics t using (topic_id) join log_partitions p using (topic_id, partition)
  where t.tenant = %(tenant)s and t.topic = %(topic)s and b.partition = %(partition)s
    and b.base_offset + b.count > %(offset)s
    and b.base_offset >= coalesce((select max(x.base_offset) from log_batches x
         where x.topic_id = b.topic_id and x.partition = b.partition and x.base_offset <= %(offset)s), 0)
+   and b.base_offset < greatest(%(offset)s::bigint, p.first_offset) + %(changes)s
  order by b.base_offset limit %(batches)s;
 
 -- name: state_get

@@ -18,7 +18,7 @@ from psycopg.pq import TransactionStatus
 from headrace.change import Row, value_text
 from headrace.sources.postgres.copyout import copy_out
 from headrace.sources.postgres.jobs import Job, Keys, Pages
-from headrace.sources.postgres.lines import fields, read_line, unescape
+from headrace.sources.postgres.lines import fields, unescape
 from headrace.sources.postgres.problems import connect_failed
 from headrace.sources.postgres.reading import Rows, read_rows
 from headrace.sources.postgres.setup import SQL, Connection, Described, Found, Heap, describe, heaps, lock, types
@@ -110,55 +110,36 @@ class Chunks:
     ) -> AsyncGenerator[Vanished]:
         """Those of some keys that no row has; the table stays locked inside. Raises as `read` does."""
         async with self.locked(job.oid) as at:
-            there = await self._there(at, keys)
-            gone = [k for k in keys if k not in there]
-            yield Vanished(job, at.shape, at.visible, gone, last, note)
+            yield Vanished(job, at.shape, at.visible, await self._gone(at, job, keys), last, note)
 
-    async def gone(self, job: Job, keys: Sequence[Row]) -> set[Row]:
+    async def gone(self, job: Job, keys: Sequence[Row]) -> list[Row]:
         """Those of some keys within the job's range that no row has at the moment."""
         async with self.locked(job.oid) as at:
-            there = await self._there(at, keys)
-            gone = [k for k in keys if k not in there]
-            return set(await self._in_range(at, job, gone))
+            return await self._gone(at, job, keys)
 
-    async def _there(self, at: Locked, keys: Sequence[Row]) -> set[Row]:
+    async def _gone(self, at: Locked, job: Job, keys: Sequence[Row]) -> list[Row]:
+        """Asks the server: only it knows which values are equal, and their order."""
         if not keys:
-            return set()
-        columns = at.shape.schema.key
+            return []
         if not at.shape.keyed:
             raise Gone("it lost its key meanwhile")
-        asked = sql.SQL(", ").join(_written(key_fields(k)) for k in keys)
-        query = sql.SQL("copy (select {} from {} where {} in ({})) to stdout").format(
-            sql.SQL(", ").join(sql.Identifier(c) for c in columns), _from(at.table), _columns(columns), asked
-        )
-        lines, _ = await self._lines(at.connection, query, all=True)
-        readers = [at.shape.readers[i] for i in at.shape.key_at]
-        # In the relation's order, which is the key's here too: `key_at` ascends.
-        return {read_line(line, readers) for line in lines}
-
-    async def _in_range(self, at: Locked, job: Job, keys: list[Row]) -> list[Row]:
-        """Asks the server: only it knows the order of a column's values."""
-        if not keys or (job.first is None and job.last is None):
-            return keys
         columns = at.shape.schema.key
         args = {"table": at.table.oid, "columns": list(columns)}
         types = dict(await (await at.connection.execute(SQL["key_types"], args)).fetchall())
-        names = sql.SQL(", ").join(sql.Identifier(c) for c in columns)
-        cast = sql.SQL(", ").join(sql.SQL("{}::" + types[c]).format(sql.Identifier(c)) for c in columns)
-        arrays = sql.SQL(", ").join(
-            sql.SQL("{}::pg_catalog.text[]").format(sql.Literal([value_text(k[i]) for k in keys]))
-            for i in range(len(columns))
-        )
+        names = [sql.Identifier(c) for c in columns]
+        arrays = [sql.Literal([value_text(k[i]) for k in keys]) for i in range(len(columns))]
         # The branch without rows gives the columns' collations to the other.
         query = sql.SQL(
-            "select place from (select 0::int8 as place, {names} from {table} where false union all"
-            " select place, {cast} from unnest({arrays}) with ordinality as u({names}, place)) k where {conditions}"
+            "select k.place from (select 0::int8 as place, {names} from {table} where false"
+            " union all select place, {casts} from unnest({arrays}) with ordinality u({names}, place)) k"
+            " where not exists (select from {table} t where {equal}){range}"
         ).format(
-            names=names,
+            names=sql.SQL(", ").join(names),
             table=_from(at.table),
-            cast=cast,
-            arrays=arrays,
-            conditions=sql.SQL(" and ").join(key_range(job, columns)),
+            casts=sql.SQL(", ").join(sql.SQL("{}::" + types[c]).format(sql.Identifier(c)) for c in columns),
+            arrays=sql.SQL(", ").join(sql.SQL("{}::pg_catalog.text[]").format(a) for a in arrays),
+            equal=sql.SQL(" and ").join(sql.SQL("t.{0} = k.{0}").format(n) for n in names),
+            range=sql.SQL("").join(sql.SQL(" and {}").format(c) for c in key_range(job, columns)),
         )
         return [keys[place - 1] for (place,) in await (await at.connection.execute(query)).fetchall()]
 

@@ -12,7 +12,7 @@ from headrace.sources.postgres.chunks import Chunks
 from headrace.sources.postgres.jobs import Job
 from headrace.sources.postgres.shapes import Shape
 
-GROUP = 1000
+GROUP = 4000
 """So many keys are asked for at once."""
 _MOST = 300_000
 _FURTHER = 4
@@ -77,7 +77,7 @@ class Missing:
                 self._found.clear()
             self._found -= ended
             for keys in _groups(alive - self._found):
-                self._found |= await self._chunks.gone(job, keys)
+                self._found.update(await self._chunks.gone(job, keys))
             if len(self._found) > _MOST:
                 self._found.clear()
                 raise _TooMany
