@@ -146,6 +146,19 @@ export interface SearchAnswer {
   freshness_ms: number | null;
 }
 
+export interface SnapshotJob {
+  id: string;
+  table: string;
+  state: "waiting" | "copying" | "comparing" | "done" | "cancelled" | "failed";
+  done: number;
+  total: number | null;
+  deleted: number;
+  rate: number;
+  eta_s: number | null;
+  ended_at: string | null;
+  problem: string | null;
+}
+
 export interface SourceStatus {
   name: string;
   kind: string;
@@ -156,6 +169,7 @@ export interface SourceStatus {
   freshness_ms: number | null;
   reason?: string | null;
   snapshot?: { done: number; total: number | null; rate: number | null; eta_s: number | null } | null;
+  snapshots?: SnapshotJob[];
   rate: number;
   errors: number;
   last_error?: string | null;

@@ -1,5 +1,5 @@
 import { Progress } from "@mantine/core";
-import type { OperatorStatus, SourceStatus, Status, TopicStatus } from "../api/types";
+import type { OperatorStatus, SnapshotJob, SourceStatus, Status, TopicStatus } from "../api/types";
 import { bytes, count, duration, plural, rate } from "../lib/format";
 import type { Polled } from "../lib/poll";
 import { LiveAge } from "../ui/Age";
@@ -93,6 +93,7 @@ function Source({ source }: { source: SourceStatus }) {
         {source.kind} · {source.url}
       </p>
       {snapshot && <Snapshot snapshot={snapshot} name={source.name} />}
+      {source.snapshots && <Jobs jobs={source.snapshots} />}
       <dl className="pairs">
         <Pair name="Fresh to" value={source.freshness_ms === null ? (source.reason ?? "unknown") : duration(source.freshness_ms)} />
         <Pair name="Position" value={source.position ?? "none yet"} />
@@ -118,6 +119,39 @@ function Snapshot({ snapshot, name }: { snapshot: NonNullable<SourceStatus["snap
         {eta !== null && `, about ${duration(eta * 1000)} to go`}
       </p>
     </div>
+  );
+}
+
+const JOB_STATES: Record<SnapshotJob["state"], string> = {
+  waiting: "waits",
+  copying: "is read",
+  comparing: "is compared with the log",
+  done: "done",
+  cancelled: "cancelled",
+  failed: "failed",
+};
+
+/** Tables that are read beside the stream, and those that failed lately. */
+function Jobs({ jobs }: { jobs: readonly SnapshotJob[] }) {
+  const shown = jobs.filter((job) => !job.ended_at || job.state === "failed");
+  if (shown.length === 0) return null;
+  return (
+    <ul className="jobs" aria-label="Snapshots">
+      {shown.map((job) => (
+        <li key={job.id}>
+          <p>
+            <span className="breakable">{job.table}</span> {JOB_STATES[job.state] ?? job.state}
+          </p>
+          {job.problem && <p className="card-error">{job.problem}</p>}
+          {!job.ended_at && (
+            <Snapshot
+              snapshot={{ done: job.done, total: job.total, rate: job.rate, eta_s: job.eta_s }}
+              name={job.table}
+            />
+          )}
+        </li>
+      ))}
+    </ul>
   );
 }
 
