@@ -229,6 +229,7 @@ class App:
             include=tuple(entry.include),
             exclude=tuple(entry.exclude),
             max_bytes=entry.max_bytes,
+            scratch=str(self.data / "scratch"),
         )
         return lookup("sources", SOURCES, entry.url)(settings)
 

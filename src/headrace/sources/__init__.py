@@ -135,7 +135,8 @@ class Hinted(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """What `[[sources]]` says, secrets resolved. `id` names this Headrace's slot at shared sources."""
+    """What `[[sources]]` says, secrets resolved. `id` names this Headrace's slot at shared sources. `scratch`: a folder
+    for temporary files (the system's when empty). `options`: what only this kind of source understands."""
 
     name: str
     url: str
@@ -145,6 +146,7 @@ class SourceSettings:
     exclude: tuple[str, ...] = ()
     max_bytes: int = 32 * 1024 * 1024
     batch_rows: int = 4000
+    scratch: str = ""
     options: Mapping[str, str] = field(default_factory=dict[str, str])
 
 

@@ -13,11 +13,14 @@ from headrace.sources import Rejected
 from headrace.sources.postgres import pgoutput as wire
 from headrace.sources.postgres.pgoutput import UNCHANGED, Cell, Relation
 from headrace.sources.postgres.shapes import Shape, Shapes
+from headrace.sources.postgres.spool import Held, Spool
 
 _CREATE, _UPDATE, _DELETE, _TRUNCATE = Op.CREATE, Op.UPDATE, Op.DELETE, Op.TRUNCATE
 _INSERT_KIND, _UPDATE_KIND, _DELETE_KIND = wire.INSERT, wire.UPDATE, wire.DELETE
 _NEW = wire.NEW
 _ROW_KINDS = frozenset({_INSERT_KIND, _UPDATE_KIND, _DELETE_KIND})
+_HELD_KINDS = _ROW_KINDS | {wire.TRUNCATE, wire.RELATION}
+_WITHOUT_ROWS = frozenset({wire.TYPE, wire.ORIGIN, wire.MESSAGE})
 relation_of = wire.relation_of
 
 
@@ -52,9 +55,20 @@ class Assembler:
     """
 
     def __init__(
-        self, shapes: Shapes, given: Position, frontier: int, keeping: set[str], max_rows: int, max_bytes: int
+        self,
+        shapes: Shapes,
+        given: Position,
+        frontier: int,
+        keeping: set[str],
+        max_rows: int,
+        max_bytes: int,
+        spool: Spool | None = None,
     ) -> None:
         self._frontier = self._held = frontier
+        self.spool = spool or Spool()
+        """Holds transactions in progress, which come in parts (`streaming`), until they commit."""
+        self.replaying: Held | None = None
+        """A transaction that came in parts and has committed: feed nothing else before `replay` gave all of it."""
         self.pending: Relation | None = None
         """A relation with types that are still to be looked up; `resume` after that."""
         self._shapes = shapes
@@ -63,6 +77,11 @@ class Assembler:
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._relations: dict[int, Shape] = {}
+        """Of the stream, or of the transaction that is replayed: the server tells shapes for each of these anew."""
+        self._outside = self._relations
+        self._told: dict[int, int] = {}
+        self._tellings = 0
+        self._within = self._end = 0
         self._changes: list[Change] = []
         self._notes: list[Note] = []
         self._rejected: list[Rejected] = []
@@ -86,6 +105,11 @@ class Assembler:
         return not self._open
 
     @property
+    def ready(self) -> bool:
+        """More may be fed: nothing that was fed must be dealt with before."""
+        return self.pending is None and self.replaying is None and not self.stopped
+
+    @property
     def full(self) -> bool:
         return len(self._changes) >= self._max_rows or self._bytes >= self._max_bytes
 
@@ -106,31 +130,103 @@ class Assembler:
         self._stop_at, self._muted = None, frozenset()
 
     def feed(self, message: bytes) -> bool:
-        """Takes one message of pgoutput; True when enough is collected or `pending` must be answered.
+        """Takes one message of pgoutput; True when enough is collected, `pending` must be answered, the spool is heavy,
+        or a transaction is to be replayed.
 
         Raises ProtocolError for what the protocol does not allow.
         """
+        if self._within:
+            return self._hold(message)
         kind = message[0]
-        if kind in _ROW_KINDS:
+        if kind in _ROW_KINDS or kind == wire.TRUNCATE:
+            return self._change(kind, message)
+        if kind == wire.BEGIN:
+            self._begin(wire.read_begin(message))
+            return self._passed()
+        if kind == wire.COMMIT:
+            self._committed(wire.read_commit(message).end)
+        elif kind == wire.RELATION:
+            relation = wire.read_relation(message)
+            self._told[relation.oid] = self._tellings = self._tellings + 1
+            return self._relation(relation)
+        elif kind == wire.STREAM_START:
+            self._within = wire.read_stream_start(message).transaction
+            self.spool.start(self._within)
+        elif kind == wire.STREAM_ABORT:
+            undone = wire.read_stream_abort(message)
+            self.spool.abort(undone.transaction, undone.subtransaction)
+        elif kind == wire.STREAM_COMMIT:
+            return self._stream_commit(wire.read_stream_commit(message))
+        elif kind not in _WITHOUT_ROWS:
+            raise wire.ProtocolError(f"a message of kind {chr(kind)!r}")
+        return False
+
+    def _change(self, kind: int, message: bytes) -> bool:
+        if kind == wire.TRUNCATE:
+            self._truncate(message)
+        else:
             shape = self._relations[relation_of(message)]
             if self._muted and shape.relation.oid in self._muted:
                 self._unheard(kind, shape, message)
             else:
                 self._row(kind, shape, message)
             self._bytes += len(message)
-            return len(self._changes) >= self._max_rows or self._bytes >= self._max_bytes
-        if kind == wire.BEGIN:
-            self._begin(message)
-            return self._passed()
-        if kind == wire.COMMIT:
-            self._commit(message)
-        elif kind == wire.RELATION:
+        return len(self._changes) >= self._max_rows or self._bytes >= self._max_bytes
+
+    def _hold(self, message: bytes) -> bool:
+        """A message of a transaction in progress: kept as it would come otherwise, without its transaction."""
+        kind = message[0]
+        if kind in _HELD_KINDS:
+            plain = message[:1] + message[5:]
+            if kind == wire.RELATION:
+                self._tellings += 1
+                self.spool.shaped(self._within, relation_of(plain), self._tellings)
+            self.spool.add(self._within, relation_of(message), plain)
+        elif kind == wire.STREAM_STOP:
+            self._within = 0
+        elif kind not in _WITHOUT_ROWS:
+            raise wire.ProtocolError(f"a message of kind {chr(kind)!r} in a transaction in progress")
+        return self.spool.heavy
+
+    def _stream_commit(self, commit: wire.StreamCommit) -> bool:
+        self.replaying = self.spool.take(commit.transaction)
+        self._relations = {}
+        self._end = commit.end
+        self._begin(wire.Begin(commit.lsn, commit.committed_at, commit.transaction))
+        return True
+
+    async def replay(self) -> None:
+        """Goes through a part of the transaction that is replayed, until enough is collected or `pending` is set."""
+        held = self.replaying
+        assert held is not None
+        if await held.load():
+            for message in held:
+                kind = message[0]
+                if (
+                    self._relation(wire.read_relation(message))
+                    if kind == wire.RELATION
+                    else self._change(kind, message)
+                ):
+                    return
+        else:
+            self._replayed(held)
+
+    def _again(self, message: bytes) -> bool:
+        kind = message[0]
+        if kind == wire.RELATION:
             return self._relation(wire.read_relation(message))
-        elif kind == wire.TRUNCATE:
-            self._truncate(message)
-        elif kind not in (wire.TYPE, wire.ORIGIN, wire.MESSAGE):
-            raise wire.ProtocolError(f"a message of kind {chr(kind)!r}")
-        return False
+        return self._change(kind, message)
+
+    def _replayed(self, held: Held) -> None:
+        """The server takes shapes that it told in the transaction for told, unless newer ones were told outside."""
+        for table, telling in held.relations.items():
+            if telling > self._told.get(table, 0) and table in self._relations:
+                self._told[table] = telling
+                self._outside[table] = self._relations[table]
+        self._relations = self._outside
+        self.replaying = None
+        held.close()
+        self._committed(self._end)
 
     def _row(self, kind: int, shape: Shape, message: bytes) -> None:
         try:
@@ -148,6 +244,12 @@ class Assembler:
         skip, self._skip = self._skip, maxsize
         self._row(kind, shape, message)
         self._skip = skip
+
+    def close(self) -> None:
+        """Lets go of what is held of transactions in progress."""
+        if self.replaying is not None:
+            self.replaying.close()
+        self.spool.close()
 
     def keepalive(self, end: int) -> None:
         """While a transaction is being sent this is at most where its commit record starts."""
@@ -178,16 +280,15 @@ class Assembler:
         self._whole = self._whole_notes = self._whole_bytes = 0
         return taken
 
-    def _begin(self, message: bytes) -> None:
-        begin = wire.read_begin(message)
+    def _begin(self, begin: wire.Begin) -> None:
         self._lsn, self._at, self._transaction = begin.lsn, begin.committed_at, begin.transaction
         self._sequence = 0
         self._open = True
         given = self._given
         self._skip = maxsize if begin.lsn < given.major else given.minor if begin.lsn == given.major else 0
 
-    def _commit(self, message: bytes) -> None:
-        self._frontier = max(self._frontier, wire.read_commit(message).end)
+    def _committed(self, end: int) -> None:
+        self._frontier = max(self._frontier, end)
         self._open = False
         self._whole, self._whole_notes, self._whole_bytes = len(self._changes), len(self._notes), self._bytes
 
@@ -199,10 +300,11 @@ class Assembler:
         return False
 
     def _insert(self, shape: Shape, message: bytes) -> None:
-        row, _, _ = shape.read(message, 6)
+        row, _, incomplete = shape.read(message, 6)
         after = cast("Row", row)
-        if len(message) > shape.small:
-            self._note(shape, large=True)
+        if incomplete or len(message) > shape.small:
+            # Incomplete: an update that brought the row into a publication's row filter.
+            self._note(shape, large=True, incomplete=incomplete)
         self._add(shape.schema, _CREATE, shape.key(after), None, after)
 
     def _update(self, shape: Shape, message: bytes) -> None:

@@ -126,12 +126,13 @@ class Replication:
 
         Raises psycopg.Error as the server answers.
         """
-        version = "4" if self.server_version >= 160000 else "3" if self.server_version >= 150000 else "2"
+        version = "4" if self.server_version >= 160000 else "3"
         publications = _literal(_quoted(publication))
         await self._connection.execute(
             _raw(
                 f"START_REPLICATION SLOT {_quoted(slot)} LOGICAL {format_lsn(lsn)} "
-                f"(proto_version '{version}', publication_names {publications}, messages 'true')"
+                f"(proto_version '{version}', publication_names {publications}, messages 'true', "
+                f"streaming 'on')"
             )
         )
         self._received, self._flushed = lsn, flushed

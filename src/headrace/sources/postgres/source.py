@@ -30,6 +30,7 @@ from headrace.sources.postgres.progress import FRONTIER, Run, frontier_state
 from headrace.sources.postgres.replication import Replication, parse_lsn
 from headrace.sources.postgres.setup import SQL
 from headrace.sources.postgres.shapes import Shapes
+from headrace.sources.postgres.spool import Spool
 
 BATCH_BYTES = 16 * 1024 * 1024
 IDLE_AT_MOST_EVERY_S = 0.05
@@ -138,7 +139,8 @@ class PostgresSource:
             self._copy = None
         elif plan.to_copy:
             self._copy = await Copying.added(plan, kept, self._conninfo, self.address)
-        assembler = Assembler(shapes, run.given, run.frontier.major, kept.tables, rows, BATCH_BYTES)
+        spool = Spool(self._settings.scratch)
+        assembler = Assembler(shapes, run.given, run.frontier.major, kept.tables, rows, BATCH_BYTES, spool)
         if self._copy is not None:
             assembler.stop_at(self._copy.point, self._copy.tables)
         try:
@@ -146,21 +148,27 @@ class PostgresSource:
         except Error as problem:
             raise stream_failed(self.address, plan.slot, problem) from None
         self._heads.streaming.set()
-        async with aclosing(self._follow(run, plan.slot, replication, assembler, kept, shapes)) as steps:
-            async for captured in steps:
-                yield captured
+        try:
+            async with aclosing(self._follow(run, plan.slot, replication, assembler, kept, shapes)) as steps:
+                async for captured in steps:
+                    yield captured
+        finally:
+            assembler.close()
 
     async def _follow(
         self, run: Run, slot: str, replication: Replication, assembler: Assembler, kept: Kept, shapes: Shapes
     ) -> AsyncGenerator[Captured]:
         while not self._closed.is_set():
             try:
-                replication.drain(assembler)
+                if assembler.ready:
+                    replication.drain(assembler)
             except Error as problem:
                 raise stream_failed(self.address, slot, problem) from None
             except (ProtocolError, LookupError, struct.error) as problem:
                 raise unexpected_bytes(self.address, problem) from problem
-            if assembler.pending is not None:
+            if assembler.spool.heavy:
+                await assembler.spool.spill()
+            elif assembler.pending is not None:
                 missing = shapes.missing([assembler.pending])
                 shapes.learn(missing, await setup.types(await self._client.connection(), missing))
                 assembler.resume()
@@ -176,10 +184,18 @@ class PostgresSource:
                 await self._copy.close()
                 self._copy = None
                 assembler.go_on()
+            elif assembler.replaying is not None:
+                await self._replay(assembler)
             elif (delay := self._idle(run, assembler.frontier)) == 0:
                 yield Captured(_position(assembler), state=self._record(run, assembler))
             else:
                 await replication.wait(delay)
+
+    async def _replay(self, assembler: Assembler) -> None:
+        try:
+            await assembler.replay()
+        except (ProtocolError, LookupError, struct.error) as problem:
+            raise unexpected_bytes(self.address, problem) from problem
 
     def _idle(self, run: Run, frontier: int) -> float | None:
         """In how many seconds a frontier without changes is to be told; None when there is none."""
