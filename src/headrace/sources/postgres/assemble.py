@@ -26,7 +26,7 @@ relation_of = wire.relation_of
 
 class Note(NamedTuple):
     """The change at `place` may hold large values (`large`) or lack them (`incomplete`), or its row's kept ones are to
-    be dropped. `old_key`: the key that the row had before."""
+    be dropped. `old_key`: the key that the row had before. A `place` below 0: the table's shape is told anew."""
 
     place: int
     shape: Shape
@@ -296,7 +296,9 @@ class Assembler:
         if self._shapes.missing([relation]):
             self.pending = relation
             return True
-        self._relations[relation.oid] = self._shapes.of(relation)
+        shape = self._relations[relation.oid] = self._shapes.of(relation)
+        if shape.schema.table in self._keeping:
+            self._notes.append(Note(-1, shape))
         return False
 
     def _insert(self, shape: Shape, message: bytes) -> None:

@@ -174,6 +174,12 @@ async def types(connection: Connection, oids: Iterable[int]) -> dict[int, Type]:
     return {oid: Type(oid, name, base, size) for oid, name, base, size in await cursor.fetchall()}
 
 
+async def numbered(connection: Connection, publication: str, table: int) -> list[tuple[str, int]]:
+    """A table's published columns as they are now: name and number."""
+    cursor = await connection.execute(SQL["numbers"], {"publication": publication, "table": table})
+    return [(name, number) for name, number in await cursor.fetchall()]
+
+
 async def published(connection: Connection, name: str) -> set[int] | None:
     """The tables in our publication; None when there is no such publication."""
     rows = await (await connection.execute(SQL["publication"], {"name": name})).fetchall()

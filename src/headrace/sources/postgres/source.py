@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from time import monotonic
 from types import AsyncGeneratorType
@@ -120,7 +120,8 @@ class PostgresSource:
             await replication.close()
 
     async def _capture(self, run: Run, replication: Replication) -> AsyncGenerator[Captured]:
-        shapes, kept = Shapes(self.name), Kept(run.resume.state)
+        shapes = Shapes(self.name)
+        kept = Kept(run.resume.state, self._columns)
         await kept.load()
         connection = await self._client.connection()
         plan = await make_plan(connection, replication, run, self._settings, self.address, shapes)
@@ -190,6 +191,10 @@ class PostgresSource:
                 yield Captured(_position(assembler), state=self._record(run, assembler))
             else:
                 await replication.wait(delay)
+
+    async def _columns(self, table: int) -> Sequence[tuple[str, int]]:
+        publication = setup.object_name(self._settings.id, self.name)
+        return await setup.numbered(await self._client.connection(), publication, table)
 
     async def _replay(self, assembler: Assembler) -> None:
         try:

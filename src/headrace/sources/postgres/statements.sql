@@ -56,6 +56,15 @@ from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
 where a.attrelid = any (%(tables)s::oid[]) and a.attnum > 0 and not a.attisdropped
 order by a.attrelid, a.attnum
 
+-- name: numbers
+-- A table's published columns by number: a rename leaves the number as it was, and no number is used twice.
+select a.attname, a.attnum::int
+from pg_catalog.pg_get_publication_tables(%(publication)s) g
+     join pg_catalog.pg_attribute a on a.attrelid = g.relid
+where g.relid = %(table)s::oid and a.attnum > 0 and not a.attisdropped
+  and case when g.attrs is null then a.attgenerated = '' else a.attnum = any (g.attrs::int2[]) end
+order by a.attnum
+
 -- name: types
 -- Types by oid: name (an array's is its element's with []), the type below a domain, and size (-1 when it varies).
 with recursive below as (
