@@ -230,6 +230,7 @@ class App:
             exclude=tuple(entry.exclude),
             max_bytes=entry.max_bytes,
             scratch=str(self.data / "scratch"),
+            options=entry.options,
         )
         return lookup("sources", SOURCES, entry.url)(settings)
 

@@ -73,6 +73,30 @@ class SnapshotProgress:
     started_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What a source's server keeps on its disk for us: `bytes`, and from how many on (`limit`) `policy` is carried out.
+
+    `status` is the server's own word for it, `advice` says what a person should do (empty: nothing).
+    """
+
+    bytes: int
+    limit: int
+    policy: str
+    status: str
+    advice: str
+
+
+@runtime_checkable
+class Retaining(Protocol):
+    """A source at which unread changes take room: it watches how much, whether or not it is being read."""
+
+    @property
+    def retained(self) -> Retained | None:
+        """As last seen; None before."""
+        ...
+
+
 class Source(Protocol):
     """Changes of one outside system, in the order in which it committed them.
 

@@ -9,6 +9,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from headrace.errors import ConfigError
+from headrace.sources.postgres.options import split
 from headrace.sources.postgres.values import SESSION
 
 _SECRET = ("password", "secret", "passfile", "key")
@@ -48,7 +49,7 @@ class Address:
 def parse(url: str) -> Address:
     """Raises ConfigError, which does not repeat the URL: it may hold a password."""
     try:
-        parsed = conninfo_to_dict(url)
+        parsed = conninfo_to_dict(split(url)[0])
     except ProgrammingError:
         raise ConfigError(
             step="read the address of a PostgreSQL source",

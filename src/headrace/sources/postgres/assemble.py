@@ -70,7 +70,8 @@ class Assembler:
         self.replaying: Held | None = None
         """A transaction that came in parts and has committed: feed nothing else before `replay` gave all of it."""
         self.pending: Relation | None = None
-        """A relation with types that are still to be looked up; `resume` after that."""
+        """A relation that is told (anew): whether it is captured must be seen to, and types that are not known yet be
+        looked up; `resume` after that."""
         self._shapes = shapes
         self._given = given
         self._keeping = keeping
@@ -92,6 +93,7 @@ class Assembler:
         self._at = self._transaction = 0
         self._stop_at: int | None = None
         self._muted: frozenset[int] = frozenset()
+        self._ignored: frozenset[int] = frozenset()
 
     @property
     def frontier(self) -> int:
@@ -110,13 +112,18 @@ class Assembler:
         return self.pending is None and self.replaying is None and not self.stopped
 
     @property
+    def commit(self) -> int:
+        """Where the commit record of the transaction starts that was fed last."""
+        return self._lsn
+
+    @property
     def full(self) -> bool:
         return len(self._changes) >= self._max_rows or self._bytes >= self._max_bytes
 
     def stop_at(self, lsn: int, muted: frozenset[int]) -> None:
         """Stop before the first transaction that commits at or after `lsn`, and drop changes of `muted` tables until
         then: they are copied as of there."""
-        self._stop_at, self._muted = lsn, muted
+        self._stop_at, self._muted = lsn, muted | self._ignored
 
     @property
     def stopped(self) -> bool:
@@ -127,7 +134,12 @@ class Assembler:
         return self._stop_at is not None and self._open and self._lsn >= self._stop_at
 
     def go_on(self) -> None:
-        self._stop_at, self._muted = None, frozenset()
+        self._stop_at, self._muted = None, self._ignored
+
+    def ignore(self, table: int) -> None:
+        """Drop all changes of a table from here on: it is published, but not to be captured."""
+        self._ignored |= {table}
+        self._muted |= {table}
 
     def feed(self, message: bytes) -> bool:
         """Takes one message of pgoutput; True when enough is collected, `pending` must be answered, the spool is heavy,
@@ -259,7 +271,9 @@ class Assembler:
         """The types of the pending relation are known now."""
         assert self.pending is not None
         relation, self.pending = self.pending, None
-        self._relation(relation)
+        shape = self._relations[relation.oid] = self._shapes.of(relation)
+        if shape.schema.table in self._keeping:
+            self._notes.append(Note(-1, shape))
 
     def take(self) -> Taken | None:
         """Whole transactions, or a part of one that is too large to wait for its end; None when there is nothing."""
@@ -293,13 +307,8 @@ class Assembler:
         self._whole, self._whole_notes, self._whole_bytes = len(self._changes), len(self._notes), self._bytes
 
     def _relation(self, relation: Relation) -> bool:
-        if self._shapes.missing([relation]):
-            self.pending = relation
-            return True
-        shape = self._relations[relation.oid] = self._shapes.of(relation)
-        if shape.schema.table in self._keeping:
-            self._notes.append(Note(-1, shape))
-        return False
+        self.pending = relation
+        return True
 
     def _insert(self, shape: Shape, message: bytes) -> None:
         row, _, incomplete = shape.read(message, 6)

@@ -31,7 +31,10 @@ class Copying:
     async def first(
         cls, plan: Plan, kept: Kept, replication: Replication, connection: Connection, conninfo: str, shown: str
     ) -> Copying:
-        """Creates the slot; one that an interrupted start left behind is dropped before."""
+        """Creates the slot; one that an interrupted start left behind is dropped before. A slot of somebody else stays:
+        it holds what comes after a point of now."""
+        if plan.slot_there:
+            return await cls.added(plan, kept, conninfo, shown)
         await setup.drop_slot(connection, plan.slot)
         slot = await replication.create_slot(plan.slot)
         copy = await Copy.open(

@@ -5,38 +5,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.change import START, Position
+import msgspec
+import structlog
+
+from headrace.change import HIGHEST, START, Position
 from headrace.clock import now_us
 from headrace.errors import SourceError
 from headrace.sources import Captured, Rejected, SourceSettings
 from headrace.sources.postgres import setup
-from headrace.sources.postgres.problems import lost
+from headrace.sources.postgres.options import OnLag, Options
+from headrace.sources.postgres.problems import SlotGone, lost
 from headrace.sources.postgres.progress import CAPTURE, REFUSED, Capture, Run, Saved, load, refused_state
 from headrace.sources.postgres.replication import Identity, Replication
-from headrace.sources.postgres.setup import Connection, Described, Found
+from headrace.sources.postgres.setup import Connection, Described, Found, Members, Names
 from headrace.sources.postgres.shapes import Shape, Shapes
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`first`: nothing complete was copied yet, the slot is to be created. `to_copy`: the tables to copy, all of them
-    then, otherwise those that were added since. `emptied`: an earlier copy of them may be in the log."""
+    """`first`: nothing complete was copied yet, the slot is to be created (unless it is there: `slot_there`).
+    `to_copy`: the tables to copy, all of them then, otherwise those that were added since. `emptied`: an earlier copy
+    of them may be in the log. `members`: everything that the publication has, tables that do not match too."""
 
     first: bool
     emptied: bool
     slot: str
+    slot_there: bool
+    publication: str
     tables: tuple[Described, ...]
+    members: Members
     to_copy: tuple[tuple[Described, Shape], ...]
     identity: Identity
     capture: Capture | None
     saved: Saved
     refused: tuple[Rejected, ...]
 
+    @property
+    def captured_tables(self) -> frozenset[int]:
+        return frozenset(d.found.oid for d in self.tables)
+
     def captured(self, point: int, *, done: bool, copied: bool = True) -> Capture:
         """The state to leave; without `copied` the tables that are still to be copied are left out of it."""
         waiting = set[int]() if copied else {d.found.oid for d, _ in self.to_copy}
         tables = {d.found.table: d.found.oid for d in self.tables if d.found.oid not in waiting}
-        return Capture(self.slot, self.identity.system, self.identity.timeline, point, done, tables)
+        since = {name: self.members[oid].since for name, oid in tables.items()}
+        return Capture(self.slot, self.identity.system, self.identity.timeline, point, done, tables, since)
 
     def news(self, source: str, frontier: Position) -> Captured | None:
         """What is refused now, what no longer is, and a changed set of tables; None when there is nothing to say."""
@@ -60,6 +75,7 @@ async def make_plan(
     replication: Replication,
     run: Run,
     settings: SourceSettings,
+    options: Options,
     shown: str,
     shapes: Shapes,
 ) -> Plan:
@@ -67,34 +83,40 @@ async def make_plan(
 
     Raises SourceError, and psycopg.Error.
     """
-    name = setup.object_name(settings.id, settings.name)
+    names = Names.of(settings.id, settings.name, options)
     await setup.check_server(connection, shown)
     identity = await replication.identify()
     saved = await load(run.resume)
-    found = await setup.discover(connection, shown, settings.tables)
-    tables = await setup.describe(connection, [f for f in found if f.refused is None])
-    await _learn(connection, shapes, tables)
-    published = await setup.published(connection, name)
+    members = None
+    if not names.ours:
+        await setup.check_publication(connection, shown, names.publication)
+        members = await setup.members(connection, names.publication)
+    found = await setup.discover(connection, shown, settings.tables, members)
+    usable = [f for f in found if f.refused is None]
+    before = await setup.published(connection, names.publication)
     capture = saved.capture
     if capture is None and run.given != START:
-        raise lost(shown, name, "changes in the log, but no state with them")
+        raise lost(shown, names.slot, "changes in the log, but no state with them")
+    if capture is not None and capture.done:
+        capture = await _continued(connection, replication, run, names, options, shown, saved, before is None)
     first = capture is None or not capture.done
-    if capture is not None and not first:
-        if published is None:
-            raise lost(shown, capture.slot, "no publication: it was dropped, and changes since then were not published")
-        run.frontier = max(run.frontier, Position(max(run.given.major, saved.frontier, capture.point)))
-        await setup.check_cluster(
-            replication, shown, capture.slot, identity, capture.system, capture.timeline, run.frontier.major
-        )
-        forgotten = max(run.given.major + 1, saved.frontier, capture.point, run.recorded)
-        await setup.check_slot(connection, shown, capture.slot, forgotten)
-    await setup.publish(connection, name, [d.found for d in tables], published)
+    slot_there = options.slot is not None and first and await _usable_slot(connection, options, shown, saved)
+    if names.ours:
+        await setup.publish(connection, names.publication, usable, before)
+        members = await setup.members(connection, names.publication)
+    assert members is not None
+    tables = await setup.describe(connection, usable, members)
+    await _learn(connection, shapes, tables)
+    new = [d for d in tables if first or _new(d.found, capture, before if names.ours else None, members)]
     return Plan(
         first,
         capture is not None,
-        name,
+        names.slot,
+        slot_there,
+        names.publication,
         tuple(tables),
-        tuple((d, shapes.of(d.relation)) for d in tables if first or _new(d.found, capture, published)),
+        members,
+        tuple((d, shapes.of(d.relation)) for d in new),
         identity,
         capture,
         saved,
@@ -102,14 +124,61 @@ async def make_plan(
     )
 
 
-def _new(table: Found, capture: Capture | None, published: set[int] | None) -> bool:
-    """Not copied yet, or not published all the time since."""
-    return (
-        capture is None
-        or capture.tables.get(table.table) != table.oid
-        or published is None
-        or table.oid not in published
+async def _continued(
+    connection: Connection,
+    replication: Replication,
+    run: Run,
+    names: Names,
+    options: Options,
+    shown: str,
+    saved: Saved,
+    unpublished: bool,
+) -> Capture:
+    """The capture that goes on, or one that is to be copied afresh because its slot is gone and the policy says so."""
+    capture = saved.capture
+    assert capture is not None
+    if unpublished:
+        raise lost(shown, names.slot, "no publication: it was dropped, and changes since then were not published")
+    frontier = max(run.frontier, Position(max(run.given.major, saved.frontier, capture.point)))
+    identity = await replication.identify()
+    await setup.check_cluster(
+        replication, shown, names.slot, identity, capture.system, capture.timeline, frontier.major
     )
+    forgotten = max(run.given.major + 1, saved.frontier, capture.point, run.recorded)
+    try:
+        promoted = identity.timeline > capture.timeline
+        await setup.check_slot(connection, shown, names.slot, forgotten, promoted=promoted)
+    except SlotGone as gone:
+        if options.on_lag is not OnLag.RESNAPSHOT:
+            raise
+        _log.warning("all tables are copied afresh", source=shown, reason=gone.got)
+        return msgspec.structs.replace(capture, done=False)
+    run.frontier = frontier
+    return capture
+
+
+async def _usable_slot(connection: Connection, options: Options, shown: str, saved: Saved) -> bool:
+    """Whether the slot that the configuration names is to be used for a first copy; False: make it again."""
+    assert options.slot is not None
+    if saved.capture is not None and saved.capture.done:
+        return False
+    try:
+        await setup.check_slot(connection, shown, options.slot, HIGHEST)
+    except SlotGone:
+        if saved.capture is None or options.on_lag is not OnLag.RESNAPSHOT:
+            raise
+        return False
+    return True
+
+
+def _new(table: Found, capture: Capture | None, listed: set[int] | None, members: Members) -> bool:
+    """Not copied yet, or not published all the time since, or otherwise than then."""
+    if capture is None or capture.tables.get(table.table) != table.oid:
+        return True
+    if listed is not None and table.oid not in listed:
+        return True
+    since = capture.since.get(table.table)
+    return since is not None and since != members[table.oid].since
 
 
 async def _learn(connection: Connection, shapes: Shapes, tables: Sequence[Described]) -> None:

@@ -101,6 +101,29 @@ def lost(shown: str, slot: str, got: str) -> SourceError:
     )
 
 
+class SlotGone(SourceError):
+    """As `lost`, at the same history of the same cluster: a copy of all tables makes it whole again."""
+
+    @classmethod
+    def of(cls, shown: str, slot: str, got: str) -> SlotGone:
+        error = lost(shown, slot, got)
+        return cls(
+            step=error.step,
+            expected=error.expected,
+            got=error.got,
+            remedy=f'{error.remedy} (Or set on_lag = "resnapshot": that is then done by itself, with all tables.)',
+        )
+
+
+def stopped_for_lag(shown: str, slot: str, retained: int, limit: int) -> SourceError:
+    return SourceError(
+        step=f"read {shown} without filling its disk",
+        expected=f"at most {limit >> 20} MB of WAL kept for Headrace (max_retained)",
+        got=f'{retained >> 20} MB; as on_lag = "stop" asks for, the slot {slot} was dropped and its WAL released',
+        remedy=f'See what held Headrace up. Then set on_lag = "resnapshot", or: {_COPY_AFRESH}',
+    )
+
+
 def wal_level(got: str) -> SourceError:
     return SourceError(
         step="check the server's settings",

@@ -17,7 +17,8 @@ _KEYS = (CAPTURE, FRONTIER, REFUSED)
 
 class Capture(msgspec.Struct, frozen=True):
     """`point`: the consistent point of the first copy. `done`: that copy is complete. `tables`: what was copied, or
-    is to be, by name with its oid: a table that was dropped and created again is another one."""
+    is to be, by name with its oid: a table that was dropped and created again is another one. `since`: by name, what
+    tells whether it was published all the time (see `setup.Member`)."""
 
     slot: str
     system: str
@@ -25,6 +26,7 @@ class Capture(msgspec.Struct, frozen=True):
     point: int
     done: bool
     tables: dict[str, int]
+    since: dict[str, int] = {}
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)

@@ -25,6 +25,7 @@ ACK_AT_MOST_EVERY_S = 0.1
 ASK_AFTER_S = 20.0
 GIVE_UP_AFTER_S = 40.0
 
+_FAILOVER_SLOTS = 170000
 _DATA, _KEEPALIVE = b"wk"
 _keepalive = Struct(">xQqB").unpack_from
 _status = Struct(">cQQQqB").pack
@@ -114,9 +115,11 @@ class Replication:
         return row[1] if isinstance(row[1], str) else bytes(row[1]).decode()
 
     async def create_slot(self, name: str, *, temporary: bool = False) -> CreatedSlot:
-        """The slot and its snapshot, which lives until this connection's next command or end."""
+        """The slot and its snapshot, which lives until this connection's next command or end. Where the server can, a
+        slot that stays is one that standbys may keep in step with (`failover`)."""
         kind = "TEMPORARY LOGICAL" if temporary else "LOGICAL"
-        query = f"CREATE_REPLICATION_SLOT {_quoted(name)} {kind} pgoutput (SNAPSHOT 'export')"
+        failover = "" if temporary or self.server_version < _FAILOVER_SLOTS else ", FAILOVER"
+        query = f"CREATE_REPLICATION_SLOT {_quoted(name)} {kind} pgoutput (SNAPSHOT 'export'{failover})"
         row = await (await self._connection.execute(_raw(query))).fetchone()
         assert row is not None
         return CreatedSlot(row[0], parse_lsn(row[1]), row[2])

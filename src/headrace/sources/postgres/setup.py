@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 from psycopg import AsyncConnection, sql
 
 from headrace.errors import SourceError
+from headrace.sources.postgres.options import Options
 from headrace.sources.postgres.pgoutput import Relation, RelationColumn
-from headrace.sources.postgres.problems import lost, wal_level
+from headrace.sources.postgres.problems import SlotGone, lost, wal_level
 from headrace.sources.postgres.replication import Identity, Replication, parse_lsn
 from headrace.sources.postgres.values import Type
 from headrace.sqlfile import load
@@ -46,12 +47,42 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Described:
     """A table as its stream will describe it. `hidden`: what it sends does not tell a row's
-    size (columns that are not published) or from which size on it is stored out of line."""
+    size (columns that are not published) or from which size on it is stored out of line. `filter`: an SQL condition on
+    the rows that are published."""
 
     found: Found
     relation: Relation
     primary_key: tuple[str, ...]
     hidden: bool
+    filter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """How a publication publishes a table. `columns`: their numbers, None for all that are not generated. `since`:
+    another one when it was taken out and put in again, or was given other columns or another filter."""
+
+    table: str
+    columns: frozenset[int] | None
+    filter: str | None
+    since: int
+
+
+Members = Mapping[int, Member]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What we use at the server. `ours`: we make the publication, and alter it when tables come and go."""
+
+    publication: str
+    slot: str
+    ours: bool
+
+    @classmethod
+    def of(cls, id: str, source: str, options: Options) -> Names:
+        name = object_name(id, source)
+        return cls(options.publication or name, options.slot or name, options.publication is None)
 
 
 def object_name(id: str, source: str) -> str:
@@ -89,23 +120,35 @@ def _refuse(shown: str, expected: str, got: str, remedy: str) -> SourceError:
     return SourceError(step=f"check {shown}", expected=expected, got=got, remedy=remedy)
 
 
-async def discover(connection: Connection, shown: str, patterns: Sequence[str]) -> list[Found]:
-    """The tables that match, partitions left out whose root matches too. Raises SourceError when there are none."""
+async def discover(
+    connection: Connection, shown: str, patterns: Sequence[str], members: Members | None = None
+) -> list[Found]:
+    """The tables that match, partitions left out whose root matches too; of somebody else's publication its `members`
+    that match. Raises SourceError when there are none."""
     rows = await (await connection.execute(SQL["tables"])).fetchall()
-    wanted = [p if "." in p else f"public.{p}" for p in patterns]
-    matched = [row for row in rows if any(fnmatchcase(f"{row[1]}.{row[2]}", p) for p in wanted)]
+    if members is not None:
+        rows = [row for row in rows if row[0] in members]
+    matched = [row for row in rows if matches(f"{row[1]}.{row[2]}", patterns)]
     if not matched:
         raise SourceError(
             step=f"find the tables of {shown}",
             expected=f"at least one table that matches {', '.join(patterns)}",
-            got=f"none among the {len(rows)} tables that this user can see",
+            got=f"none among the {len(rows)} tables that "
+            + ("this user can see" if members is None else "the publication has"),
             remedy="Correct `tables` of the source: patterns of schema.table, such as public.*",
         )
+    if members is not None:
+        return [_found(row, ours=False) for row in matched]
     oids = {row[0] for row in matched}
-    return [_found(row) for row in matched if oids.isdisjoint(row[7])]
+    return [_found(row, ours=True) for row in matched if oids.isdisjoint(row[7])]
 
 
-def _found(row: Sequence[Any]) -> Found:
+def matches(table: str, patterns: Sequence[str]) -> bool:
+    """Whether `schema.table` is meant; a pattern without a schema means public."""
+    return any(fnmatchcase(table, p if "." in p else f"public.{p}") for p in patterns)
+
+
+def _found(row: Sequence[Any], *, ours: bool) -> Found:
     oid, schema, name, kind, persistence, identity, rows, ancestors, owner, readable, secured, leaf, indexed = row
     quoted = f'"{schema}"."{name}"'
     refused: tuple[str, str, str] | None = None
@@ -124,7 +167,7 @@ def _found(row: Sequence[Any]) -> Found:
             f"none in {leaf}: to publish it would make its own UPDATE and DELETE fail",
             f"ALTER TABLE {leaf} REPLICA IDENTITY DEFAULT with a primary key, or FULL; then restart Headrace.",
         )
-    elif not owner:
+    elif ours and not owner:
         refused = (
             "a table that this user may publish",
             "a table of another owner",
@@ -141,15 +184,16 @@ def _found(row: Sequence[Any]) -> Found:
     return Found(oid, schema, name, kind, identity, int(rows), tuple(ancestors), refused)
 
 
-async def describe(connection: Connection, tables: Iterable[Found]) -> list[Described]:
-    """The tables as the catalog has them now, in the given order."""
-    by_oid = {table.oid: table for table in tables}
-    generated = connection.info.server_version >= _STORED_GENERATED
-    cursor = await connection.execute(SQL["columns"], {"tables": list(by_oid), "generated": generated})
+async def describe(connection: Connection, tables: Iterable[Found], members: Members) -> list[Described]:
+    """The tables as the catalog has them now, in the given order. Those that are no longer published are left out."""
+    by_oid = {table.oid: table for table in tables if table.oid in members}
+    cursor = await connection.execute(SQL["columns"], {"tables": list(by_oid)})
     columns: dict[int, list[RelationColumn]] = {oid: [] for oid in by_oid}
     keys: dict[int, list[str]] = {oid: [] for oid in by_oid}
     hidden: set[int] = set()
-    for oid, name, type_oid, identity, primary, sent, other_size in await cursor.fetchall():
+    for oid, number, name, type_oid, identity, primary, generated, other_size in await cursor.fetchall():
+        published = members[oid].columns
+        sent = not generated if published is None else number in published
         if not sent or other_size:
             hidden.add(oid)
         if not sent:
@@ -163,6 +207,7 @@ async def describe(connection: Connection, tables: Iterable[Found]) -> list[Desc
             Relation(oid, found.schema, found.name, found.identity, tuple(columns[oid])),
             tuple(keys[oid]),
             oid in hidden,
+            members[oid].filter,
         )
         for oid, found in by_oid.items()
     ]
@@ -181,9 +226,39 @@ async def numbered(connection: Connection, publication: str, table: int) -> list
 
 
 async def published(connection: Connection, name: str) -> set[int] | None:
-    """The tables in our publication; None when there is no such publication."""
-    rows = await (await connection.execute(SQL["publication"], {"name": name})).fetchall()
-    return {row[0] for row in rows if row[0] is not None} if rows else None
+    """The tables that our publication names; None when there is no such publication."""
+    if await (await connection.execute(SQL["publication"], {"name": name})).fetchone() is None:
+        return None
+    return {row[0] for row in await (await connection.execute(SQL["listed"], {"name": name})).fetchall()}
+
+
+async def members(connection: Connection, name: str) -> dict[int, Member]:
+    """The tables that a publication's changes come as."""
+    rows = await (await connection.execute(SQL["members"], {"name": name})).fetchall()
+    return {
+        oid: Member(table, None if columns is None else frozenset(columns), condition, since)
+        for oid, columns, condition, since, table in rows
+    }
+
+
+async def check_publication(connection: Connection, shown: str, name: str) -> None:
+    """Raises SourceError unless somebody made this publication, of everything that may happen to a row."""
+    row = await (await connection.execute(SQL["publication"], {"name": name})).fetchone()
+    if row is None:
+        raise _refuse(
+            shown,
+            f"the publication {name}, as the configuration says",
+            "none of that name in this database",
+            f"CREATE PUBLICATION {name} FOR TABLE ..., or leave `publication` out: then Headrace makes its own.",
+        )
+    missing = [what for what, there in zip(("insert", "update", "delete", "truncate"), row, strict=True) if not there]
+    if missing:
+        raise _refuse(
+            shown,
+            f"the publication {name} to publish insert, update, delete and truncate",
+            f"one without {', '.join(missing)}",
+            f"ALTER PUBLICATION {name} SET (publish = 'insert, update, delete, truncate').",
+        )
 
 
 async def publish(connection: Connection, name: str, tables: Sequence[Found], now: set[int] | None) -> None:
@@ -228,20 +303,29 @@ async def rewritten_since(connection: Connection, tables: Sequence[Found]) -> st
     return None if row is None else str(row[0])
 
 
+async def release_slot(connection: Connection, name: str) -> None:
+    await connection.execute(SQL["release_slot"], {"name": name})
+
+
 async def drop_slot(connection: Connection, name: str) -> None:
     await connection.execute(SQL["drop_slot"], {"name": name})
 
 
-async def check_slot(connection: Connection, shown: str, name: str, forgotten: int) -> None:
-    """Raises SourceError unless our slot still holds everything that commits at or after `forgotten`."""
+async def check_slot(connection: Connection, shown: str, name: str, forgotten: int, *, promoted: bool = False) -> None:
+    """Raises SourceError unless the slot still holds everything that commits at or after `forgotten`; SlotGone when it
+    holds nothing any more. `promoted`: the server is another than the one that was read last."""
     row = await (await connection.execute(SQL["slot"], {"name": name})).fetchone()
+    if row is None and promoted:
+        raise SlotGone.of(
+            shown, name, "no such slot on this server, which was promoted: it was not kept in step with the slot"
+        )
     if row is None:
-        raise lost(shown, name, "no such slot: it was dropped, or the database was restored without it")
+        raise SlotGone.of(shown, name, "no such slot: it was dropped, or the database was restored without it")
     here, ours, _active, status, confirmed = row
     if not here or not ours:
         raise lost(shown, name, "a slot of that name of another database or plugin")
     if status == "lost" or confirmed is None:
-        raise lost(shown, name, "an invalidated slot: the server removed WAL that it needed (wal_status = lost)")
+        raise SlotGone.of(shown, name, "an invalidated slot: the server removed WAL that it needed (wal_status = lost)")
     if parse_lsn(confirmed) > forgotten:
         raise lost(shown, name, f"a slot that starts later, at {confirmed}: it was recreated or moved on")
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString, cast
 
 from psycopg import AsyncConnection, Error, sql
 
@@ -93,8 +93,10 @@ class Copy:
         """The rows of one table, at most `batch_rows` or about `batch_bytes` at a time."""
         columns = sql.SQL(", ").join(sql.Identifier(c.name) for c in table.relation.columns)
         only = sql.SQL("") if table.found.kind == "p" else sql.SQL("only ")
-        query = sql.SQL("copy (select {} from {}{}) to stdout").format(
-            columns, only, sql.Identifier(table.found.schema, table.found.name)
+        # The condition is the server's own text of the publication's row filter.
+        where = sql.SQL("") if table.filter is None else sql.SQL(cast("LiteralString", f" where {table.filter}"))
+        query = sql.SQL("copy (select {} from {}{}{}) to stdout").format(
+            columns, only, sql.Identifier(table.found.schema, table.found.name), where
         )
         builder = _Builder(shape, self.numbering)
         async with self._connection.cursor() as cursor, cursor.copy(query) as copy:

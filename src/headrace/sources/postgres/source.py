@@ -11,11 +11,12 @@ from time import monotonic
 from types import AsyncGeneratorType
 from typing import cast
 
+import structlog
 from psycopg import Error
 
 from headrace.change import Position, Style
 from headrace.errors import HeadraceError, SourceError
-from headrace.sources import Captured, Resume, SnapshotProgress, SourceSettings
+from headrace.sources import Captured, Resume, Retained, SnapshotProgress, SourceSettings
 from headrace.sources.postgres import setup
 from headrace.sources.postgres.address import parse
 from headrace.sources.postgres.assemble import Assembler
@@ -23,22 +24,27 @@ from headrace.sources.postgres.client import Client
 from headrace.sources.postgres.copying import Copying
 from headrace.sources.postgres.heads import Heads
 from headrace.sources.postgres.kept import Kept
-from headrace.sources.postgres.pgoutput import ProtocolError
-from headrace.sources.postgres.plan import make_plan
+from headrace.sources.postgres.lag import Lag
+from headrace.sources.postgres.membership import Membership, Replan
+from headrace.sources.postgres.options import read as read_options
+from headrace.sources.postgres.pgoutput import ProtocolError, Relation
+from headrace.sources.postgres.plan import Plan, make_plan
 from headrace.sources.postgres.problems import Broken, query_failed, stream_failed, unexpected_bytes
 from headrace.sources.postgres.progress import FRONTIER, Run, frontier_state
 from headrace.sources.postgres.replication import Replication, parse_lsn
-from headrace.sources.postgres.setup import SQL
+from headrace.sources.postgres.setup import SQL, Names
 from headrace.sources.postgres.shapes import Shapes
 from headrace.sources.postgres.spool import Spool
 
 BATCH_BYTES = 16 * 1024 * 1024
 IDLE_AT_MOST_EVERY_S = 0.05
 RECORD_EVERY_S = 10.0
+WATCH_EVERY_S = 10.0
 RECORD_EVERY_BYTES = 16 * 1024 * 1024
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 _MOST_ACKS = 10_000
 _CLOSING_S = 10.0
+_log = structlog.get_logger(__name__)
 
 
 class PostgresSource:
@@ -56,8 +62,14 @@ class PostgresSource:
         self.name = settings.name
         self.address = address.shown
         self._settings = settings
+        self._options = read_options(settings)
+        self._names = Names.of(settings.id, settings.name, self._options)
         self._conninfo = address.conninfo()
         self._client = Client(self._conninfo, self.address)
+        self._watching = Client(self._conninfo, self.address)
+        self._lag = Lag(self._watching, self.address, self._names.slot, self._options, lambda: self._copy is not None)
+        self._membership: Membership | None = None
+        self._replan = False
         self._heads = Heads(self._nudge, self._hurry)
         self._replication: Replication | None = None
         self._copy: Copying | None = None
@@ -74,6 +86,10 @@ class PostgresSource:
         return self._problem
 
     @property
+    def retained(self) -> Retained | None:
+        return self._lag.retained
+
+    @property
     def snapshot(self) -> SnapshotProgress | None:
         return self._copy.progress if self._copy is not None else None
 
@@ -84,6 +100,34 @@ class PostgresSource:
     async def _streamed(self, resume: Resume) -> AsyncGenerator[Captured]:
         run = self._run = Run(resume, resume.position)
         self._acks.clear()
+        watch = asyncio.create_task(self._watch(), name="postgres watch")
+        try:
+            async with aclosing(self._reconnected(run)) as steps:
+                async for captured in steps:
+                    yield captured
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._lag.watch(WATCH_EVERY_S))
+            tasks.create_task(self._watch_membership())
+
+    async def _watch_membership(self) -> None:
+        """Also where no row tells that a table came back."""
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            try:
+                if self._membership is not None:
+                    await self._membership.check(await self._watching.connection())
+            except Replan:
+                self._replan = True
+                self._hurry()
+            except (Broken, SourceError, Error) as problem:
+                _log.info("the publication cannot be looked at", source=self.name, reason=str(problem))
+
+    async def _reconnected(self, run: Run) -> AsyncGenerator[Captured]:
         pause = _PAUSE_S
         while not self._closed.is_set():
             try:
@@ -91,6 +135,9 @@ class PostgresSource:
                     async for captured in steps:
                         pause = _PAUSE_S
                         yield captured
+            except Replan:
+                run.announced = False
+                continue
             except Broken as broken:
                 self._problem = broken.error
             except SourceError as problem:
@@ -113,7 +160,7 @@ class PostgresSource:
             raise query_failed(self.address, "capture changes", problem) from None
         finally:
             self._heads.streaming.clear()
-            self._replication = None
+            self._replication = self._membership = None
             if self._copy is not None:
                 await self._copy.close()
                 self._copy = None
@@ -123,8 +170,11 @@ class PostgresSource:
         shapes = Shapes(self.name)
         kept = Kept(run.resume.state, self._columns)
         await kept.load()
+        if self._lag.stopped is not None:
+            raise self._lag.stopped
         connection = await self._client.connection()
-        plan = await make_plan(connection, replication, run, self._settings, self.address, shapes)
+        plan = await make_plan(connection, replication, run, self._settings, self._options, self.address, shapes)
+        self._membership, self._replan = Membership(plan, self._settings.tables), False
         self._problem = None
         if not run.announced:
             run.announced = True
@@ -145,34 +195,34 @@ class PostgresSource:
         if self._copy is not None:
             assembler.stop_at(self._copy.point, self._copy.tables)
         try:
-            await replication.start(plan.slot, plan.slot, run.frontier.major, self._acknowledged)
+            await replication.start(plan.slot, plan.publication, run.frontier.major, self._acknowledged)
         except Error as problem:
             raise stream_failed(self.address, plan.slot, problem) from None
         self._heads.streaming.set()
         try:
-            async with aclosing(self._follow(run, plan.slot, replication, assembler, kept, shapes)) as steps:
+            async with aclosing(self._follow(run, plan, replication, assembler, kept, shapes)) as steps:
                 async for captured in steps:
                     yield captured
         finally:
             assembler.close()
 
     async def _follow(
-        self, run: Run, slot: str, replication: Replication, assembler: Assembler, kept: Kept, shapes: Shapes
+        self, run: Run, plan: Plan, replication: Replication, assembler: Assembler, kept: Kept, shapes: Shapes
     ) -> AsyncGenerator[Captured]:
         while not self._closed.is_set():
             try:
                 if assembler.ready:
                     replication.drain(assembler)
             except Error as problem:
-                raise stream_failed(self.address, slot, problem) from None
+                raise stream_failed(self.address, plan.slot, problem) from None
             except (ProtocolError, LookupError, struct.error) as problem:
                 raise unexpected_bytes(self.address, problem) from problem
+            if self._replan:
+                raise Replan
             if assembler.spool.heavy:
                 await assembler.spool.spill()
             elif assembler.pending is not None:
-                missing = shapes.missing([assembler.pending])
-                shapes.learn(missing, await setup.types(await self._client.connection(), missing))
-                assembler.resume()
+                await self._told(assembler.pending, plan, assembler, shapes)
             elif (taken := assembler.take()) is not None:
                 state = await kept.settle(taken.changes, taken.notes)
                 yield Captured(_position(assembler), taken.changes, state, taken.rejected)
@@ -192,9 +242,20 @@ class PostgresSource:
             else:
                 await replication.wait(delay)
 
+    async def _told(self, relation: Relation, plan: Plan, assembler: Assembler, shapes: Shapes) -> None:
+        """A table's shape is told: what else must be known of it is looked up."""
+        connection = await self._client.connection()
+        if self._membership is not None:
+            await self._membership.check(connection, assembler.commit)
+        if relation.oid not in plan.captured_tables:
+            assembler.ignore(relation.oid)
+        missing = shapes.missing([relation])
+        if missing:
+            shapes.learn(missing, await setup.types(connection, missing))
+        assembler.resume()
+
     async def _columns(self, table: int) -> Sequence[tuple[str, int]]:
-        publication = setup.object_name(self._settings.id, self.name)
-        return await setup.numbered(await self._client.connection(), publication, table)
+        return await setup.numbered(await self._client.connection(), self._names.publication, table)
 
     async def _replay(self, assembler: Assembler) -> None:
         try:
@@ -276,6 +337,7 @@ class PostgresSource:
         if self._stream is not None:
             await self._end(self._stream)
         await self._client.close()
+        await self._watching.close()
 
     async def _end(self, stream: AsyncGeneratorType[Captured, None]) -> None:
         began = monotonic()

@@ -39,16 +39,15 @@ where c.relkind in ('r', 'p') and c.relpersistence <> 't'
 order by n.nspname, c.relname
 
 -- name: columns
--- The published columns of some tables in order: whether in the replica identity and in the primary key. Generated
--- columns are published when stored and the server can (%(generated)s). Last, whether rows may be stored out of line
--- at another size than usual.
-select a.attrelid::int8, a.attname, a.atttypid::int8,
+-- The published columns of some tables in order: whether in the replica identity and in the primary key. Last, whether
+-- rows may be stored out of line at another size than usual.
+select a.attrelid::int8, a.attnum::int, a.attname, a.atttypid::int8,
        c.relreplident = 'f' or exists (
          select from pg_catalog.pg_index i where i.indrelid = c.oid and a.attnum = any (i.indkey::int2[])
          and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end),
        exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary
                and a.attnum = any (i.indkey::int2[])),
-       a.attgenerated = '' or (%(generated)s and a.attgenerated = 's'),
+       a.attgenerated <> '',
        exists (select from pg_catalog.pg_partition_tree(c.oid) l join pg_catalog.pg_class k on k.oid = l.relid
                where k.reloptions::text like '%%toast_tuple_target%%')
          or c.reloptions::text like '%%toast_tuple_target%%'
@@ -80,9 +79,33 @@ from below b join pg_catalog.pg_type t on t.oid = b.oid
 where b.typbasetype = 0
 
 -- name: publication
--- The tables of our publication; no row when it does not exist, one of null when it is empty.
+-- Whether a publication exists, and what it publishes.
+select p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate
+from pg_catalog.pg_publication p where p.pubname = %(name)s
+
+-- name: members
+-- The tables that a publication's changes come as: columns (null: all that are not generated), row filter, and the oid
+-- of the row that made the table (or an ancestor, or its schema) a member: another one, when it was taken out and put
+-- in again, or was given other columns or another filter.
+select g.relid::int8, g.attrs::int2[]::int[], pg_catalog.pg_get_expr(g.qual, g.relid),
+       coalesce(
+         (select max(r.oid::int8) from pg_catalog.pg_publication_rel r
+          where r.prpubid = p.oid and (r.prrelid = g.relid or r.prrelid in (
+                  select a.relid from pg_catalog.pg_partition_ancestors(g.relid) a))),
+         (select max(n.oid::int8) from pg_catalog.pg_publication_namespace n
+          join pg_catalog.pg_class c on c.relnamespace = n.pnnspid
+          where n.pnpubid = p.oid and (c.oid = g.relid or c.oid in (
+                  select a.relid from pg_catalog.pg_partition_ancestors(g.relid) a))),
+         p.oid::int8),
+       s.nspname || '.' || t.relname
+from pg_catalog.pg_publication p, pg_catalog.pg_get_publication_tables(p.pubname::text) g
+     join pg_catalog.pg_class t on t.oid = g.relid join pg_catalog.pg_namespace s on s.oid = t.relnamespace
+where p.pubname = %(name)s
+
+-- name: listed
+-- The tables that a publication names.
 select r.prrelid::int8
-from pg_catalog.pg_publication p left join pg_catalog.pg_publication_rel r on r.prpubid = p.oid
+from pg_catalog.pg_publication p join pg_catalog.pg_publication_rel r on r.prpubid = p.oid
 where p.pubname = %(name)s
 
 -- name: names
@@ -95,6 +118,23 @@ where c.oid = any (%(tables)s::oid[])
 select s.database = pg_catalog.current_database(), s.plugin = 'pgoutput', s.active, coalesce(s.wal_status, ''),
        s.confirmed_flush_lsn::text
 from pg_catalog.pg_replication_slots s where s.slot_name = %(name)s
+
+-- name: release_slot
+-- Ends whoever reads the slot.
+select pg_catalog.pg_terminate_backend(s.active_pid)
+from pg_catalog.pg_replication_slots s where s.slot_name = %(name)s and s.active_pid is not null
+
+-- name: retained
+-- How much WAL a slot keeps, in bytes: in all, and not yet confirmed; the server's word for it; how much more it may
+-- keep; and since how long (seconds) which session has had a transaction open, the oldest one.
+select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), s.restart_lsn)::int8,
+       pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), s.confirmed_flush_lsn)::int8,
+       coalesce(s.wal_status, ''), s.safe_wal_size::int8, o.pid::int,
+       extract(epoch from pg_catalog.clock_timestamp() - o.xact_start)::float8
+from pg_catalog.pg_replication_slots s
+     left join lateral (select a.pid, a.xact_start from pg_catalog.pg_stat_activity a
+                        where a.backend_xid is not null order by a.xact_start limit 1) o on true
+where s.slot_name = %(name)s
 
 -- name: drop_slot
 -- Removes our slot, if it is there.
