@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from headrace.change import Change, Position, Style
 from headrace.errors import HeadraceError
+from headrace.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,15 @@ class SourceSettings:
     scratch: str = ""
     options: Mapping[str, str] = field(default_factory=dict[str, str])
 
+
+Doctor = Callable[[SourceSettings], Awaitable[Sequence[Finding]]]
+"""What the registry's `DOCTORS` name, by the same schemes as `SOURCES`: looks at a source before it is used.
+
+It changes nothing there, opens sessions of its own and closes them, and answers within some ten seconds also when
+nobody answers it. What is wrong is told as findings, each with its remedy, one for each thing that a person can mend;
+what is in order too (`ok`), so that one sees what was looked at. It raises ConfigError for settings that it cannot
+read; any HeadraceError that it lets through counts as one finding.
+"""
 
 SourceFactory = Callable[[SourceSettings], Source]
 """What the registry's addresses name."""

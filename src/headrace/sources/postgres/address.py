@@ -38,10 +38,12 @@ class Address:
     parameters: tuple[tuple[str, str], ...]
     shown: str
 
-    def conninfo(self, *, row_settings: bool = True) -> str:
+    def conninfo(self, *, row_settings: bool = True, connect_timeout_s: int | None = None) -> str:
         """A connection string; its session reads values in the one form that all of Headrace's sessions share."""
         given = dict(self.parameters)
         settings = {**SESSION, **_UNLIMITED} if row_settings else _UNLIMITED
+        if connect_timeout_s is not None:
+            given["connect_timeout"] = str(connect_timeout_s)
         options = " ".join([given.pop("options", ""), *(f"-c {k}={v}" for k, v in settings.items())]).strip()
         return make_conninfo("", **{**_DEFAULTS, **given, "options": options, "client_encoding": "UTF8"})
 

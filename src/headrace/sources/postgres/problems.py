@@ -37,7 +37,7 @@ def connect_failed(shown: str, problem: psycopg.Error) -> Broken | SourceError:
     elif "pg_hba" in text:
         remedy = "Allow this user, from this host, to the database and to replication in the server's pg_hba.conf."
     elif "wal_level" in text:
-        return wal_level("less")
+        return SourceError(**wal_level("less"))
     elif "replication" in text or "permission denied" in text or "WAL senders" in text:
         remedy = "Give the user the REPLICATION attribute (on RDS: grant rds_replication), and a free WAL sender."
     else:
@@ -124,13 +124,14 @@ def stopped_for_lag(shown: str, slot: str, retained: int, limit: int) -> SourceE
     )
 
 
-def wal_level(got: str) -> SourceError:
-    return SourceError(
-        step="check the server's settings",
-        expected="wal_level = logical",
-        got=f"wal_level = {got}",
-        remedy="ALTER SYSTEM SET wal_level = 'logical'; then restart the server (on RDS: rds.logical_replication = 1).",
-    )
+def wal_level(got: str) -> dict[str, str]:
+    return {
+        "step": "check the server's settings",
+        "expected": "wal_level = logical",
+        "got": f"wal_level = {got}",
+        "remedy": "ALTER SYSTEM SET wal_level = 'logical'; then restart the server "
+        "(on RDS: rds.logical_replication = 1).",
+    }
 
 
 def unexpected_bytes(shown: str, problem: Exception) -> SourceError:

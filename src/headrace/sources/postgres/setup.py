@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -93,31 +93,49 @@ def object_name(id: str, source: str) -> str:
     return f"{name[: _MAX_NAME - 9]}_{hashlib.sha256(f'{id}/{source}'.encode()).hexdigest()[:8]}"
 
 
+class Unfit(SourceError):
+    """The server cannot do logical replication for this user. `check`: what about it."""
+
+    check = "server"
+
+    def about(self, check: str) -> Unfit:
+        self.check = check
+        return self
+
+
 async def check_server(connection: Connection, shown: str) -> None:
     """Raises SourceError when the server cannot do logical replication for this user."""
+    async for problem in server_problems(connection, shown):
+        raise problem
+
+
+async def server_problems(connection: Connection, shown: str) -> AsyncGenerator[Unfit]:
+    """Everything that keeps it from logical replication for this user."""
     row = await (await connection.execute(SQL["server"])).fetchone()
     assert row is not None
     level, standby, version, encoding = row
     if level != "logical":
-        raise wal_level(level)
+        yield Unfit(**wal_level(level)).about("wal_level")
     if standby:
-        raise _refuse(shown, "a primary server", "a standby", "Give the address of the primary.")
+        yield _refuse(shown, "a primary server", "a standby", "Give the address of the primary.").about("role")
     if version < 150000:
-        raise _refuse(shown, "PostgreSQL 15 or newer", f"version {version // 10000}", "Upgrade the source's server.")
+        old = f"version {version // 10000}"
+        yield _refuse(shown, "PostgreSQL 15 or newer", old, "Upgrade the source's server.").about("version")
     if encoding == "SQL_ASCII":
-        raise _refuse(shown, "a database with an encoding", "SQL_ASCII", "Recreate the database with UTF8.")
+        remedy = "Recreate the database with UTF8."
+        yield _refuse(shown, "a database with an encoding", "SQL_ASCII", remedy).about("encoding")
     allowed = await (await connection.execute(SQL["may_replicate"])).fetchone()
     if allowed is None or not allowed[0]:
-        raise _refuse(
+        yield _refuse(
             shown,
             "a user with the REPLICATION attribute",
             "a user without it",
             "ALTER ROLE ... REPLICATION (on RDS: GRANT rds_replication TO ...).",
-        )
+        ).about("privileges")
 
 
-def _refuse(shown: str, expected: str, got: str, remedy: str) -> SourceError:
-    return SourceError(step=f"check {shown}", expected=expected, got=got, remedy=remedy)
+def _refuse(shown: str, expected: str, got: str, remedy: str) -> Unfit:
+    return Unfit(step=f"check {shown}", expected=expected, got=got, remedy=remedy)
 
 
 async def discover(

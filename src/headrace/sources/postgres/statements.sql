@@ -161,3 +161,37 @@ select pg_catalog.pg_current_wal_insert_lsn()::text
 -- name: nudge
 -- A committed transaction of nothing but a message: it flushes the WAL and comes back through the stream.
 select pg_catalog.pg_logical_emit_message(true, 'headrace', '')
+
+-- name: encrypted
+-- The version of TLS that this session uses; no row when that cannot be seen.
+select s.version from pg_catalog.pg_stat_ssl s where s.pid = pg_catalog.pg_backend_pid() and s.ssl
+
+-- name: room
+-- Slots and WAL senders in use and allowed, and whether our slot is one of them.
+select (select count(*) from pg_catalog.pg_replication_slots), pg_catalog.current_setting('max_replication_slots')::int,
+       (select count(*) from pg_catalog.pg_stat_activity a where a.backend_type = 'walsender'),
+       pg_catalog.current_setting('max_wal_senders')::int,
+       exists (select from pg_catalog.pg_replication_slots s where s.slot_name = %(slot)s)
+
+-- name: may_create
+-- Whether this user may create a publication in this database.
+select pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create')
+
+-- name: our_slots
+-- Slots of Headrace at this server, and the one that is asked for: whether of this database, read, and what they keep.
+select s.slot_name::text, s.database = pg_catalog.current_database() and s.plugin = 'pgoutput', s.active,
+       coalesce(s.wal_status, ''),
+       case when pg_catalog.pg_is_in_recovery() then null
+            else pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), s.restart_lsn)::int8 end
+from pg_catalog.pg_replication_slots s
+where s.slot_name = %(slot)s or (s.slot_name ~ '^headrace_' and not s.temporary)
+order by s.slot_name
+
+-- name: limits
+-- What may cost us the slot; settings that the server does not know are missing.
+select s.name, s.setting, s.unit from pg_catalog.pg_settings s
+where s.name in ('max_slot_wal_keep_size', 'idle_replication_slot_timeout')
+
+-- name: clock
+-- The server's clock, in microseconds since the epoch.
+select (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::int8
