@@ -11,7 +11,8 @@ from psycopg import Error, errors
 from headrace.errors import SourceError
 from headrace.sources import Retained
 from headrace.sources.postgres import setup
-from headrace.sources.postgres.client import Client
+from headrace.sources.postgres.client import ANSWER_S, Client
+from headrace.sources.postgres.deadline import deadline
 from headrace.sources.postgres.options import OnLag, Options
 from headrace.sources.postgres.problems import Broken, stopped_for_lag
 from headrace.sources.postgres.setup import SQL
@@ -41,7 +42,8 @@ class Lag:
     async def look(self) -> None:
         """Raises Broken, SourceError, and psycopg.Error."""
         connection = await self._client.connection()
-        row = await (await connection.execute(SQL["retained"], {"name": self._slot})).fetchone()
+        with deadline(connection, ANSWER_S):
+            row = await (await connection.execute(SQL["retained"], {"name": self._slot})).fetchone()
         if row is None or row[0] is None:
             self.retained = None
             return
@@ -103,4 +105,4 @@ class Lag:
                 await self.look()
             except (Broken, SourceError, Error) as problem:
                 self.retained = None
-                _log.info("how much WAL is kept for us is not known", source=self._shown, reason=str(problem))
+                _log.debug("how much WAL is kept for us is not known", source=self._shown, reason=str(problem))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from struct import Struct
 from time import monotonic
@@ -17,6 +18,7 @@ from typing import Any, LiteralString, Protocol, cast
 from psycopg import AsyncConnection, Error, OperationalError, errors, sql
 
 from headrace.clock import now_us
+from headrace.sources.postgres.deadline import deadline, interrupt
 from headrace.sources.postgres.pgoutput import EPOCH_US
 from headrace.sources.postgres.problems import connect_failed, silent
 
@@ -102,6 +104,10 @@ class Replication:
     @property
     def server_version(self) -> int:
         return self._connection.info.server_version
+
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """See `headrace.sources.postgres.deadline`."""
+        return deadline(self._connection, seconds)
 
     async def identify(self) -> Identity:
         row = await (await self._connection.execute("IDENTIFY_SYSTEM")).fetchone()
@@ -259,7 +265,7 @@ class Replication:
         if self._started:
             self.poke()
         elif not self._connection.closed:
-            await self._connection.cancel_safe(timeout=1)
+            await interrupt(self._connection)
 
     async def close(self) -> None:
         """Ends the connection without waiting for the server."""

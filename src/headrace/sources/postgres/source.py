@@ -22,6 +22,7 @@ from headrace.sources.postgres.address import parse
 from headrace.sources.postgres.assemble import Assembler
 from headrace.sources.postgres.client import Client
 from headrace.sources.postgres.copying import Copying
+from headrace.sources.postgres.deadline import deadline
 from headrace.sources.postgres.heads import Heads
 from headrace.sources.postgres.kept import Kept
 from headrace.sources.postgres.lag import Lag
@@ -40,6 +41,8 @@ BATCH_BYTES = 16 * 1024 * 1024
 IDLE_AT_MOST_EVERY_S = 0.05
 RECORD_EVERY_S = 10.0
 WATCH_EVERY_S = 10.0
+PLAN_S = 60.0
+"""How long the questions before a stream, and on its way, may take; a lock that a publication waits for counts in."""
 RECORD_EVERY_BYTES = 16 * 1024 * 1024
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 _MOST_ACKS = 10_000
@@ -119,13 +122,16 @@ class PostgresSource:
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             try:
-                if self._membership is not None:
-                    await self._membership.check(await self._watching.connection())
+                connection = await self._watching.connection()
+                with deadline(connection, PLAN_S):
+                    if self._membership is not None:
+                        await self._membership.check(connection)
             except Replan:
                 self._replan = True
                 self._hurry()
             except (Broken, SourceError, Error) as problem:
-                _log.info("the publication cannot be looked at", source=self.name, reason=str(problem))
+                # The stream tells of a server that cannot be reached; it reads the publication when it can be again.
+                _log.debug("the publication cannot be looked at", source=self.name, reason=str(problem))
 
     async def _reconnected(self, run: Run) -> AsyncGenerator[Captured]:
         pause = _PAUSE_S
@@ -173,7 +179,8 @@ class PostgresSource:
         if self._lag.stopped is not None:
             raise self._lag.stopped
         connection = await self._client.connection()
-        plan = await make_plan(connection, replication, run, self._settings, self._options, self.address, shapes)
+        with deadline(connection, PLAN_S), replication.deadline(PLAN_S):
+            plan = await make_plan(connection, replication, run, self._settings, self._options, self.address, shapes)
         self._membership, self._replan = Membership(plan, self._settings.tables), False
         self._problem = None
         if not run.announced:
@@ -195,7 +202,8 @@ class PostgresSource:
         if self._copy is not None:
             assembler.stop_at(self._copy.point, self._copy.tables)
         try:
-            await replication.start(plan.slot, plan.publication, run.frontier.major, self._acknowledged)
+            with replication.deadline(PLAN_S):
+                await replication.start(plan.slot, plan.publication, run.frontier.major, self._acknowledged)
         except Error as problem:
             raise stream_failed(self.address, plan.slot, problem) from None
         self._heads.streaming.set()
@@ -245,17 +253,20 @@ class PostgresSource:
     async def _told(self, relation: Relation, plan: Plan, assembler: Assembler, shapes: Shapes) -> None:
         """A table's shape is told: what else must be known of it is looked up."""
         connection = await self._client.connection()
-        if self._membership is not None:
-            await self._membership.check(connection, assembler.commit)
+        with deadline(connection, PLAN_S):
+            if self._membership is not None:
+                await self._membership.check(connection, assembler.commit)
+            missing = shapes.missing([relation])
+            if missing:
+                shapes.learn(missing, await setup.types(connection, missing))
         if relation.oid not in plan.captured_tables:
             assembler.ignore(relation.oid)
-        missing = shapes.missing([relation])
-        if missing:
-            shapes.learn(missing, await setup.types(connection, missing))
         assembler.resume()
 
     async def _columns(self, table: int) -> Sequence[tuple[str, int]]:
-        return await setup.numbered(await self._client.connection(), self._names.publication, table)
+        connection = await self._client.connection()
+        with deadline(connection, PLAN_S):
+            return await setup.numbered(connection, self._names.publication, table)
 
     async def _replay(self, assembler: Assembler) -> None:
         try:
