@@ -49,6 +49,7 @@ def apply(store: psycopg.Connection, lsn: int, rows: Sequence[Row]) -> None:
 
 def follow(source: str, store: psycopg.Connection) -> None:
     with psycopg.connect(source, autocommit=True) as admin:
+        admin.execute("drop publication if exists floor")
         admin.execute("create publication floor for table users")
     connection = psycopg.connect(source, replication="database", autocommit=True)
     connection.execute("CREATE_REPLICATION_SLOT floor TEMPORARY LOGICAL pgoutput")

@@ -1,14 +1,16 @@
 """Latency as a client sees it over HTTP, the floor beside it. `python -m bench latency`.
 
 A clock starts when the commit, the save or the deletion has returned, and stops when an answer that shows it has come;
-the client asks without a pause in between. Ours and the floor take turns on the same two servers, each with a database
-of its own. It is done twice: one round right after the other, and after short random pauses, in which processors fall
-asleep and caches grow cold: what that costs depends on the machine more than on what is measured.
+the client asks without a pause in between. Ours and the floor take turns of some hundred rounds on the same two
+servers, each with a database of its own; the floor's process runs in its turns only. It is done twice: one round right
+after the other, and after short random pauses, in which processors fall asleep and caches grow cold: what that costs
+depends on the machine more than on what is measured.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import select
 import signal
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,8 +33,10 @@ USERS = NOTES = 1000
 WARM_UP = 40
 PAUSE_S = 0.01
 BUDGET_S = 120.0
+TURNS = 5
+FLOOR = "floor: bench/floor.py in a process of its own, same source server, same store server, read by SQL"
 KEPT = 20
-"""A file is deleted so many rounds after it was saved: deleting is not timed in the wake of its own saving."""
+"""So many files stay: deleting is not timed in the wake of the same file's saving."""
 
 SCHEMA = (
     "create table users (id int primary key, email text, city text)",
@@ -106,7 +110,7 @@ class Ours:
         self._files.append((path, word))
         return took
 
-    def delete(self) -> float | None:
+    def delete(self, _: int) -> float | None:
         """None while too few files are there."""
         if len(self._files) < KEPT:
             return None
@@ -140,16 +144,20 @@ class Floor:
         return str(row[0]) if row else None
 
 
-@contextlib.contextmanager
-def floor(server: SourceServer, running: Headrace) -> Generator[Floor]:
-    """Its process, following a database beside ours into a database beside ours."""
-    store_dsn = running.make_database("floor")
-    with (
-        contextlib.closing(server.make("floor", *SCHEMA)) as source,
-        contextlib.closing(psycopg.connect(store_dsn, autocommit=True)) as store,
-    ):
+class FloorServers:
+    """The databases of the floor, beside ours on the same two servers."""
+
+    def __init__(self, server: SourceServer, running: Headrace, stack: contextlib.ExitStack) -> None:
+        self._source_dsn = server.dsn("floor")
+        self._store_dsn = running.make_database("floor")
+        self._source = stack.enter_context(contextlib.closing(server.make("floor", *SCHEMA)))
+        self._store = stack.enter_context(contextlib.closing(psycopg.connect(self._store_dsn, autocommit=True)))
+
+    @contextlib.contextmanager
+    def running(self) -> Generator[Floor]:
+        """Its process runs only in here: it would share the processors, and read all that we write, meanwhile."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench.floor", server.dsn("floor"), store_dsn],
+            [sys.executable, "-m", "bench.floor", self._source_dsn, self._store_dsn],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             preexec_fn=dies_with_us(signal.SIGKILL),
@@ -159,7 +167,7 @@ def floor(server: SourceServer, running: Headrace) -> Generator[Floor]:
             ready, _, _ = select.select([process.stdout], [], [], 30)
             if not ready or process.stdout.readline() != b"following\n":
                 raise Failed("the floor did not start")
-            yield Floor(source, store)
+            yield Floor(self._source, self._store)
         finally:
             process.kill()
             process.wait()
@@ -174,12 +182,9 @@ def run(settings: Settings) -> Outcome:
         source = stack.enter_context(contextlib.closing(server.make("ours", *SCHEMA)))
         running = stack.enter_context(headrace(folder, CONFIG.format(dsn=server.dsn("ours"), docs=docs)))
         client = stack.enter_context(contextlib.closing(running.client()))
-        beside = stack.enter_context(floor(server, running))
+        beside = FloorServers(server, running, stack)
         samples, rested = measure(settings, Ours(source, docs, client), beside)
-    notes = (
-        f"source: {server.label}",
-        "floor: bench/floor.py in a process of its own, same source server, same store server, read by SQL",
-    )
+    notes = (f"source: {server.label}", FLOOR)
     return Outcome(
         (
             spread("row committed → profile", "headrace", samples.profile, p50=2.5, tail=4,
@@ -201,40 +206,37 @@ def run(settings: Settings) -> Outcome:
     )  # fmt: skip
 
 
-def measure(settings: Settings, ours: Ours, beside: Floor) -> tuple[Samples, Samples]:
-    """Without and with pauses."""
+def measure(settings: Settings, ours: Ours, beside: FloorServers) -> tuple[Samples, Samples]:
+    """Without and with pauses, ours and the floor in turns of some rounds."""
     samples, rested, pauses = Samples(), Samples(), random.Random(1)
+    numbers = itertools.count()
     ends = time.monotonic() + BUDGET_S
 
-    def rounds(into: Samples, first: int, profiles: int, documents: int, pause_s: float) -> int:
-        for n in range(first, first + profiles):
-            turns: list[tuple[Callable[[int], float], list[float]]] = [
-                (ours.profile, into.profile),
-                (beside.profile, into.floor),
-            ]
-            for act, taken in turns if n % 2 else reversed(turns):
-                time.sleep(pauses.uniform(0, pause_s))
-                taken.append(act(n))
-            if time.monotonic() > ends:
-                break
-        for n in range(first, first + documents):
-            for act, taken in (
-                (ours.row, into.row),
-                (ours.save, into.saved),
-                (ours.one_search, into.search),
-                (ours.one_read, into.read),
-            ):
-                time.sleep(pauses.uniform(0, pause_s))
-                taken.append(act(n))
+    def times(act: Callable[[int], float | None], into: list[float], rounds: int, pause_s: float) -> None:
+        for n in itertools.islice(numbers, rounds):
             time.sleep(pauses.uniform(0, pause_s))
-            if (gone := ours.delete()) is not None:
-                into.deleted.append(gone)
+            if (took := act(n)) is not None:
+                into.append(took)
             if time.monotonic() > ends:
-                break
-        return first + max(profiles, documents)
+                return
 
-    done = rounds(samples, 0, WARM_UP, WARM_UP, 0)
+    def turn(into: Samples, profiles: int, documents: int, pause_s: float) -> None:
+        times(ours.profile, into.profile, profiles, pause_s)
+        acts: Sequence[tuple[Callable[[int], float | None], list[float]]] = (
+            (ours.row, into.row),
+            (ours.save, into.saved),
+            (ours.delete, into.deleted),
+            (ours.one_search, into.search),
+            (ours.one_read, into.read),
+        )
+        for act, taken in acts:
+            times(act, taken, documents, pause_s)
+        with beside.running() as floor:
+            times(floor.profile, into.floor, profiles, pause_s)
+
+    turn(samples, WARM_UP, WARM_UP, 0)
     samples.forget()
-    done = rounds(samples, done, settings.of(1000), settings.of(400), 0)
-    rounds(rested, done, settings.of(400), settings.of(150), PAUSE_S)
+    for _ in range(TURNS):
+        turn(samples, settings.of(1000 // TURNS), settings.of(400 // TURNS), 0)
+        turn(rested, settings.of(400 // TURNS), settings.of(150 // TURNS), PAUSE_S)
     return samples, rested

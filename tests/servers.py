@@ -114,6 +114,13 @@ class PostgresApart:
                     raise AssertionError((self.directory / "log").read_text("utf-8", "replace")) from None
                 time.sleep(0.02)
 
+    def install(self, path: Path, content: bytes) -> None:
+        """Writes a file that the server alone may read."""
+        path.write_bytes(content)
+        path.chmod(0o600)
+        if self._account:
+            os.chown(path, self._account.pw_uid, self._account.pw_gid)
+
     def stop(self) -> None:
         """Shuts down clean, ending all connections."""
         self._end(signal.SIGINT)

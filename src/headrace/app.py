@@ -17,7 +17,7 @@ from headrace.answer.asking import Asker
 from headrace.answer.remember import Remembered
 from headrace.answer.service import Reader
 from headrace.clock import now_us
-from headrace.config import Config, duration_us
+from headrace.config import Config, SourceEntry, duration_us
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
 from headrace.folder import hold
@@ -196,7 +196,7 @@ class App:
         )
         self._stack.push_async_callback(store.close)
         log: Log = await lookup("logs", LOGS, config.headrace.log).connect(  # pyright: ignore[reportFunctionMemberAccess]
-            dsn, partitions=_partitions(config.headrace.log)
+            dsn, partitions=partitions(config.headrace.log)
         )
         self._stack.push_async_callback(log.close)
         sources = [self._source(e) for e in range(len(config.sources))]
@@ -221,16 +221,7 @@ class App:
 
     def _source(self, n: int) -> Source:
         entry = self.config.sources[n]
-        settings = SourceSettings(
-            name=entry.name,
-            url=entry.url,
-            id=_identity(self.data),
-            tables=tuple(entry.tables),
-            include=tuple(entry.include),
-            exclude=tuple(entry.exclude),
-            max_bytes=entry.max_bytes,
-        )
-        return lookup("sources", SOURCES, entry.url)(settings)
+        return lookup("sources", SOURCES, entry.url)(source_settings(entry, self.data, _identity(self.data)))
 
     # ---- keeping house -----------------------------------------------------------------------------------------------
 
@@ -276,6 +267,27 @@ def _fixed_now(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def source_settings(entry: SourceEntry, data: Path, id: str) -> SourceSettings:
+    """`id` names this Headrace at shared sources; see `known_identity`."""
+    return SourceSettings(
+        name=entry.name,
+        url=entry.url,
+        id=id,
+        tables=tuple(entry.tables),
+        include=tuple(entry.include),
+        exclude=tuple(entry.exclude),
+        max_bytes=entry.max_bytes,
+        scratch=str(data / "scratch"),
+        options=entry.options,
+    )
+
+
+def known_identity(data: Path) -> str:
+    """What names this Headrace at shared sources; empty before its first start."""
+    file = data / "identity"
+    return file.read_text().strip() if file.exists() else ""
+
+
 def _identity(data: Path) -> str:
     """What names this Headrace at shared sources: made once, kept beside its data."""
     file = data / "identity"
@@ -284,7 +296,7 @@ def _identity(data: Path) -> str:
     return file.read_text().strip()
 
 
-def _partitions(url: str) -> int:
+def partitions(url: str) -> int:
     query = parse_qs(urlsplit(url).query)
     text = query.get("partitions", ["1"])[0]
     if not text.isdigit() or not 1 <= int(text) <= 64:

@@ -20,9 +20,10 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from headrace.client import connect, running
+from headrace.client import answering_at, connect, running
 from headrace.config import Config, load
 from headrace.demo.run import run_demo
+from headrace.diagnosis import Diagnosis, examine
 from headrace.errors import HeadraceError
 from headrace.pushing import Totals, push_lines
 from headrace.running import catch_up
@@ -152,6 +153,32 @@ def status(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
     for s in found["sources"]:
         if s["reason"]:
             _out.print(f"{s['name']}: {s['reason']}")
+
+
+@app.command()
+def doctor(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
+    """Check every source and the store before use; exit code 1 when something is to be mended."""
+    settings = _load(config)
+
+    async def look() -> Diagnosis:
+        return await examine(settings, running=await answering_at(settings))
+
+    found: Diagnosis = _run(look())
+    problems = sum(f.problem for findings in found.values() for f in findings)
+    if as_json:
+        rows = [{"subject": s, **msgspec.to_builtins(f)} for s, findings in found.items() for f in findings]
+        _print({"problems": problems, "findings": rows}, True, "")
+    else:
+        for subject, findings in found.items():
+            _out.print(f"[bold]{subject}[/bold]")
+            for f in findings:
+                _out.print(f"  {f.level:8}{f.check}: {f.got}", markup=False)
+                if f.problem:
+                    _out.print(f"          expected  {f.expected}", markup=False)
+                    _out.print(f"          remedy    {f.remedy}", markup=False)
+        _out.print(f"{problems} to mend" if problems else "Everything is in order.")
+    if problems:
+        raise SystemExit(1)
 
 
 @app.command()

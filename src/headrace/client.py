@@ -87,6 +87,15 @@ async def running(config: Config) -> AsyncGenerator[Client]:
         yield Client(http)
 
 
+async def answering_at(config: Config) -> str | None:
+    """Where a Headrace on this configuration's data folder answers now."""
+    url = announced(Path(config.headrace.data))
+    if url is None:
+        return None
+    async with httpx2.AsyncClient(base_url=url) as http:
+        return url if await _alive(http) else None
+
+
 async def _alive(http: httpx2.AsyncClient) -> bool:
     try:
         return (await http.get("/healthz", timeout=5)).status_code == 200

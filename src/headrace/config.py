@@ -79,6 +79,24 @@ class SourceEntry(Struct, frozen=True, forbid_unknown_fields=True):
         default_factory=list[str]
     )
     max_bytes: Annotated[int, Meta(ge=1, description="largest document, bytes")] = 33_554_432
+    publication: Annotated[
+        str | None, Meta(description="for PostgreSQL: a publication that is there, used as it is and never altered")
+    ] = None
+    slot: Annotated[str | None, Meta(description="for PostgreSQL: a replication slot that is there")] = None
+    on_lag: Annotated[
+        str,
+        Meta(description="for PostgreSQL: `warn`, `stop` or `resnapshot` beyond `max_retained`"),
+    ] = "warn"
+    max_retained: Annotated[
+        str, Meta(description="for PostgreSQL: how much WAL may be kept for us, such as `10GB`")
+    ] = "10GB"
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What only some kinds of source understand."""
+        given = {"publication": self.publication, "slot": self.slot}
+        given |= {"on_lag": self.on_lag, "max_retained": self.max_retained}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class RowEntry(Struct, frozen=True, forbid_unknown_fields=True):

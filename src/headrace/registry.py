@@ -15,6 +15,17 @@ SOURCES = {
     "file": "headrace.sources.files:open",
     "push": "headrace.sources.push:open",
 }
+DOCTORS = {
+    "postgresql": "headrace.sources.postgres.doctor:check",
+    "postgres": "headrace.sources.postgres.doctor:check",
+    "file": "headrace.sources.files.doctor:check",
+}
+"""How a source is looked at before it is used; a source without one is not."""
+STORE_DOCTORS = {
+    "embedded": "headrace.stores.embedded_postgres:inspect",
+    "postgresql": "headrace.stores.migrate:inspect",
+    "postgres": "headrace.stores.migrate:inspect",
+}
 LOGS = {
     "embedded": "headrace.log.postgres:PostgresLog",
     "memory": "headrace.log.memory:MemoryLog",

@@ -14,6 +14,7 @@ from fastapi import APIRouter
 
 from headrace.app import App
 from headrace.config import Config
+from headrace.diagnosis import told
 from headrace.errors import SourceError
 from headrace.server.create import create
 from headrace.server.serve import bind, serve
@@ -35,8 +36,10 @@ async def up(
     port = int(listening.getsockname()[1])
     url = f"http://{config.server.host}:{port}"
     app = app or App(config, say=say)
+    looking: asyncio.Task[None] | None = None
     try:
         await app.start()
+        looking = asyncio.create_task(told(config), name="doctor")
         _rarely_collect()
         with _announced(app.data, url):
             say(f"Headrace answers on {url}")
@@ -44,6 +47,9 @@ async def up(
                 opened(url)
             await serve(app, create(app, extra=extra), listening)
     finally:
+        if looking is not None:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
         listening.close()
         await app.close()
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 from headrace.change import START, Op
 from headrace.errors import BadRequest, NotFound
 from headrace.sources import SnapshotJob, SnapshotState
-from headrace.sources.postgres import watch
+from headrace.sources.postgres import source as postgres_source
 from headrace.sources.postgres.source import PostgresSource
 from tests.captured_database import CapturedDatabase
 from tests.memory_log import MemoryLog, catch_up, eventually
@@ -54,7 +54,7 @@ def own_server() -> Iterator[PostgresApart]:
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "EVERY_S", 0.1)
+    monkeypatch.setattr(postgres_source, "LOOK_EVERY_S", 0.1)
 
 
 def source_of(database: CapturedDatabase, **settings: object) -> PostgresSource:
@@ -270,18 +270,17 @@ async def rows(database: CapturedDatabase, table: str = "t", count: int = 1000) 
 
 
 async def test_a_snapshot_repairs_what_differs(database: CapturedDatabase) -> None:
-    # given a log that lost rows, has others as they were long ago, and some that were deleted without its notice
+    # given a log that lost rows, and the last changes of others
     await rows(database)
+    await database.capture()
+    await database.sql("delete from t where id > 900", "update t set n = 7 where id < 5")
     await database.capture()
     damaged = MemoryLog()
     for captured in database.log.steps:
-        damaged.append(replace(captured, changes=[c for c in captured.changes if int(str(c.key[0])) % 10]))
-    damaged.frontier = START
+        kept = [c for c in captured.changes if c.op is Op.READ and int(str(c.key[0])) % 10]
+        damaged.append(replace(captured, changes=kept))
+    damaged.position, damaged.frontier = database.log.position, START
     database.log = damaged
-    await database.sql(
-        f"alter publication {database.slot} drop table t", "delete from t where id > 900",
-        "update t set n = 7 where id < 5", f"alter publication {database.slot} add table only t",
-    )  # fmt: skip
 
     # when first a part of the table is read again, then all of it
     async with streaming(database, batch_rows=100) as source:

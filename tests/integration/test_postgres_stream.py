@@ -321,6 +321,48 @@ async def test_a_large_value_that_was_never_captured_is_an_error(database: Captu
     assert "REPLICA IDENTITY FULL" in caught.value.remedy
 
 
+async def test_a_renamed_column_keeps_its_large_values(database: CapturedDatabase, kind: str) -> None:
+    await toasted(database, kind)
+    await database.sql("alter table t add w text", "update t set w = repeat(md5(id::text), 200)")
+    await database.sql("alter table t alter w set storage external")
+    await database.capture()
+
+    # in mid-stream, over a restart, with columns that come and go, and with names that change places
+    await database.sql("alter table t rename v to v2", "update t set n = 1")
+    await same(database, await database.capture())
+    await database.sql("alter table t rename v2 to v3", "alter table t drop small", "alter table t add extra text")
+    await database.sql("update t set n = 2", f"update t set v3 = {big(kind, 'new')} where id = 1")
+    await same(database, await database.capture())
+    await database.sql(
+        "alter table t rename w to x", "alter table t rename v3 to w", "alter table t rename x to v3",
+        "update t set n = 3",
+    )  # fmt: skip
+    await same(database, await database.capture())
+    await database.sql(
+        "alter table t drop v3", "alter table t rename w to v3", "update t set n = 4",
+        f"alter table t add w {kind}", f"update t set w = {big(kind, 'w')} where id = 2", "update t set n = 5",
+    )  # fmt: skip
+    await same(database, await database.capture())
+    await database.transaction("alter table t rename v3 to v", "update t set n = 6", "update t set id = id + 10")
+    await same(database, await database.capture())
+
+
+async def test_a_large_value_written_again_by_a_change_of_its_type_is_not_the_one_kept(
+    database: CapturedDatabase,
+) -> None:
+    # given a value that the server writes in another form without sending it
+    await database.sql(
+        "create table t(id int primary key, n int, v text)", f"insert into t select 1, 0, {big('jsonb', 'x')}::text"
+    )
+    await database.capture()
+    await database.sql("alter table t alter v type json using v::json", "update t set n = 1")
+
+    with pytest.raises(SourceError) as caught:
+        await database.capture()
+
+    assert "column v" in caught.value.expected
+
+
 async def test_full_identity_keeps_nothing(database: CapturedDatabase) -> None:
     await toasted(database, "text")
     await database.sql("alter table t replica identity full")

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.change import START, Op, Position
+from headrace.change import START, Op, Position, Row
 from headrace.sources.postgres import pgoutput as wire
 from headrace.sources.postgres.assemble import Assembler
 from headrace.sources.postgres.pgoutput import UNCHANGED, Cell, ProtocolError, RelationColumn
 from headrace.sources.postgres.shapes import Shape, Shapes
+from headrace.sources.postgres.spool import Spool
 from headrace.sources.postgres.values import BOOL, BYTEA, FLOAT8, INT4, INT8, TEXT, Type
+from headrace.sources.postgres.watermarks import Mark
 
 INT4_TYPE, TEXT_TYPE = Type(INT4, "int4", INT4, 4), Type(TEXT, "text", TEXT, -1)
 TABLE = 16384
@@ -69,6 +71,7 @@ def assembler(
 ) -> Assembler:
     made = Assembler(shapes(), given, frontier, set(), rows, size)
     made.feed(relation(("id", INT4, True), ("v", TEXT, False)))
+    made.resume()
     for message in messages:
         made.feed(message)
     return made
@@ -222,21 +225,29 @@ def test_a_part_is_bounded_by_bytes_too() -> None:
     assert positions(made) == []
 
 
-def test_the_frontier_stands_still_up_to_a_stop() -> None:
+def message(content: str, prefix: str = "headrace") -> bytes:
+    body = content.encode()
+    return b"M\x01" + pack(">Q", 7) + prefix.encode() + b"\0" + pack(">I", len(body)) + body
+
+
+def test_the_stream_stands_at_a_watermark_until_it_was_dealt_with() -> None:
+    # given a transaction, then a watermark in one of its own; messages of others, and ours without content, are none
     made = assembler(frontier=50)
-    made.stop_at(300, frozenset({TABLE}))
-    for message in (begin(100), insert("1", "a"), commit(100, 148), begin(300)):
-        paused = made.feed(message)
+    for one in (begin(100), insert("1", "a"), message("x", "other"), message(""), commit(100, 148), begin(300)):
+        made.feed(one)
 
-    assert paused  # pyright: ignore[reportPossiblyUnbound]
-    assert made.stopped
-    assert made.frontier == 50
-    assert positions(made) == []
+    # when it comes
+    paused = made.feed(message("run:1"))
 
-    made.go_on()
-    made.feed(insert("2", "b"))
+    # then everything before it is given first, and its place is behind that
+    assert paused
+    assert not made.ready
+    assert made.mark == Mark("run:1", 300, 0, wire.EPOCH_US)
+    assert made.frontier == 148
+    assert positions(made) == [(100, 1)]
+    made.mark = None
+    assert made.ready
     made.feed(commit(300, 348))
-    assert positions(made) == [(300, 1)]
     assert made.frontier == 348
 
 
@@ -265,6 +276,114 @@ def test_a_row_that_cannot_be_read_is_rejected_and_the_rest_goes_on() -> None:
     assert [c.position for c in taken.changes] == [(100, 2)]
     assert [(r.topic, r.position) for r in taken.rejected] == [("pg.public.t", (100, 1))]
     assert "UTF-8" in taken.rejected[0].error.expected
+
+
+def streamed(transaction: int, *messages: bytes, first: bool = False) -> list[bytes]:
+    """A part of a transaction in progress; each message names the (sub)transaction that it belongs to."""
+    parts = [m[:1] + pack(">I", transaction) + m[1:] for m in messages]
+    return [b"S" + pack(">IB", transaction, first), *parts, b"E"]
+
+
+def stream_commit(transaction: int, lsn: int, end: int) -> bytes:
+    return b"c" + pack(">IBQQq", transaction, 0, lsn, end, 0)
+
+
+def stream_abort(transaction: int, subtransaction: int) -> bytes:
+    return b"A" + pack(">II", transaction, subtransaction)
+
+
+async def replayed(made: Assembler) -> list[tuple[Row, Row | None]]:
+    """All that a transaction in parts gives, key and row, as it is taken."""
+    found: list[tuple[Row, Row | None]] = []
+    while made.replaying is not None:
+        await made.replay()
+        if made.pending is not None:
+            made.resume()
+        while (taken := made.take()) is not None:
+            found += [(c.key, c.after) for c in taken.changes]
+    return found
+
+
+async def test_a_transaction_in_parts_is_given_at_its_commit_without_what_was_undone() -> None:
+    made = assembler(rows=2)
+    columns = relation(("id", INT4, True), ("v", TEXT, False))
+    sub = [m[:1] + pack(">I", 8) + m[1:] for m in (columns, insert("2", "undone"))]
+    for message in (
+        *streamed(7, columns, insert("1", "a"), first=True),
+        *streamed(9, columns, insert("9", "gone")),
+        *(b"S" + pack(">IB", 7, 0), *sub, b"E"),
+        stream_abort(7, 8),
+        stream_abort(9, 9),
+        begin(100), insert("5", "short"), commit(100, 148),
+        *streamed(7, columns, insert("3", "c"), insert("4", "d")),
+    ):  # fmt: skip
+        made.feed(message)
+    taken = made.take()
+    assert taken is not None
+    assert [c.key for c in taken.changes] == [(5,)]
+    assert made.between
+
+    assert made.feed(stream_commit(7, 200, 248))
+    assert not made.ready
+    assert await replayed(made) == [((1,), (1, "a")), ((3,), (3, "c")), ((4,), (4, "d"))]
+    assert (made.frontier, made.between, made.ready) == (248, True, True)
+
+
+@pytest.mark.parametrize("newer", ["outside", "inside"])
+async def test_the_shape_that_was_told_last_counts_whenever_its_transaction_commits(newer: str) -> None:
+    made = assembler()
+    wide = relation(("id", INT4, True), ("v", TEXT, False), ("w", TEXT, False))
+    narrow = relation(("id", INT4, True), ("v", TEXT, False))
+    inside, outside = (wide, narrow) if newer == "outside" else (narrow, wide)
+
+    def tell_outside() -> None:
+        made.feed(begin(100))
+        made.feed(outside)
+        made.resume()
+        made.feed(commit(100, 148))
+
+    # given a shape told in a transaction in progress, and another told outside before or after that
+    if newer == "inside":
+        tell_outside()
+    cells = ["1", "a", "x"][: 3 if inside is wide else 2]
+    for message in streamed(7, inside, insert(*cells)):
+        made.feed(message)
+    if newer == "outside":
+        tell_outside()
+    made.feed(stream_commit(7, 200, 248))
+    found = await replayed(made)
+
+    # then each row is read as it was sent, and the next one by the shape of the later telling
+    assert len(found[0][1] or ()) == len(cells)
+    made.feed(begin(300))
+    made.feed(insert("2", "b"))
+    made.feed(commit(300, 348))
+    taken = made.take()
+    assert taken is not None
+    assert [c.after for c in taken.changes] == [(2, "b")]
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.binary(max_size=40)), max_size=30), st.integers(1, 400))
+async def test_what_is_held_comes_back_in_order_from_memory_and_files(
+    messages: list[tuple[int, bytes]], limit: int
+) -> None:
+    spool = Spool(memory_bytes=limit)
+    spool.start(1)
+    for subtransaction, message in messages:
+        spool.add(1, subtransaction, message)
+        if spool.heavy:
+            await spool.spill()
+    spool.abort(1, 3)
+    held = spool.take(1)
+    found: list[bytes] = []
+    while await held.load():
+        for message in held:
+            found.append(message)
+            if len(found) % 3 == 0:
+                break
+    held.close()
+
+    assert found == [message for subtransaction, message in messages if subtransaction != 3]
 
 
 def test_an_unknown_message_is_an_error() -> None:

@@ -17,7 +17,7 @@ from headrace.log import SourceHead
 from headrace.ops.metrics import collect
 from headrace.server.shapes import json_response
 from headrace.server.snapshots import shown
-from headrace.sources import Source
+from headrace.sources import Retained, Retaining, Source
 from headrace.stores import DeadLetter
 
 
@@ -102,10 +102,18 @@ def _source(engine: EmbeddedEngine, source: Source, head: SourceHead | None, let
         "reason": reason,
         "snapshot": _snapshot(copying.done, copying.total, copying.started_at) if copying else None,
         "snapshots": shown(all_jobs([source])),
+        "retained": _retained(source.retained) if isinstance(source, Retaining) else None,
         "rate": round(meter.rate, 2),
         "errors": meter.errors,
         "last_error": meter.last_error,
     }
+
+
+def _retained(seen: Retained | None) -> dict[str, Any] | None:
+    if seen is None:
+        return None
+    said = {"status": seen.status, "on_lag": seen.policy, "advice": seen.advice or None}
+    return {"bytes": seen.bytes, "max_bytes": seen.limit, **said}
 
 
 def _state(reason: str | None, copying: bool, freshness: float | None) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from headrace.change import Change, Position, Style
 from headrace.errors import HeadraceError
+from headrace.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,30 @@ class SnapshotProgress:
     done: int
     total: int
     started_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What a source's server keeps on its disk for us: `bytes`, and from how many on (`limit`) `policy` is carried out.
+
+    `status` is the server's own word for it, `advice` says what a person should do (empty: nothing).
+    """
+
+    bytes: int
+    limit: int
+    policy: str
+    status: str
+    advice: str
+
+
+@runtime_checkable
+class Retaining(Protocol):
+    """A source at which unread changes take room: it watches how much, whether or not it is being read."""
+
+    @property
+    def retained(self) -> Retained | None:
+        """As last seen; None before."""
+        ...
 
 
 class Source(Protocol):
@@ -200,7 +225,8 @@ class Snapshotting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """What `[[sources]]` says, secrets resolved. `id` names this Headrace's slot at shared sources."""
+    """What `[[sources]]` says, secrets resolved. `id` names this Headrace's slot at shared sources. `scratch`: a folder
+    for temporary files (the system's when empty). `options`: what only this kind of source understands."""
 
     name: str
     url: str
@@ -210,8 +236,18 @@ class SourceSettings:
     exclude: tuple[str, ...] = ()
     max_bytes: int = 32 * 1024 * 1024
     batch_rows: int = 4000
+    scratch: str = ""
     options: Mapping[str, str] = field(default_factory=dict[str, str])
 
+
+Doctor = Callable[[SourceSettings], Awaitable[Sequence[Finding]]]
+"""What the registry's `DOCTORS` name, by the same schemes as `SOURCES`: looks at a source before it is used.
+
+It changes nothing there, opens sessions of its own and closes them, and answers within some ten seconds also when
+nobody answers it. What is wrong is told as findings, each with its remedy, one for each thing that a person can mend;
+what is in order too (`ok`), so that one sees what was looked at. It raises ConfigError for settings that it cannot
+read; any HeadraceError that it lets through counts as one finding.
+"""
 
 SourceFactory = Callable[[SourceSettings], Source]
 """What the registry's addresses name."""

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
@@ -18,6 +18,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from headrace.errors import StoreError
+from headrace.findings import Finding, error, failed, ok
 from headrace.stores.embedded import binaries as postgres_binaries
 from headrace.stores.embedded import remains
 from headrace.stores.embedded.errors import PostgresDied, PostgresFailed, ending, from_os, from_output, severe, unusable
@@ -277,6 +279,31 @@ class EmbeddedPostgres:
         if self._sockets:
             self._home.forget(self._sockets)
         self._home.close()
+
+
+async def inspect(url: str, data: Path) -> Sequence[Finding]:
+    """Looks at what an embedded server needs; changes nothing. `data` is Headrace's folder."""
+    try:
+        programs = postgres_binaries.find()
+    except StoreError as problem:
+        return [failed(problem, "programs")]
+    found = [ok("programs", f"PostgreSQL {major_version(programs)} with pgvector")]
+    cluster = data / "postgres" / "cluster" / "PG_VERSION"
+    if not cluster.exists():
+        return [*found, ok("cluster", "none yet: it will be made")]
+    made = cluster.read_text().strip()
+    if made != major_version(programs):
+        found.append(
+            error(
+                "cluster",
+                expected=f"files of PostgreSQL {major_version(programs)}",
+                got=f"files of {made}",
+                remedy="Use the Headrace that made them, or a new [headrace] data folder: sources are copied again.",
+            )
+        )
+    else:
+        found.append(ok("cluster", f"in {cluster.parent}"))
+    return found
 
 
 def _silent(_: str) -> None:

@@ -17,6 +17,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from headrace.errors import StoreError
+from headrace.findings import Finding, failed, ok
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOWEST_SERVER = 15_00_00
@@ -107,6 +108,44 @@ async def migrate(dsn: str, *, directory: Path = MIGRATIONS, progress: Callable[
                 progress(f"Applying {migration.name} to the store")
             await _apply(connection, migration)
     return Schema(migrations[-1].version if migrations else 0, [migration.name for migration in missing])
+
+
+async def inspect(dsn: str, data: Path) -> Sequence[Finding]:
+    """Looks at a server before it is used as a store; changes nothing there."""
+    try:
+        connection = await _connect(dsn)
+    except StoreError as problem:
+        return [failed(problem, "connection")]
+    async with connection:
+        found = [ok("connection", f"PostgreSQL {connection.info.parameter_status('server_version')}")]
+        for check, look in (("version", _version), ("encoding", _check_encoding), ("pgvector", _vector)):
+            try:
+                await look(connection)
+            except StoreError as problem:
+                found.append(failed(problem, check))
+            else:
+                found.append(ok(check, "as needed"))
+        try:
+            found.append(await _inspect_schema(connection))
+        except StoreError as problem:
+            found.append(failed(problem, "schema"))
+    return found
+
+
+async def _version(connection: Connection) -> None:
+    check_version(connection.info.server_version)
+
+
+async def _vector(connection: Connection) -> None:
+    check_vector(*await _vectors(connection), database=connection.info.dbname)
+
+
+async def _inspect_schema(connection: Connection) -> Finding:
+    cursor = await connection.execute("select to_regclass('headrace_migrations') is not null")
+    if await cursor.fetchone() != (True,):
+        return ok("schema", "none yet: it will be made")
+    missing = _missing(read(), await _applied(connection))
+    return ok("schema", f"{len(missing)} migrations to apply" if missing else "up to date")
 
 
 async def _connect(dsn: str) -> Connection:
@@ -215,12 +254,7 @@ async def _check_encoding(connection: Connection) -> None:
 
 async def _ensure_vector(connection: Connection) -> None:
     database = connection.info.dbname
-    row = await (
-        await connection.execute(
-            "select default_version, installed_version from pg_available_extensions where name = 'vector'"
-        )
-    ).fetchone()
-    available, installed = row if row else (None, None)
+    available, installed = await _vectors(connection)
     check_vector(available, installed, database=database)
     if installed is None:
         try:
@@ -233,6 +267,16 @@ async def _ensure_vector(connection: Connection) -> None:
                 remedy=f"Run `create extension vector` in {database} once, as a superuser "
                 "(in managed services: as their administrator role).",
             ) from problem
+
+
+async def _vectors(connection: Connection) -> tuple[str | None, str | None]:
+    """The versions of pgvector that the server could install and that this database has."""
+    row = await (
+        await connection.execute(
+            "select default_version, installed_version from pg_available_extensions where name = 'vector'"
+        )
+    ).fetchone()
+    return (row[0], row[1]) if row else (None, None)
 
 
 def check_vector(available: str | None, installed: str | None, *, database: str) -> None:

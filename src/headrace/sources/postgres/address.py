@@ -9,6 +9,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from headrace.errors import ConfigError
+from headrace.sources.postgres.options import split
 from headrace.sources.postgres.values import SESSION
 
 _SECRET = ("password", "secret", "passfile", "key")
@@ -37,10 +38,12 @@ class Address:
     parameters: tuple[tuple[str, str], ...]
     shown: str
 
-    def conninfo(self, *, row_settings: bool = True) -> str:
+    def conninfo(self, *, row_settings: bool = True, connect_timeout_s: int | None = None) -> str:
         """A connection string; its session reads values in the one form that all of Headrace's sessions share."""
         given = dict(self.parameters)
         settings = {**SESSION, **_UNLIMITED} if row_settings else _UNLIMITED
+        if connect_timeout_s is not None:
+            given["connect_timeout"] = str(connect_timeout_s)
         options = " ".join([given.pop("options", ""), *(f"-c {k}={v}" for k, v in settings.items())]).strip()
         return make_conninfo("", **{**_DEFAULTS, **given, "options": options, "client_encoding": "UTF8"})
 
@@ -48,7 +51,7 @@ class Address:
 def parse(url: str) -> Address:
     """Raises ConfigError, which does not repeat the URL: it may hold a password."""
     try:
-        parsed = conninfo_to_dict(url)
+        parsed = conninfo_to_dict(split(url)[0])
     except ProgrammingError:
         raise ConfigError(
             step="read the address of a PostgreSQL source",

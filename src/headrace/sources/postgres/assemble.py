@@ -13,18 +13,22 @@ from headrace.sources import Rejected
 from headrace.sources.postgres import pgoutput as wire
 from headrace.sources.postgres.pgoutput import UNCHANGED, Cell, Relation
 from headrace.sources.postgres.shapes import Shape, Shapes
+from headrace.sources.postgres.spool import Held, Spool
 from headrace.sources.postgres.watermarks import PREFIX, Mark
 
 _CREATE, _UPDATE, _DELETE, _TRUNCATE = Op.CREATE, Op.UPDATE, Op.DELETE, Op.TRUNCATE
 _INSERT_KIND, _UPDATE_KIND, _DELETE_KIND = wire.INSERT, wire.UPDATE, wire.DELETE
 _NEW = wire.NEW
 _ROW_KINDS = frozenset({_INSERT_KIND, _UPDATE_KIND, _DELETE_KIND})
+_HELD_KINDS = _ROW_KINDS | {wire.TRUNCATE, wire.RELATION}
+_WITHOUT_ROWS = frozenset({wire.TYPE, wire.ORIGIN, wire.MESSAGE})
+"""Messages in a transaction in progress are not ours: a watermark's transaction is too small to come in parts."""
 relation_of = wire.relation_of
 
 
 class Note(NamedTuple):
     """The change at `place` may hold large values (`large`) or lack them (`incomplete`), or its row's kept ones are to
-    be dropped. `old_key`: the key that the row had before."""
+    be dropped. `old_key`: the key that the row had before. A `place` below 0: the table's shape is told anew."""
 
     place: int
     shape: Shape
@@ -53,17 +57,34 @@ class Assembler:
     """
 
     def __init__(
-        self, shapes: Shapes, given: Position, frontier: int, keeping: set[str], max_rows: int, max_bytes: int
+        self,
+        shapes: Shapes,
+        given: Position,
+        frontier: int,
+        keeping: set[str],
+        max_rows: int,
+        max_bytes: int,
+        spool: Spool | None = None,
     ) -> None:
         self._frontier = frontier
+        self.spool = spool or Spool()
+        """Holds transactions in progress, which come in parts (`streaming`), until they commit."""
+        self.replaying: Held | None = None
+        """A transaction that came in parts and has committed: feed nothing else before `replay` gave all of it."""
         self.pending: Relation | None = None
-        """A relation with types that are still to be looked up; `resume` after that."""
+        """A relation that is told (anew): whether it is captured must be seen to, and types that are not known yet be
+        looked up; `resume` after that."""
         self._shapes = shapes
         self._given = given
         self._keeping = keeping
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._relations: dict[int, Shape] = {}
+        """Of the stream, or of the transaction that is replayed: the server tells shapes for each of these anew."""
+        self._outside = self._relations
+        self._told: dict[int, int] = {}
+        self._tellings = 0
+        self._within = self._end = 0
         self._changes: list[Change] = []
         self._notes: list[Note] = []
         self._rejected: list[Rejected] = []
@@ -72,8 +93,9 @@ class Assembler:
         self._open = False
         self._lsn = self._sequence = self._skip = 0
         self._at = self._transaction = 0
+        self._ignored: frozenset[int] = frozenset()
         self.mark: Mark | None = None
-        """A watermark that the stream stands at: everything before it is fed; set it to None to go on."""
+        """A watermark that the stream stands at: everything before it was fed. Set it to None to go on."""
 
     @property
     def frontier(self) -> int:
@@ -86,32 +108,128 @@ class Assembler:
         return not self._open
 
     @property
+    def ready(self) -> bool:
+        """More may be fed: nothing that was fed must be dealt with before."""
+        return self.pending is None and self.replaying is None and self.mark is None
+
+    @property
+    def commit(self) -> int:
+        """Where the commit record of the transaction starts that was fed last."""
+        return self._lsn
+
+    @property
     def full(self) -> bool:
         return len(self._changes) >= self._max_rows or self._bytes >= self._max_bytes
 
+    def ignore(self, table: int) -> None:
+        """Drop all changes of a table from here on: it is published, but not to be captured."""
+        self._ignored |= {table}
+
     def feed(self, message: bytes) -> bool:
-        """Takes one message of pgoutput; True when enough is collected, or `pending` or `mark` must be answered.
+        """Takes one message of pgoutput; True when enough is collected, `pending` or `mark` must be answered, the spool
+        is heavy, or a transaction is to be replayed.
 
         Raises ProtocolError for what the protocol does not allow.
         """
+        if self._within:
+            return self._hold(message)
         kind = message[0]
-        if kind in _ROW_KINDS:
-            self._row(kind, self._relations[relation_of(message)], message)
-            self._bytes += len(message)
-            return len(self._changes) >= self._max_rows or self._bytes >= self._max_bytes
+        if kind in _ROW_KINDS or kind == wire.TRUNCATE:
+            return self._change(kind, message)
         if kind == wire.BEGIN:
-            self._begin(message)
+            self._begin(wire.read_begin(message))
         elif kind == wire.COMMIT:
-            self._commit(message)
+            self._committed(wire.read_commit(message).end)
         elif kind == wire.RELATION:
-            return self._relation(wire.read_relation(message))
-        elif kind == wire.TRUNCATE:
-            self._truncate(message)
+            relation = wire.read_relation(message)
+            self._told[relation.oid] = self._tellings = self._tellings + 1
+            return self._relation(relation)
+        elif kind == wire.STREAM_START:
+            self._within = wire.read_stream_start(message).transaction
+            self.spool.start(self._within)
+        elif kind == wire.STREAM_ABORT:
+            undone = wire.read_stream_abort(message)
+            self.spool.abort(undone.transaction, undone.subtransaction)
+        elif kind == wire.STREAM_COMMIT:
+            return self._stream_commit(wire.read_stream_commit(message))
         elif kind == wire.MESSAGE:
             return self._message(wire.read_message(message))
-        elif kind not in (wire.TYPE, wire.ORIGIN):
+        elif kind not in _WITHOUT_ROWS:
             raise wire.ProtocolError(f"a message of kind {chr(kind)!r}")
         return False
+
+    def _message(self, message: wire.Message) -> bool:
+        if not (message.transactional and message.prefix == PREFIX and message.content):
+            return False
+        self.mark = Mark(message.content.decode("utf-8", "replace"), self._lsn, self._sequence, self._at)
+        return True
+
+    def _change(self, kind: int, message: bytes) -> bool:
+        if kind == wire.TRUNCATE:
+            self._truncate(message)
+        else:
+            shape = self._relations[relation_of(message)]
+            if self._ignored and shape.relation.oid in self._ignored:
+                self._unheard(kind, shape, message)
+            else:
+                self._row(kind, shape, message)
+            self._bytes += len(message)
+        return len(self._changes) >= self._max_rows or self._bytes >= self._max_bytes
+
+    def _hold(self, message: bytes) -> bool:
+        """A message of a transaction in progress: kept as it would come otherwise, without its transaction."""
+        kind = message[0]
+        if kind in _HELD_KINDS:
+            plain = message[:1] + message[5:]
+            if kind == wire.RELATION:
+                self._tellings += 1
+                self.spool.shaped(self._within, relation_of(plain), self._tellings)
+            self.spool.add(self._within, relation_of(message), plain)
+        elif kind == wire.STREAM_STOP:
+            self._within = 0
+        elif kind not in _WITHOUT_ROWS:
+            raise wire.ProtocolError(f"a message of kind {chr(kind)!r} in a transaction in progress")
+        return self.spool.heavy
+
+    def _stream_commit(self, commit: wire.StreamCommit) -> bool:
+        self.replaying = self.spool.take(commit.transaction)
+        self._relations = {}
+        self._end = commit.end
+        self._begin(wire.Begin(commit.lsn, commit.committed_at, commit.transaction))
+        return True
+
+    async def replay(self) -> None:
+        """Goes through a part of the transaction that is replayed, until enough is collected or `pending` is set."""
+        held = self.replaying
+        assert held is not None
+        if await held.load():
+            for message in held:
+                kind = message[0]
+                if (
+                    self._relation(wire.read_relation(message))
+                    if kind == wire.RELATION
+                    else self._change(kind, message)
+                ):
+                    return
+        else:
+            self._replayed(held)
+
+    def _again(self, message: bytes) -> bool:
+        kind = message[0]
+        if kind == wire.RELATION:
+            return self._relation(wire.read_relation(message))
+        return self._change(kind, message)
+
+    def _replayed(self, held: Held) -> None:
+        """The server takes shapes that it told in the transaction for told, unless newer ones were told outside."""
+        for table, telling in held.relations.items():
+            if telling > self._told.get(table, 0) and table in self._relations:
+                self._told[table] = telling
+                self._outside[table] = self._relations[table]
+        self._relations = self._outside
+        self.replaying = None
+        held.close()
+        self._committed(self._end)
 
     def _row(self, kind: int, shape: Shape, message: bytes) -> None:
         try:
@@ -124,11 +242,17 @@ class Assembler:
         except ValueError as problem:
             self._reject(shape, problem)
 
-    def _message(self, message: wire.Message) -> bool:
-        if not (message.transactional and message.prefix == PREFIX and message.content):
-            return False
-        self.mark = Mark(message.content.decode("utf-8", "replace"), self._lsn, self._sequence, self._at)
-        return True
+    def _unheard(self, kind: int, shape: Shape, message: bytes) -> None:
+        """Counts the change, so that positions are the same whether or not it is dropped."""
+        skip, self._skip = self._skip, maxsize
+        self._row(kind, shape, message)
+        self._skip = skip
+
+    def close(self) -> None:
+        """Lets go of what is held of transactions in progress."""
+        if self.replaying is not None:
+            self.replaying.close()
+        self.spool.close()
 
     def keepalive(self, end: int) -> None:
         """While a transaction is being sent this is at most where its commit record starts."""
@@ -138,7 +262,9 @@ class Assembler:
         """The types of the pending relation are known now."""
         assert self.pending is not None
         relation, self.pending = self.pending, None
-        self._relation(relation)
+        shape = self._relations[relation.oid] = self._shapes.of(relation)
+        if shape.schema.table in self._keeping:
+            self._notes.append(Note(-1, shape))
 
     def take(self) -> Taken | None:
         """Whole transactions, or a part of one that is too large to wait for its end; None when there is nothing."""
@@ -159,31 +285,28 @@ class Assembler:
         self._whole = self._whole_notes = self._whole_bytes = 0
         return taken
 
-    def _begin(self, message: bytes) -> None:
-        begin = wire.read_begin(message)
+    def _begin(self, begin: wire.Begin) -> None:
         self._lsn, self._at, self._transaction = begin.lsn, begin.committed_at, begin.transaction
         self._sequence = 0
         self._open = True
         given = self._given
         self._skip = maxsize if begin.lsn < given.major else given.minor if begin.lsn == given.major else 0
 
-    def _commit(self, message: bytes) -> None:
-        self._frontier = max(self._frontier, wire.read_commit(message).end)
+    def _committed(self, end: int) -> None:
+        self._frontier = max(self._frontier, end)
         self._open = False
         self._whole, self._whole_notes, self._whole_bytes = len(self._changes), len(self._notes), self._bytes
 
     def _relation(self, relation: Relation) -> bool:
-        if self._shapes.missing([relation]):
-            self.pending = relation
-            return True
-        self._relations[relation.oid] = self._shapes.of(relation)
-        return False
+        self.pending = relation
+        return True
 
     def _insert(self, shape: Shape, message: bytes) -> None:
-        row, _, _ = shape.read(message, 6)
+        row, _, incomplete = shape.read(message, 6)
         after = cast("Row", row)
-        if len(message) > shape.small:
-            self._note(shape, large=True)
+        if incomplete or len(message) > shape.small:
+            # Incomplete: an update that brought the row into a publication's row filter.
+            self._note(shape, large=True, incomplete=incomplete)
         self._add(shape.schema, _CREATE, shape.key(after), None, after)
 
     def _update(self, shape: Shape, message: bytes) -> None:
@@ -226,6 +349,9 @@ class Assembler:
     def _truncate(self, message: bytes) -> None:
         for oid in wire.read_truncate(message).relations:
             shape = self._relations[oid]
+            if oid in self._ignored:
+                self._sequence += 1
+                continue
             if shape.schema.table in self._keeping:
                 self._note(shape)
             self._add(shape.schema, _TRUNCATE, (), None, None)
@@ -242,7 +368,9 @@ class Assembler:
         """Notes the change that is added next (the one after it, with `ahead`)."""
         further = 1 if ahead else 0
         if self._sequence + further >= self._skip:
-            self._notes.append(Note(len(self._changes) + further, shape, old_key, large, incomplete))
+            # The log may end between the two changes of a new key: where the second was left out as incomplete.
+            place = len(self._changes) + (further if self._sequence >= self._skip else 0)
+            self._notes.append(Note(place, shape, old_key, large, incomplete))
             if shape.large:
                 self._keeping.add(shape.schema.table)
 

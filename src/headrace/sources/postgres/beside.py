@@ -18,11 +18,9 @@ from headrace.sources.postgres.jobs import PREFIX, Jobs, Reason
 from headrace.sources.postgres.kept import Kept
 from headrace.sources.postgres.plan import Plan
 from headrace.sources.postgres.problems import Broken
-from headrace.sources.postgres.progress import Capture
 from headrace.sources.postgres.setup import Described, heaps
 from headrace.sources.postgres.shapes import Shapes
-from headrace.sources.postgres.watch import Watch
-from headrace.sources.postgres.watermarks import Mark
+from headrace.sources.postgres.watermarks import Mark, Visible
 
 CHUNK_BYTES = 8 * 1024 * 1024
 _PAGE_BYTES = 8192
@@ -34,16 +32,21 @@ class Beside:
     """Jobs outlive a connection; what reads them is made anew with each one."""
 
     def __init__(
-        self, settings: SourceSettings, conninfo: str, shown: str, client: Client, wake: Callable[[], None]
+        self,
+        settings: SourceSettings,
+        publication: str,
+        conninfo: str,
+        shown: str,
+        client: Client,
+        wake: Callable[[], None],
     ) -> None:
         self.jobs = Jobs(settings.name, on_change=wake)
         self._settings = settings
+        self._publication = publication
         self._conninfo = conninfo
         self._shown = shown
         self._client = client
-        self._wake = wake
         self._incremental: Incremental | None = None
-        self._watch: Watch | None = None
         self._waited_for: frozenset[str] = frozenset()
         self._tables: tuple[Described, ...] = ()
 
@@ -55,15 +58,18 @@ class Beside:
     def plan(self, plan: Plan) -> None:
         """Which tables there are: from here on they can be asked for."""
         self._tables = plan.tables
+        if plan.first:
+            self.jobs.supersede()
 
-    async def start(self, plan: Plan, capture: Capture, shapes: Shapes, kept: Kept, known: Known | None) -> None:
+    async def start(self, shapes: Shapes, kept: Kept, known: Known | None, *, hold: bool) -> None:
+        """`hold`: the source has just been started, so small tables that were added are waited for."""
         kept.reading = lambda: self.jobs.tables
-        await self._wait_for_small_ones()
-        chunks = Chunks(self._conninfo, self._shown, shapes, self._settings.batch_rows, CHUNK_BYTES)
+        if hold:
+            await self._wait_for_small_ones()
+        rows = self._settings.batch_rows
+        chunks = Chunks(self._conninfo, self._shown, self._publication, shapes, rows, CHUNK_BYTES)
         self._incremental = Incremental(self.jobs, chunks, self._client, self._shown, kept, known)
         self._incremental.start()
-        self._watch = Watch(plan, capture, self._settings, self._conninfo, self._shown, self.jobs, self._wake)
-        self._watch.start()
 
     async def _wait_for_small_ones(self) -> None:
         added = self.jobs.unfinished(Reason.ADDED)
@@ -73,14 +79,9 @@ class Beside:
         self._waited_for = frozenset(j.id for j in added) if size <= WAITED_FOR_BYTES else frozenset()
 
     async def close(self) -> None:
-        watch, self._watch = self._watch, None
         incremental, self._incremental = self._incremental, None
-        try:
-            if watch is not None:
-                await watch.close()
-        finally:
-            if incremental is not None:
-                await incremental.close()
+        if incremental is not None:
+            await incremental.close()
 
     # ---- for the stream ----------------------------------------------------------------------------------------------
 
@@ -106,8 +107,10 @@ class Beside:
     def check(self) -> None:
         if self._incremental is not None:
             self._incremental.check()
-        if self._watch is not None:
-            self._watch.check()
+
+    def forget(self, visible: Visible) -> None:
+        if self._incremental is not None:
+            self._incremental.forget(visible)
 
     def see(self, changes: Sequence[Change]) -> None:
         if self._incremental is not None:
@@ -124,14 +127,7 @@ class Beside:
         return None if self._incremental is None else await self._incremental.met(mark, frontier)
 
     def news(self, frontier: Position) -> Captured | None:
-        """What was found or asked for meanwhile."""
-        if self._incremental is not None and self._watch is not None and self._watch.visible is not None:
-            self._incremental.forget(self._watch.visible)
-            self._watch.visible = None
-        found = None if self._watch is None else self._watch.take(frontier)
-        if found is not None:
-            self._tables = found.tables
-            return found.captured
+        """What was asked for, or has ended, meanwhile."""
         return Captured(frontier, state=self.jobs.state()) if self.jobs.changed else None
 
     # ---- for people --------------------------------------------------------------------------------------------------

@@ -21,7 +21,21 @@ from headrace.sources.postgres.jobs import Job, Keys, Pages
 from headrace.sources.postgres.lines import fields, unescape
 from headrace.sources.postgres.problems import connect_failed
 from headrace.sources.postgres.reading import Rows, read_rows
-from headrace.sources.postgres.setup import SQL, Connection, Described, Found, Heap, describe, heaps, lock, types
+from headrace.sources.postgres.setup import (
+    SQL,
+    Connection,
+    Described,
+    Found,
+    Heap,
+    condition,
+    describe,
+    heaps,
+    lock,
+    members,
+    types,
+    visible,
+    where,
+)
 from headrace.sources.postgres.shapes import Shape, Shapes
 from headrace.sources.postgres.watermarks import Visible
 
@@ -65,14 +79,16 @@ class Locked:
     shape: Shape
     order: tuple[str, ...]
     """The key's columns as their index has them."""
+    filter: str | None
     visible: Visible
 
 
 class Chunks:
     """One connection that reads chunk after chunk. `rows`, `size`: what a chunk has at most, about (bytes)."""
 
-    def __init__(self, conninfo: str, shown: str, shapes: Shapes, rows: int, size: int) -> None:
+    def __init__(self, conninfo: str, shown: str, publication: str, shapes: Shapes, rows: int, size: int) -> None:
         self._conninfo = conninfo
+        self._publication = publication
         self._shown = shown
         self._shapes = shapes
         self._most_rows, self._most_bytes = rows, size
@@ -99,10 +115,12 @@ class Chunks:
         async with self.locked(job.oid) as at:
             if owed:
                 yield await self._owed(at, job)
-            elif job.pages is not None or not at.shape.keyed:
-                yield await self._paged(at, job)
+            elif (job.pages is not None or not at.shape.keyed) and (chunk := await self._paged(at, job)) is not None:
+                yield chunk
+            elif at.shape.keyed:
+                yield await self._keyed(at, msgspec.structs.replace(job, pages=None))
             else:
-                yield await self._keyed(at, job)
+                raise Gone("it has a partition without pages, such as a foreign table, and no key to read it by")
 
     @contextlib.asynccontextmanager
     async def vanished(
@@ -132,13 +150,14 @@ class Chunks:
         query = sql.SQL(
             "select k.place from (select 0::int8 as place, {names} from {table} where false"
             " union all select place, {casts} from unnest({arrays}) with ordinality u({names}, place)) k"
-            " where not exists (select from {table} t where {equal}){range}"
+            " where not exists (select from {table} t where {equal}{filter}){range}"
         ).format(
             names=sql.SQL(", ").join(names),
             table=_from(at.table),
             casts=sql.SQL(", ").join(sql.SQL("{}::" + types[c]).format(sql.Identifier(c)) for c in columns),
             arrays=sql.SQL(", ").join(sql.SQL("{}::pg_catalog.text[]").format(a) for a in arrays),
             equal=sql.SQL(" and ").join(sql.SQL("t.{0} = k.{0}").format(n) for n in names),
+            filter=sql.SQL("") if at.filter is None else sql.SQL(" and ") + condition(at.filter),
             range=sql.SQL("").join(sql.SQL(" and {}").format(c) for c in key_range(job, columns)),
         )
         return [keys[place - 1] for (place,) in await (await at.connection.execute(query)).fetchall()]
@@ -152,12 +171,11 @@ class Chunks:
                 table = await _table(connection, oid)
                 await connection.execute("begin isolation level repeatable read read only")
                 await lock(connection, [table])
-                row = await (await connection.execute(SQL["visible"])).fetchone()
-                assert row is not None
+                seen = await visible(connection)
                 if await _table(connection, oid) == table:  # it was not renamed before it was locked
                     break
                 await connection.execute("rollback")
-            yield Locked(connection, table, *await self._shape(connection, table), Visible.parse(row[0]))
+            yield Locked(connection, table, *await self._shape(connection, table), seen)
         finally:
             if not connection.closed:
                 if connection.info.transaction_status is TransactionStatus.ACTIVE:
@@ -165,10 +183,13 @@ class Chunks:
                 elif connection.info.transaction_status is not TransactionStatus.IDLE:
                     await connection.execute("rollback")
 
-    async def _shape(self, connection: Connection, table: Found) -> tuple[Shape, tuple[str, ...]]:
-        (described,) = await describe(connection, [table])
+    async def _shape(self, connection: Connection, table: Found) -> tuple[Shape, tuple[str, ...], str | None]:
+        tables = await describe(connection, [table], await members(connection, self._publication, table.oid))
+        if not tables:
+            raise Gone("it is not published any more")
+        (described,) = tables
         if self._known is not None and self._known[0] == described:
-            return self._known[1], self._known[2]
+            return self._known[1], self._known[2], described.filter
         self._shapes.know(table.oid, described.primary_key, hidden=described.hidden)
         missing = self._shapes.missing([described.relation])
         if missing:
@@ -179,7 +200,7 @@ class Chunks:
         if set(order) != set(shape.schema.key):
             order = shape.schema.key
         self._known = described, shape, order
-        return shape, order
+        return shape, order, described.filter
 
     async def _keyed(self, at: Locked, job: Job) -> Chunk:
         order = at.order
@@ -188,7 +209,7 @@ class Chunks:
         if keys.last is not None:
             conditions.append(_compare(order, ">", [v.decode() for v in keys.last]))
         asked = self._limit
-        query = _copy(at.shape, _from(at.table), conditions, order=order, limit=asked)
+        query = _copy(at, _from(at.table), conditions, order=order, limit=asked)
         lines, total = await self._lines(at.connection, query)
         self._adapt(lines)
         if lines:
@@ -219,11 +240,12 @@ class Chunks:
                 size += len(line)
         return kept, total
 
-    async def _paged(self, at: Locked, job: Job) -> Chunk:
-        """Some pages. Rows that were moved to pages already read were changed since, so the stream has told them."""
+    async def _paged(self, at: Locked, job: Job) -> Chunk | None:
+        """Some pages; None when not all of the table has pages. Rows that were moved to pages already read were changed
+        since, so the stream has told them."""
         found = (await heaps(at.connection, [job.oid]))[job.oid]
         if not all(h.paged for h in found):
-            raise Gone("it has a partition without pages, such as a foreign table, and no key to read it by")
+            return None
         pages = job.pages or Pages()
         heap = next((h for h in found if h.oid >= pages.relation), None)
         if heap is None:
@@ -246,7 +268,7 @@ class Chunks:
                 sql.SQL("ctid >= {}::pg_catalog.tid").format(sql.Literal(f"({start},0)")),
                 sql.SQL("ctid < {}::pg_catalog.tid").format(sql.Literal(f"({start + step},0)")),
             ]
-            lines, total = await self._lines(at.connection, _copy(at.shape, table, conditions), all=step == 1)
+            lines, total = await self._lines(at.connection, _copy(at, table, conditions), all=step == 1)
             if total == len(lines):
                 self._step = step * 2
                 return lines, start + step
@@ -260,7 +282,7 @@ class Chunks:
         lines: list[bytes] = []
         while now:
             condition = sql.SQL("{} in ({})").format(_columns(columns), sql.SQL(", ").join(map(_written, now)))
-            lines, total = await self._lines(at.connection, _copy(at.shape, _from(at.table), [condition]))
+            lines, total = await self._lines(at.connection, _copy(at, _from(at.table), [condition]))
             if total == len(lines):
                 break
             half = (len(now) + 1) // 2
@@ -311,17 +333,16 @@ def _from(table: Found) -> sql.Composed:
 
 
 def _copy(
-    shape: Shape,
+    at: Locked,
     table: sql.Composed,
     conditions: Sequence[sql.Composed],
     *,
     order: Sequence[str] = (),
     limit: int | None = None,
 ) -> sql.Composed:
-    columns = sql.SQL(", ").join(sql.Identifier(c.name) for c in shape.relation.columns)
-    query = sql.SQL("select {} from {}").format(columns, table)
-    if conditions:
-        query += sql.SQL(" where ") + sql.SQL(" and ").join(conditions)
+    columns = sql.SQL(", ").join(sql.Identifier(c.name) for c in at.shape.relation.columns)
+    published = [] if at.filter is None else [condition(at.filter)]
+    query = sql.SQL("select {} from {}").format(columns, table) + where([*published, *conditions])
     if order:
         query += sql.SQL(" order by {}").format(sql.SQL(", ").join(sql.Identifier(c) for c in order))
     if limit is not None:

@@ -7,8 +7,12 @@ from typing import Any
 
 from psycopg import AsyncConnection, Error
 
+from headrace.sources.postgres.deadline import deadline, interrupt
 from headrace.sources.postgres.problems import connect_failed, query_failed
 from headrace.sources.postgres.setup import Connection
+
+ANSWER_S = 8.0
+"""How long an answer to a small question may take before the connection counts as dead."""
 
 
 class Client:
@@ -38,18 +42,21 @@ class Client:
         connection = await self.connection()
         try:
             try:
-                return await _first(connection, statement)
+                with deadline(connection, ANSWER_S):
+                    return await _first(connection, statement)
             except Error:
                 if not connection.closed:
                     raise
-                return await _first(await self.connection(), statement)
+                connection = await self.connection()
+                with deadline(connection, ANSWER_S):
+                    return await _first(connection, statement)
         except Error as problem:
             raise query_failed(self._shown, step, problem) from None
 
     async def interrupt(self) -> None:
         """Cancels the statement that runs."""
         if self._connection is not None and not self._connection.closed:
-            await self._connection.cancel_safe(timeout=1)
+            await interrupt(self._connection)
 
     async def close(self) -> None:
         """Waits for the statement that runs."""

@@ -35,12 +35,28 @@ class Copying:
     async def first(
         cls, plan: Plan, kept: Kept, replication: Replication, connection: Connection, conninfo: str, shown: str
     ) -> Copying:
-        """Creates the slot; one that an interrupted start left behind is dropped before."""
+        """Creates the slot; one that an interrupted start left behind is dropped before. A slot of somebody else stays:
+        it holds what comes after a point of now."""
+        if plan.slot_there:
+            return await cls._aside(plan, kept, conninfo, shown)
         await setup.drop_slot(connection, plan.slot)
         slot = await replication.create_slot(plan.slot)
         copy = await Copy.open(
             conninfo, shown, [d.found for d, _ in plan.to_copy], slot.snapshot, slot.consistent_point
         )
+        return cls(plan, copy, slot.consistent_point, kept)
+
+    @classmethod
+    async def _aside(cls, plan: Plan, kept: Kept, conninfo: str, shown: str) -> Copying:
+        """A temporary slot tells a point of the WAL and a snapshot that belongs to it; then it is gone."""
+        aside = await Replication.connect(conninfo, shown)
+        try:
+            slot = await aside.create_slot(f"{plan.slot[:58]}_tmp", temporary=True)
+            copy = await Copy.open(
+                conninfo, shown, [d.found for d, _ in plan.to_copy], slot.snapshot, slot.consistent_point
+            )
+        finally:
+            await aside.close()
         return cls(plan, copy, slot.consistent_point, kept)
 
     @property

@@ -36,6 +36,7 @@ from headrace.sources.postgres.watermarks import Mark, Passed, Touched, Visible,
 _AHEAD = 2
 _OWED_AT_ONCE = 500
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
+_BETWEEN_S = 0.005
 _WRITERS_EVERY_S = 0.05
 _log = structlog.get_logger(__name__)
 
@@ -108,7 +109,7 @@ class Incremental:
 
     async def met(self, mark: Mark, frontier: Position) -> Captured | None:
         """The stream stands at a watermark: what is to be given here."""
-        expected = self._expected.pop(mark.content, None)
+        expected = self._expected.get(mark.content)
         if expected is None:
             return None  # an earlier connection's
         try:
@@ -118,11 +119,12 @@ class Incremental:
                 return await self._low(expected, mark, frontier)
             return await self._high(expected, mark, frontier)
         finally:
+            self._expected.pop(mark.content, None)  # only now: the reading side goes by what was done here
             self._met.set()
 
     async def _low(self, low: Low, mark: Mark, frontier: Position) -> Captured | None:
-        self._before = set(self._passed.transactions)
         self._touched = Touched(low.shape.schema.table)
+        self._before = self._passed.of(self._touched.table)
         job = self._jobs.all[low.job]
         if job.reason is not Reason.ADDED or job.emptied:
             return None
@@ -138,7 +140,7 @@ class Incremental:
         visible = high.chunk.visible
         unsafe = self._touched.overflow or any(not visible.shows(t) for t in self._before)
         self._passed.forget(visible)
-        self._before = set(self._passed.transactions)
+        self._before = self._passed.of(self._touched.table)
         try:
             if self._jobs.all[high.chunk.job.id].ended:
                 return None
@@ -245,6 +247,7 @@ class Incremental:
     async def _work(self, id: str) -> None:
         """Reads a job from where it stands until it ends, or has to start again."""
         self._again()
+        await asyncio.sleep(_BETWEEN_S)
         generation = self._generation
         await self._writers_ended(self._jobs.all[id])
         await self._low_mark(id, generation)
@@ -302,7 +305,7 @@ class Incremental:
             connection = await self._client.connection()
             await connection.execute(SQL["mark"], {"content": content})
         except BaseException:
-            del self._expected[content]  # if it was committed after all, nobody waits for it
+            self._expected.pop(content, None)  # if it was committed after all, nobody waits for it
             raise
 
     async def _writers_ended(self, job: Job) -> None:

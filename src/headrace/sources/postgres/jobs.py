@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
@@ -106,6 +106,12 @@ class Jobs:
     def unfinished(self, *reasons: Reason) -> list[Job]:
         return [j for j in self.all.values() if not j.ended and j.reason in reasons]
 
+    def supersede(self, tables: Container[str] | None = None) -> None:
+        """Ends what reads tables that are read from the start now (None: all)."""
+        for job in list(self.all.values()):
+            if not job.ended and job.reason is not Reason.ASKED and (tables is None or job.table in tables):
+                self.put(job.end(SnapshotState.CANCELLED))
+
     def of(self, table: str) -> list[Job]:
         """The unfinished one that reads a table first, if any does."""
         return [j for j in self.all.values() if not j.ended and j.table == table][:1]
@@ -124,6 +130,8 @@ class Jobs:
         last: tuple[str, ...] | None = None,
     ) -> list[Job]:
         """New jobs, each behind all that wait. `copied`: what a first copy did of them already."""
+        if reason is Reason.ADDED:
+            self.supersede({t.found.table for t in tables})
         numbers = count(max((int(id) for id in self.all), default=0) + 1)
         bounded = first is not None or last is not None
         added: list[Job] = []

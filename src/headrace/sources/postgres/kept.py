@@ -2,14 +2,15 @@
 
 The server stores large values out of line and does not send one again that an update left as it was. Kept are the
 values of those columns, for rows that are large enough for it, under `v:<table>:<key>` in the source's state, with
-the most recent ones in memory. `t:<table>` marks a table of which something is kept.
+the most recent ones in memory. `t:<table>` marks a table of which something is kept, and `l:<table>` tells under which
+label each of its columns is.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from typing import cast
 
 import msgspec
@@ -18,10 +19,15 @@ from headrace.change import Change, Op, Row, key_text
 from headrace.errors import SourceError
 from headrace.sources import State
 from headrace.sources.postgres.assemble import Note
-from headrace.sources.postgres.pgoutput import UNCHANGED, Cell
+from headrace.sources.postgres.columns import Catalog, Columns, carried, first
+from headrace.sources.postgres.pgoutput import UNCHANGED, Cell, Relation
+from headrace.sources.postgres.shapes import Shape
 
 Values = dict[str, bool | int | float | str | bytes | None]
-"""The kept values of one row, by column."""
+"""The kept values of one row, by their columns' labels."""
+
+Ask = Callable[[int], Awaitable[Catalog]]
+"""Asks the catalog for a table's columns as they are now."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _LONGEST_KEY = 400
@@ -30,7 +36,7 @@ _LONGEST_KEY = 400
 class Kept:
     """Reads what was kept from `state`, which must hold everything of earlier calls by the time of the next."""
 
-    def __init__(self, state: State, max_bytes: int = 32 * 1024 * 1024) -> None:
+    def __init__(self, state: State, catalog: Ask, max_bytes: int = 32 * 1024 * 1024) -> None:
         self.tables: set[str] = set()
         """Tables of which something is kept, or will be with the next batch."""
         self.reading: Callable[[], Container[str]] = frozenset[str]
@@ -38,6 +44,9 @@ class Kept:
         self._owed: list[tuple[str, Row]] = []
         self._marked: set[str] = set()
         self._state = state
+        self._catalog = catalog
+        self._columns: dict[str, tuple[Relation, Columns]] = {}
+        self._unsaved: dict[str, Columns] = {}
         self._recent: OrderedDict[str, tuple[Values, int]] = OrderedDict()
         self._bytes = 0
         self._max_bytes = max_bytes
@@ -51,6 +60,7 @@ class Kept:
 
     def forget(self) -> None:
         """Drops what is in memory."""
+        self._columns.clear()
         self._recent.clear()
         self._bytes = 0
 
@@ -67,6 +77,9 @@ class Kept:
         stored = await self._fetch(changes, notes)
         left_out: list[int] = []
         for note in notes:
+            labels = await self._labels(note.shape)
+            if note.place < 0:
+                continue
             change = changes[note.place]
             if change.op is Op.TRUNCATE:
                 await self._empty(change.schema.table, batch, emptied)
@@ -75,7 +88,7 @@ class Kept:
             else:
                 before = self._before(change, note, batch, stored, emptied)
                 try:
-                    changes[note.place], values = _complete(change, note, before)
+                    changes[note.place], values = _complete(change, note, before, labels)
                 except SourceError:
                     if change.schema.table not in self.reading():
                         raise
@@ -91,6 +104,22 @@ class Kept:
         """The rows left out since the last call."""
         owed, self._owed = self._owed, []
         return owed
+
+    async def _labels(self, shape: Shape) -> tuple[str, ...]:
+        """Under which label the values of each column are kept."""
+        relation, table = shape.relation, shape.schema.table
+        seen, columns = self._columns.get(table, (None, None))
+        if columns is not None and seen is relation:
+            return columns.labels
+        if columns is None:
+            saved = (await self._state.get([f"l:{table}"])).get(f"l:{table}")
+            columns = None if saved is None else msgspec.msgpack.decode(saved, type=Columns)
+        if columns is None or columns.oid != relation.oid or not columns.fits(relation):
+            now = await self._catalog(relation.oid)
+            columns = first(relation, now) if columns is None else carried(columns, relation, now)
+            self._unsaved[table] = columns
+        self._columns[table] = (relation, columns)
+        return columns.labels
 
     async def _fetch(self, changes: Sequence[Change], notes: Iterable[Note]) -> dict[str, bytes]:
         names = {
@@ -144,6 +173,9 @@ class Kept:
         for name, values in batch.items():
             encoded = state[name] = _encode(values) if values else None
             self._remember(name, values, len(encoded or b""))
+        for table, columns in self._unsaved.items():
+            state[f"l:{table}"] = _encode(columns)
+        self._unsaved.clear()
         for table in self.tables - self._marked:
             state[f"t:{table}"] = b""
             self._marked.add(table)
@@ -160,7 +192,7 @@ class Kept:
             self._bytes -= evicted
 
 
-def _complete(change: Change, note: Note, before: Values) -> tuple[Change, Values]:
+def _complete(change: Change, note: Note, before: Values, labels: Sequence[str]) -> tuple[Change, Values]:
     """The change as a whole row, and what of it may stand out of line."""
     assert change.after is not None
     columns = change.schema.columns
@@ -169,16 +201,16 @@ def _complete(change: Change, note: Note, before: Values) -> tuple[Change, Value
         for i, least in note.shape.large:
             value = change.after[i]
             if isinstance(value, str | bytes) and len(value) >= least:
-                values[columns[i].name] = value
+                values[labels[i]] = value
     if not note.incomplete:
         return change, values
     after = list(cast("Sequence[Cell]", change.after))
     for i, cell in enumerate(after):
         if cell is UNCHANGED:
-            name = columns[i].name
-            if name not in before:
-                raise _never_captured(change.schema.table, name, change.key)
-            after[i] = values[name] = before[name]
+            label = labels[i]
+            if label not in before:
+                raise _never_captured(change.schema.table, columns[i].name, change.key)
+            after[i] = values[label] = before[label]
     row = cast("Row", tuple(after))
     schema, op, position, at, transaction = (
         change.schema,

@@ -5,41 +5,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.change import START, Position
+import structlog
+
+from headrace.change import HIGHEST, START, Position
 from headrace.clock import now_us
 from headrace.errors import SourceError
 from headrace.sources import Captured, Rejected, SourceSettings
 from headrace.sources.postgres import setup
 from headrace.sources.postgres.jobs import Jobs, Reason
-from headrace.sources.postgres.problems import lost
+from headrace.sources.postgres.options import OnLag, Options
+from headrace.sources.postgres.problems import SlotGone, lost
 from headrace.sources.postgres.progress import CAPTURE, COPIED, REFUSED, Capture, Run, Saved, load, refused_state
 from headrace.sources.postgres.replication import Identity, Replication
-from headrace.sources.postgres.setup import Connection, Described, Found
+from headrace.sources.postgres.setup import Connection, Described, Found, Members, Names
 from headrace.sources.postgres.shapes import Shape, Shapes
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`first`: all tables, `to_copy`, are to be copied in one snapshot, and the slot is to be created. `emptied`: an
-    earlier copy of them may be in the log. Otherwise `to_copy` are the tables that were added since, `rest` those that
-    an interrupted first copy left over, and `start` is where the stream goes on."""
+    """`first`: all tables, `to_copy`, are to be copied in one snapshot, and the slot is to be created (unless it is
+    there: `slot_there`). `emptied`: an earlier copy of them may be in the log. Otherwise `to_copy` are the tables that
+    were added since, `rest` those that an interrupted first copy left over, and `start` is where the stream goes on.
+    `members`: everything that the publication has, tables that do not match too. `found`: what matched."""
 
     first: bool
     emptied: bool
     slot: str
+    slot_there: bool
+    publication: str
     tables: tuple[Described, ...]
+    members: Members
     to_copy: tuple[tuple[Described, Shape], ...]
     rest: tuple[Described, ...]
     start: int
+    found: frozenset[Found]
     identity: Identity
     capture: Capture | None
     saved: Saved
     refused: tuple[Rejected, ...]
 
+    @property
+    def captured_tables(self) -> frozenset[int]:
+        return frozenset(d.found.oid for d in self.tables)
+
     def captured(self, point: int, *, done: bool) -> Capture:
         """The state to leave."""
         tables = {d.found.table: d.found.oid for d in self.tables}
-        return Capture(self.slot, self.identity.system, self.identity.timeline, point, done, tables)
+        since = {name: self.members[oid].since for name, oid in tables.items()}
+        return Capture(self.slot, self.identity.system, self.identity.timeline, point, done, tables, since)
 
     def news(self, source: str, frontier: Position, jobs: Jobs, *, told: bool) -> Captured | None:
         """What is refused now and what no longer is (once: not when that was `told`), and tables that are read beside
@@ -69,6 +84,7 @@ async def make_plan(
     replication: Replication,
     run: Run,
     settings: SourceSettings,
+    options: Options,
     shown: str,
     shapes: Shapes,
     *,
@@ -79,82 +95,112 @@ async def make_plan(
 
     Raises SourceError, and psycopg.Error.
     """
-    name = setup.object_name(settings.id, settings.name)
+    names = Names.of(settings.id, settings.name, options)
     await setup.check_server(connection, shown)
     identity = await replication.identify()
     saved = await load(run.resume)
-    found = await setup.discover(connection, shown, settings.tables)
-    tables = await setup.describe(connection, [f for f in found if f.refused is None])
-    await _learn(connection, shapes, tables)
-    published = await setup.published(connection, name)
+    members = None
+    if not names.ours:
+        await setup.check_publication(connection, shown, names.publication)
+        members = await setup.members(connection, names.publication)
+    found = await setup.discover(connection, shown, settings.tables, members)
+    usable = [f for f in found if f.refused is None]
+    before = await setup.published(connection, names.publication)
     capture = saved.capture
     if capture is None and run.given != START:
-        raise lost(shown, name, "changes in the log, but no state with them")
-    first = capture is None
-    start = 0
+        raise lost(shown, names.slot, "changes in the log, but no state with them")
+    start = None
     if capture is not None:
         try:
-            start = await _go_on(connection, replication, run, shown, identity, saved, capture, published)
+            start = await _continued(connection, replication, run, names, options, shown, saved, before is None)
         except SourceError:
             if capture.done:
-                raise
-            first = True  # what an interrupted first copy left at the source is gone: it begins again
-    await setup.publish(connection, name, [d.found for d in tables], published)
-    rest = [] if first or capture is None or capture.done else _rest(tables, capture, saved)
-    again = {d.found.oid for d in rest}
-    new = [d for d in tables if first or (_new(d.found, capture, published) and d.found.oid not in again)]
+                raise  # otherwise what an interrupted first copy left at the source is gone: it begins again
+    first = start is None
+    slot_there = options.slot is not None and first and await _usable_slot(connection, options, shown, saved)
+    if names.ours:
+        await setup.publish(connection, names.publication, usable, before)
+        members = await setup.members(connection, names.publication)
+    assert members is not None
+    tables = await setup.describe(connection, usable, members)
+    await _learn(connection, shapes, tables)
+    new = [d for d in tables if first or _new(d.found, capture, before if names.ours else None, members)]
+    again = {d.found.oid for d in new}
+    rest = [] if first or capture is None or capture.done else [d for d in tables if d.found.oid not in again]
+    rest = [d for d in rest if d.found.oid not in saved.copied.tables]
     if not (first or rest or unfinished):
-        run.frontier = max(run.frontier, Position(start))
+        run.frontier = max(run.frontier, Position(start or 0))
     return Plan(
         first,
         capture is not None,
-        name,
+        names.slot,
+        slot_there,
+        names.publication,
         tuple(tables),
+        members,
         tuple((d, shapes.of(d.relation)) for d in new),
         tuple(rest),
-        start,
+        start or 0,
+        frozenset(found),
         identity,
         capture,
         saved,
-        tuple(rejected_table(settings.name, f, run.frontier) for f in found if f.refused is not None),
+        tuple(_rejected(settings.name, f, run.frontier) for f in found if f.refused is not None),
     )
 
 
-async def _go_on(
+async def _continued(
     connection: Connection,
     replication: Replication,
     run: Run,
+    names: Names,
+    options: Options,
     shown: str,
-    identity: Identity,
     saved: Saved,
-    capture: Capture,
-    published: set[int] | None,
-) -> int:
-    """Where the stream goes on. Raises SourceError when the source no longer has all from there."""
-    if published is None:
-        raise lost(shown, capture.slot, "no publication: it was dropped, and changes since then were not published")
+    unpublished: bool,
+) -> int | None:
+    """Where the stream goes on; None when the slot is gone and, by the policy, all is to be copied afresh."""
+    capture = saved.capture
+    assert capture is not None
+    if unpublished:
+        raise lost(shown, names.slot, "no publication: it was dropped, and changes since then were not published")
     start = max(run.frontier.major, run.given.major, saved.frontier, capture.point)
-    await setup.check_cluster(replication, shown, capture.slot, identity, capture.system, capture.timeline, start)
+    identity = await replication.identify()
+    await setup.check_cluster(replication, shown, names.slot, identity, capture.system, capture.timeline, start)
     forgotten = max(run.given.major + 1, saved.frontier, capture.point, run.recorded)
-    await setup.check_slot(connection, shown, capture.slot, forgotten)
+    try:
+        promoted = identity.timeline > capture.timeline
+        await setup.check_slot(connection, shown, names.slot, forgotten, promoted=promoted)
+    except SlotGone as gone:
+        if options.on_lag is not OnLag.RESNAPSHOT:
+            raise
+        _log.warning("all tables are copied afresh", source=shown, reason=gone.got)
+        return None
     return start
 
 
-def _rest(tables: Sequence[Described], capture: Capture, saved: Saved) -> list[Described]:
-    """What an interrupted first copy was to copy and did not."""
-    return [
-        d for d in tables if capture.tables.get(d.found.table) == d.found.oid and d.found.oid not in saved.copied.tables
-    ]
+async def _usable_slot(connection: Connection, options: Options, shown: str, saved: Saved) -> bool:
+    """Whether the slot that the configuration names is to be used for a first copy; False: make it again."""
+    assert options.slot is not None
+    if saved.capture is not None and saved.capture.done:
+        return False
+    try:
+        await setup.check_slot(connection, shown, options.slot, HIGHEST)
+    except SlotGone:
+        if saved.capture is None or options.on_lag is not OnLag.RESNAPSHOT:
+            raise
+        return False
+    return True
 
 
-def _new(table: Found, capture: Capture | None, published: set[int] | None) -> bool:
-    """Not copied yet, or not published all the time since."""
-    return (
-        capture is None
-        or capture.tables.get(table.table) != table.oid
-        or published is None
-        or table.oid not in published
-    )
+def _new(table: Found, capture: Capture | None, listed: set[int] | None, members: Members) -> bool:
+    """Not copied yet, or not published all the time since, or otherwise than then."""
+    if capture is None or capture.tables.get(table.table) != table.oid:
+        return True
+    if listed is not None and table.oid not in listed:
+        return True
+    since = capture.since.get(table.table)
+    return since is not None and since != members[table.oid].since
 
 
 async def _learn(connection: Connection, shapes: Shapes, tables: Sequence[Described]) -> None:
@@ -164,7 +210,7 @@ async def _learn(connection: Connection, shapes: Shapes, tables: Sequence[Descri
         shapes.know(described.found.oid, described.primary_key, hidden=described.hidden)
 
 
-def rejected_table(source: str, table: Found, frontier: Position) -> Rejected:
+def _rejected(source: str, table: Found, frontier: Position) -> Rejected:
     assert table.refused is not None
     expected, got, remedy = table.refused
     error = SourceError(step=f"capture the table {table.table}", expected=expected, got=got, remedy=remedy)

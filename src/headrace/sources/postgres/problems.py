@@ -37,7 +37,7 @@ def connect_failed(shown: str, problem: psycopg.Error) -> Broken | SourceError:
     elif "pg_hba" in text:
         remedy = "Allow this user, from this host, to the database and to replication in the server's pg_hba.conf."
     elif "wal_level" in text:
-        return wal_level("less")
+        return SourceError(**wal_level("less"))
     elif "replication" in text or "permission denied" in text or "WAL senders" in text:
         remedy = "Give the user the REPLICATION attribute (on RDS: grant rds_replication), and a free WAL sender."
     else:
@@ -101,13 +101,37 @@ def lost(shown: str, slot: str, got: str) -> SourceError:
     )
 
 
-def wal_level(got: str) -> SourceError:
+class SlotGone(SourceError):
+    """As `lost`, at the same history of the same cluster: a copy of all tables makes it whole again."""
+
+    @classmethod
+    def of(cls, shown: str, slot: str, got: str) -> SlotGone:
+        error = lost(shown, slot, got)
+        return cls(
+            step=error.step,
+            expected=error.expected,
+            got=error.got,
+            remedy=f'{error.remedy} (Or set on_lag = "resnapshot": that is then done by itself, with all tables.)',
+        )
+
+
+def stopped_for_lag(shown: str, slot: str, retained: int, limit: int) -> SourceError:
     return SourceError(
-        step="check the server's settings",
-        expected="wal_level = logical",
-        got=f"wal_level = {got}",
-        remedy="ALTER SYSTEM SET wal_level = 'logical'; then restart the server (on RDS: rds.logical_replication = 1).",
+        step=f"read {shown} without filling its disk",
+        expected=f"at most {limit >> 20} MB of WAL kept for Headrace (max_retained)",
+        got=f'{retained >> 20} MB; as on_lag = "stop" asks for, the slot {slot} was dropped and its WAL released',
+        remedy=f'See what held Headrace up. Then set on_lag = "resnapshot", or: {_COPY_AFRESH}',
     )
+
+
+def wal_level(got: str) -> dict[str, str]:
+    return {
+        "step": "check the server's settings",
+        "expected": "wal_level = logical",
+        "got": f"wal_level = {got}",
+        "remedy": "ALTER SYSTEM SET wal_level = 'logical'; then restart the server "
+        "(on RDS: rds.logical_replication = 1).",
+    }
 
 
 def unexpected_bytes(shown: str, problem: Exception) -> SourceError:

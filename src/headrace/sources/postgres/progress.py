@@ -18,7 +18,8 @@ _KEYS = (CAPTURE, FRONTIER, REFUSED, COPIED)
 
 class Capture(msgspec.Struct, frozen=True):
     """`point`: the consistent point of the first copy. `done`: that copy is complete, or goes on as jobs. `tables`:
-    what was copied, or is to be, by name with its oid: a table that was dropped and created again is another one."""
+    what was copied, or is to be, by name with its oid: a table that was dropped and created again is another one.
+    `since`: by name, what tells whether it was published all the time (see `setup.Member`)."""
 
     slot: str
     system: str
@@ -26,6 +27,7 @@ class Capture(msgspec.Struct, frozen=True):
     point: int
     done: bool
     tables: dict[str, int]
+    since: dict[str, int] = {}
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)

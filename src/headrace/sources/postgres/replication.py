@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from struct import Struct
 from time import monotonic
@@ -17,6 +18,7 @@ from typing import Any, LiteralString, Protocol, cast
 from psycopg import AsyncConnection, Error, OperationalError, errors, sql
 
 from headrace.clock import now_us
+from headrace.sources.postgres.deadline import deadline, interrupt
 from headrace.sources.postgres.pgoutput import EPOCH_US
 from headrace.sources.postgres.problems import connect_failed, silent
 
@@ -25,6 +27,7 @@ ACK_AT_MOST_EVERY_S = 0.1
 ASK_AFTER_S = 20.0
 GIVE_UP_AFTER_S = 40.0
 
+_FAILOVER_SLOTS = 170000
 _DATA, _KEEPALIVE = b"wk"
 _keepalive = Struct(">xQqB").unpack_from
 _status = Struct(">cQQQqB").pack
@@ -102,6 +105,10 @@ class Replication:
     def server_version(self) -> int:
         return self._connection.info.server_version
 
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """See `headrace.sources.postgres.deadline`."""
+        return deadline(self._connection, seconds)
+
     async def identify(self) -> Identity:
         row = await (await self._connection.execute("IDENTIFY_SYSTEM")).fetchone()
         assert row is not None
@@ -114,9 +121,11 @@ class Replication:
         return row[1] if isinstance(row[1], str) else bytes(row[1]).decode()
 
     async def create_slot(self, name: str, *, temporary: bool = False) -> CreatedSlot:
-        """The slot and its snapshot, which lives until this connection's next command or end."""
+        """The slot and its snapshot, which lives until this connection's next command or end. Where the server can, a
+        slot that stays is one that standbys may keep in step with (`failover`)."""
         kind = "TEMPORARY LOGICAL" if temporary else "LOGICAL"
-        query = f"CREATE_REPLICATION_SLOT {_quoted(name)} {kind} pgoutput (SNAPSHOT 'export')"
+        failover = "" if temporary or self.server_version < _FAILOVER_SLOTS else ", FAILOVER"
+        query = f"CREATE_REPLICATION_SLOT {_quoted(name)} {kind} pgoutput (SNAPSHOT 'export'{failover})"
         row = await (await self._connection.execute(_raw(query))).fetchone()
         assert row is not None
         return CreatedSlot(row[0], parse_lsn(row[1]), row[2])
@@ -126,12 +135,13 @@ class Replication:
 
         Raises psycopg.Error as the server answers.
         """
-        version = "4" if self.server_version >= 160000 else "3" if self.server_version >= 150000 else "2"
+        version = "4" if self.server_version >= 160000 else "3"
         publications = _literal(_quoted(publication))
         await self._connection.execute(
             _raw(
                 f"START_REPLICATION SLOT {_quoted(slot)} LOGICAL {format_lsn(lsn)} "
-                f"(proto_version '{version}', publication_names {publications}, messages 'true')"
+                f"(proto_version '{version}', publication_names {publications}, messages 'true', "
+                f"streaming 'on')"
             )
         )
         self._received, self._flushed = lsn, flushed
@@ -255,7 +265,7 @@ class Replication:
         if self._started:
             self.poke()
         elif not self._connection.closed:
-            await self._connection.cancel_safe(timeout=1)
+            await interrupt(self._connection)
 
     async def close(self) -> None:
         """Ends the connection without waiting for the server."""

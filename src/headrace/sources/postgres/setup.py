@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString, cast
 
 from psycopg import AsyncConnection, sql
 
 from headrace.errors import SourceError
+from headrace.sources.postgres.options import Options
 from headrace.sources.postgres.pgoutput import Relation, RelationColumn
-from headrace.sources.postgres.problems import lost, wal_level
+from headrace.sources.postgres.problems import SlotGone, lost, wal_level
 from headrace.sources.postgres.replication import Identity, Replication, parse_lsn
 from headrace.sources.postgres.values import Type
+from headrace.sources.postgres.watermarks import Visible
 from headrace.sqlfile import load
 
 SQL = load(Path(__file__).with_name("statements.sql"))
@@ -46,12 +48,42 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Described:
     """A table as its stream will describe it. `hidden`: what it sends does not tell a row's
-    size (columns that are not published) or from which size on it is stored out of line."""
+    size (columns that are not published) or from which size on it is stored out of line. `filter`: an SQL condition on
+    the rows that are published."""
 
     found: Found
     relation: Relation
     primary_key: tuple[str, ...]
     hidden: bool
+    filter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """How a publication publishes a table. `columns`: their numbers, None for all that are not generated. `since`:
+    another one when it was taken out and put in again, or was given other columns or another filter."""
+
+    table: str
+    columns: frozenset[int] | None
+    filter: str | None
+    since: int
+
+
+Members = Mapping[int, Member]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What we use at the server. `ours`: we make the publication, and alter it when tables come and go."""
+
+    publication: str
+    slot: str
+    ours: bool
+
+    @classmethod
+    def of(cls, id: str, source: str, options: Options) -> Names:
+        name = object_name(id, source)
+        return cls(options.publication or name, options.slot or name, options.publication is None)
 
 
 def object_name(id: str, source: str) -> str:
@@ -62,50 +94,80 @@ def object_name(id: str, source: str) -> str:
     return f"{name[: _MAX_NAME - 9]}_{hashlib.sha256(f'{id}/{source}'.encode()).hexdigest()[:8]}"
 
 
+class Unfit(SourceError):
+    """The server cannot do logical replication for this user. `check`: what about it."""
+
+    check = "server"
+
+    def about(self, check: str) -> Unfit:
+        self.check = check
+        return self
+
+
 async def check_server(connection: Connection, shown: str) -> None:
     """Raises SourceError when the server cannot do logical replication for this user."""
+    async for problem in server_problems(connection, shown):
+        raise problem
+
+
+async def server_problems(connection: Connection, shown: str) -> AsyncGenerator[Unfit]:
+    """Everything that keeps it from logical replication for this user."""
     row = await (await connection.execute(SQL["server"])).fetchone()
     assert row is not None
     level, standby, version, encoding = row
     if level != "logical":
-        raise wal_level(level)
+        yield Unfit(**wal_level(level)).about("wal_level")
     if standby:
-        raise _refuse(shown, "a primary server", "a standby", "Give the address of the primary.")
+        yield _refuse(shown, "a primary server", "a standby", "Give the address of the primary.").about("role")
     if version < 150000:
-        raise _refuse(shown, "PostgreSQL 15 or newer", f"version {version // 10000}", "Upgrade the source's server.")
+        old = f"version {version // 10000}"
+        yield _refuse(shown, "PostgreSQL 15 or newer", old, "Upgrade the source's server.").about("version")
     if encoding == "SQL_ASCII":
-        raise _refuse(shown, "a database with an encoding", "SQL_ASCII", "Recreate the database with UTF8.")
+        remedy = "Recreate the database with UTF8."
+        yield _refuse(shown, "a database with an encoding", "SQL_ASCII", remedy).about("encoding")
     allowed = await (await connection.execute(SQL["may_replicate"])).fetchone()
     if allowed is None or not allowed[0]:
-        raise _refuse(
+        yield _refuse(
             shown,
             "a user with the REPLICATION attribute",
             "a user without it",
             "ALTER ROLE ... REPLICATION (on RDS: GRANT rds_replication TO ...).",
-        )
+        ).about("privileges")
 
 
-def _refuse(shown: str, expected: str, got: str, remedy: str) -> SourceError:
-    return SourceError(step=f"check {shown}", expected=expected, got=got, remedy=remedy)
+def _refuse(shown: str, expected: str, got: str, remedy: str) -> Unfit:
+    return Unfit(step=f"check {shown}", expected=expected, got=got, remedy=remedy)
 
 
-async def discover(connection: Connection, shown: str, patterns: Sequence[str]) -> list[Found]:
-    """The tables that match, partitions left out whose root matches too. Raises SourceError when there are none."""
+async def discover(
+    connection: Connection, shown: str, patterns: Sequence[str], members: Members | None = None
+) -> list[Found]:
+    """The tables that match, partitions left out whose root matches too; of somebody else's publication its `members`
+    that match. Raises SourceError when there are none."""
     rows = await (await connection.execute(SQL["tables"])).fetchall()
-    wanted = [p if "." in p else f"public.{p}" for p in patterns]
-    matched = [row for row in rows if any(fnmatchcase(f"{row[1]}.{row[2]}", p) for p in wanted)]
+    if members is not None:
+        rows = [row for row in rows if row[0] in members]
+    matched = [row for row in rows if matches(f"{row[1]}.{row[2]}", patterns)]
     if not matched:
         raise SourceError(
             step=f"find the tables of {shown}",
             expected=f"at least one table that matches {', '.join(patterns)}",
-            got=f"none among the {len(rows)} tables that this user can see",
+            got=f"none among the {len(rows)} tables that "
+            + ("this user can see" if members is None else "the publication has"),
             remedy="Correct `tables` of the source: patterns of schema.table, such as public.*",
         )
+    if members is not None:
+        return [_found(row, ours=False) for row in matched]
     oids = {row[0] for row in matched}
-    return [_found(row) for row in matched if oids.isdisjoint(row[7])]
+    return [_found(row, ours=True) for row in matched if oids.isdisjoint(row[7])]
 
 
-def _found(row: Sequence[Any]) -> Found:
+def matches(table: str, patterns: Sequence[str]) -> bool:
+    """Whether `schema.table` is meant; a pattern without a schema means public."""
+    return any(fnmatchcase(table, p if "." in p else f"public.{p}") for p in patterns)
+
+
+def _found(row: Sequence[Any], *, ours: bool) -> Found:
     oid, schema, name, kind, persistence, identity, rows, ancestors, owner, readable, secured, leaf, indexed = row
     quoted = f'"{schema}"."{name}"'
     refused: tuple[str, str, str] | None = None
@@ -124,7 +186,7 @@ def _found(row: Sequence[Any]) -> Found:
             f"none in {leaf}: to publish it would make its own UPDATE and DELETE fail",
             f"ALTER TABLE {leaf} REPLICA IDENTITY DEFAULT with a primary key, or FULL; then restart Headrace.",
         )
-    elif not owner:
+    elif ours and not owner:
         refused = (
             "a table that this user may publish",
             "a table of another owner",
@@ -141,15 +203,16 @@ def _found(row: Sequence[Any]) -> Found:
     return Found(oid, schema, name, kind, identity, int(rows), tuple(ancestors), refused)
 
 
-async def describe(connection: Connection, tables: Iterable[Found]) -> list[Described]:
-    """The tables as the catalog has them now, in the given order."""
-    by_oid = {table.oid: table for table in tables}
-    generated = connection.info.server_version >= _STORED_GENERATED
-    cursor = await connection.execute(SQL["columns"], {"tables": list(by_oid), "generated": generated})
+async def describe(connection: Connection, tables: Iterable[Found], members: Members) -> list[Described]:
+    """The tables as the catalog has them now, in the given order. Those that are no longer published are left out."""
+    by_oid = {table.oid: table for table in tables if table.oid in members}
+    cursor = await connection.execute(SQL["columns"], {"tables": list(by_oid)})
     columns: dict[int, list[RelationColumn]] = {oid: [] for oid in by_oid}
     keys: dict[int, list[str]] = {oid: [] for oid in by_oid}
     hidden: set[int] = set()
-    for oid, name, type_oid, identity, primary, sent, other_size in await cursor.fetchall():
+    for oid, number, name, type_oid, identity, primary, generated, other_size in await cursor.fetchall():
+        published = members[oid].columns
+        sent = not generated if published is None else number in published
         if not sent or other_size:
             hidden.add(oid)
         if not sent:
@@ -163,6 +226,7 @@ async def describe(connection: Connection, tables: Iterable[Found]) -> list[Desc
             Relation(oid, found.schema, found.name, found.identity, tuple(columns[oid])),
             tuple(keys[oid]),
             oid in hidden,
+            members[oid].filter,
         )
         for oid, found in by_oid.items()
     ]
@@ -174,10 +238,46 @@ async def types(connection: Connection, oids: Iterable[int]) -> dict[int, Type]:
     return {oid: Type(oid, name, base, size) for oid, name, base, size in await cursor.fetchall()}
 
 
+async def numbered(connection: Connection, publication: str, table: int) -> list[tuple[str, int]]:
+    """A table's published columns as they are now: name and number."""
+    cursor = await connection.execute(SQL["numbers"], {"publication": publication, "table": table})
+    return [(name, number) for name, number in await cursor.fetchall()]
+
+
 async def published(connection: Connection, name: str) -> set[int] | None:
-    """The tables in our publication; None when there is no such publication."""
-    rows = await (await connection.execute(SQL["publication"], {"name": name})).fetchall()
-    return {row[0] for row in rows if row[0] is not None} if rows else None
+    """The tables that our publication names; None when there is no such publication."""
+    if await (await connection.execute(SQL["publication"], {"name": name})).fetchone() is None:
+        return None
+    return {row[0] for row in await (await connection.execute(SQL["listed"], {"name": name})).fetchall()}
+
+
+async def members(connection: Connection, name: str, table: int | None = None) -> dict[int, Member]:
+    """The tables that a publication's changes come as, or whether one of them is there."""
+    rows = await (await connection.execute(SQL["members"], {"name": name, "table": table})).fetchall()
+    return {
+        oid: Member(table, None if columns is None else frozenset(columns), condition, since)
+        for oid, columns, condition, since, table in rows
+    }
+
+
+async def check_publication(connection: Connection, shown: str, name: str) -> None:
+    """Raises SourceError unless somebody made this publication, of everything that may happen to a row."""
+    row = await (await connection.execute(SQL["publication"], {"name": name})).fetchone()
+    if row is None:
+        raise _refuse(
+            shown,
+            f"the publication {name}, as the configuration says",
+            "none of that name in this database",
+            f"CREATE PUBLICATION {name} FOR TABLE ..., or leave `publication` out: then Headrace makes its own.",
+        )
+    missing = [what for what, there in zip(("insert", "update", "delete", "truncate"), row, strict=True) if not there]
+    if missing:
+        raise _refuse(
+            shown,
+            f"the publication {name} to publish insert, update, delete and truncate",
+            f"one without {', '.join(missing)}",
+            f"ALTER PUBLICATION {name} SET (publish = 'insert, update, delete, truncate').",
+        )
 
 
 async def publish(connection: Connection, name: str, tables: Sequence[Found], now: set[int] | None) -> None:
@@ -243,20 +343,45 @@ async def heaps(connection: Connection, tables: Sequence[int]) -> dict[int, list
     return found
 
 
+async def release_slot(connection: Connection, name: str) -> None:
+    await connection.execute(SQL["release_slot"], {"name": name})
+
+
+def condition(text: str) -> sql.Composable:
+    """A publication's row filter, which is the server's own text."""
+    return sql.SQL(cast("LiteralString", f"({text})"))
+
+
+def where(conditions: Sequence[sql.Composable]) -> sql.Composable:
+    return sql.SQL(" where ") + sql.SQL(" and ").join(conditions) if conditions else sql.SQL("")
+
+
+async def visible(connection: Connection) -> Visible:
+    """What the session's snapshot shows: of this transaction, when it is a repeatable-read one."""
+    row = await (await connection.execute(SQL["visible"])).fetchone()
+    assert row is not None
+    return Visible.parse(row[0])
+
+
 async def drop_slot(connection: Connection, name: str) -> None:
     await connection.execute(SQL["drop_slot"], {"name": name})
 
 
-async def check_slot(connection: Connection, shown: str, name: str, forgotten: int) -> None:
-    """Raises SourceError unless our slot still holds everything that commits at or after `forgotten`."""
+async def check_slot(connection: Connection, shown: str, name: str, forgotten: int, *, promoted: bool = False) -> None:
+    """Raises SourceError unless the slot still holds everything that commits at or after `forgotten`; SlotGone when it
+    holds nothing any more. `promoted`: the server is another than the one that was read last."""
     row = await (await connection.execute(SQL["slot"], {"name": name})).fetchone()
+    if row is None and promoted:
+        raise SlotGone.of(
+            shown, name, "no such slot on this server, which was promoted: it was not kept in step with the slot"
+        )
     if row is None:
-        raise lost(shown, name, "no such slot: it was dropped, or the database was restored without it")
+        raise SlotGone.of(shown, name, "no such slot: it was dropped, or the database was restored without it")
     here, ours, _active, status, confirmed = row
     if not here or not ours:
         raise lost(shown, name, "a slot of that name of another database or plugin")
     if status == "lost" or confirmed is None:
-        raise lost(shown, name, "an invalidated slot: the server removed WAL that it needed (wal_status = lost)")
+        raise SlotGone.of(shown, name, "an invalidated slot: the server removed WAL that it needed (wal_status = lost)")
     if parse_lsn(confirmed) > forgotten:
         raise lost(shown, name, f"a slot that starts later, at {confirmed}: it was recreated or moved on")
 

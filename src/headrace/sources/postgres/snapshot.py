@@ -16,7 +16,17 @@ from headrace.sources import SnapshotProgress
 from headrace.sources.postgres.copyout import copy_out
 from headrace.sources.postgres.problems import connect_failed, copy_again
 from headrace.sources.postgres.reading import Chunk, given_at, read_rows
-from headrace.sources.postgres.setup import SQL, Described, Found, Heap, heaps, lock, rewritten_since
+from headrace.sources.postgres.setup import (
+    SQL,
+    Described,
+    Found,
+    Heap,
+    condition,
+    heaps,
+    lock,
+    rewritten_since,
+    where,
+)
 from headrace.sources.postgres.shapes import Shape
 
 CONNECTIONS = 2
@@ -61,13 +71,13 @@ class Unit:
     def query(self) -> sql.Composed:
         columns = sql.SQL(", ").join(sql.Identifier(c.name) for c in self.table.relation.columns)
         only = sql.SQL("" if self.whole and self.table.found.kind == "p" else "only ")
-        where = sql.SQL("")
+        conditions: list[sql.Composable] = [] if self.table.filter is None else [condition(self.table.filter)]
         if not self.whole:
-            where = sql.SQL(" where ctid >= {}::pg_catalog.tid").format(sql.Literal(f"({self.first},0)"))
-            if self.end is not None:
-                where += sql.SQL(" and ctid < {}::pg_catalog.tid").format(sql.Literal(f"({self.end},0)"))
+            conditions.append(sql.SQL("ctid >= {}::pg_catalog.tid").format(sql.Literal(f"({self.first},0)")))
+        if not self.whole and self.end is not None:
+            conditions.append(sql.SQL("ctid < {}::pg_catalog.tid").format(sql.Literal(f"({self.end},0)")))
         return sql.SQL("copy (select {} from {}{}{}) to stdout").format(
-            columns, only, sql.Identifier(self.schema, self.name), where
+            columns, only, sql.Identifier(self.schema, self.name), where(conditions)
         )
 
 

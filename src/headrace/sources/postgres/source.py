@@ -11,34 +11,46 @@ from time import monotonic
 from types import AsyncGeneratorType
 from typing import cast
 
+import structlog
 from psycopg import Error
 
 from headrace.change import Position, Style
 from headrace.errors import HeadraceError, SourceError
-from headrace.sources import Captured, Resume, SnapshotJob, SnapshotProgress, SourceSettings
+from headrace.sources import Captured, Resume, Retained, SnapshotJob, SnapshotProgress, SourceSettings
 from headrace.sources.postgres import setup
 from headrace.sources.postgres.address import parse
 from headrace.sources.postgres.assemble import Assembler
 from headrace.sources.postgres.beside import Beside
 from headrace.sources.postgres.client import Client
 from headrace.sources.postgres.copying import Copying
+from headrace.sources.postgres.deadline import deadline
 from headrace.sources.postgres.heads import Heads
 from headrace.sources.postgres.kept import Kept
-from headrace.sources.postgres.pgoutput import ProtocolError
-from headrace.sources.postgres.plan import make_plan
+from headrace.sources.postgres.lag import Lag
+from headrace.sources.postgres.membership import Membership, Replan
+from headrace.sources.postgres.options import read as read_options
+from headrace.sources.postgres.pgoutput import ProtocolError, Relation
+from headrace.sources.postgres.plan import Plan, make_plan
 from headrace.sources.postgres.problems import Broken, query_failed, stream_failed, unexpected_bytes
 from headrace.sources.postgres.progress import FRONTIER, Run, frontier_state
 from headrace.sources.postgres.replication import Replication, parse_lsn
-from headrace.sources.postgres.setup import SQL
+from headrace.sources.postgres.setup import SQL, Names
 from headrace.sources.postgres.shapes import Shapes
+from headrace.sources.postgres.spool import Spool
 
 BATCH_BYTES = 16 * 1024 * 1024
 IDLE_AT_MOST_EVERY_S = 0.05
 RECORD_EVERY_S = 10.0
+WATCH_EVERY_S = 10.0
+LOOK_EVERY_S = 5.0
+"""How often the catalog is asked, cheaply, whether tables have come: the stream does not say so."""
+PLAN_S = 60.0
+"""How long the questions before a stream, and on its way, may take; a lock that a publication waits for counts in."""
 RECORD_EVERY_BYTES = 16 * 1024 * 1024
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 _MOST_ACKS = 10_000
 _CLOSING_S = 10.0
+_log = structlog.get_logger(__name__)
 
 
 class PostgresSource:
@@ -56,12 +68,18 @@ class PostgresSource:
         self.name = settings.name
         self.address = address.shown
         self._settings = settings
+        self._options = read_options(settings)
+        self._names = Names.of(settings.id, settings.name, self._options)
         self._conninfo = address.conninfo()
         self._client = Client(self._conninfo, self.address)
+        self._watching = Client(self._conninfo, self.address)
+        self._lag = Lag(self._watching, self.address, self._names.slot, self._options, self._copying)
+        self._membership: Membership | None = None
+        self._replan = False
         self._heads = Heads(self._nudge, self._hurry)
         self._replication: Replication | None = None
         self._copy: Copying | None = None
-        self._beside = Beside(settings, self._conninfo, self.address, self._client, self._wake)
+        self._beside = Beside(settings, self._names.publication, self._conninfo, self.address, self._client, self._wake)
         self._problem: HeadraceError | None = None
         self._closed = asyncio.Event()
         self._acks: deque[tuple[Position, int]] = deque(maxlen=_MOST_ACKS)
@@ -75,8 +93,15 @@ class PostgresSource:
         return self._problem
 
     @property
+    def retained(self) -> Retained | None:
+        return self._lag.retained
+
+    @property
     def snapshot(self) -> SnapshotProgress | None:
         return self._copy.progress if self._copy is not None else self._beside.first_copy
+
+    def _copying(self) -> bool:
+        return self._copy is not None or self._beside.first_unfinished
 
     @property
     def snapshots(self) -> Sequence[SnapshotJob]:
@@ -95,6 +120,38 @@ class PostgresSource:
     async def _streamed(self, resume: Resume) -> AsyncGenerator[Captured]:
         run = self._run = Run(resume, resume.position)
         self._acks.clear()
+        watch = asyncio.create_task(self._watch(), name="postgres watch")
+        try:
+            async with aclosing(self._reconnected(run)) as steps:
+                async for captured in steps:
+                    yield captured
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._lag.watch(WATCH_EVERY_S))
+            tasks.create_task(self._watch_membership())
+
+    async def _watch_membership(self) -> None:
+        """Also where no row tells that a table came, or came back."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                connection = await self._watching.connection()
+                with deadline(connection, PLAN_S):
+                    self._beside.forget(await setup.visible(connection))
+                    if self._membership is not None:
+                        await self._membership.look(connection, self.address)
+            except Replan:
+                self._replan = True
+                self._hurry()
+            except (Broken, SourceError, Error) as problem:
+                # The stream tells of a server that cannot be reached; it reads the publication when it can be again.
+                _log.debug("the publication cannot be looked at", source=self.name, reason=str(problem))
+
+    async def _reconnected(self, run: Run) -> AsyncGenerator[Captured]:
         pause = _PAUSE_S
         while not self._closed.is_set():
             try:
@@ -102,6 +159,9 @@ class PostgresSource:
                     async for captured in steps:
                         pause = _PAUSE_S
                         yield captured
+            except Replan:
+                run.announced = False
+                continue
             except Broken as broken:
                 self._problem = broken.error
             except SourceError as problem:
@@ -124,7 +184,7 @@ class PostgresSource:
             raise query_failed(self.address, "capture changes", problem) from None
         finally:
             self._heads.streaming.clear()
-            self._replication = None
+            self._replication = self._membership = None
             # Whoever waits for this may be cancelled in the middle: then the rest is closed all the same.
             try:
                 await replication.close()
@@ -140,57 +200,68 @@ class PostgresSource:
             await self._beside.close()
 
     async def _capture(self, run: Run, replication: Replication) -> AsyncGenerator[Captured]:
-        shapes, kept = Shapes(self.name), Kept(run.resume.state)
+        shapes = Shapes(self.name)
+        kept = Kept(run.resume.state, self._columns)
         await kept.load()
+        if self._lag.stopped is not None:
+            raise self._lag.stopped
         beside = self._beside
         await beside.load(run.resume.state)
+        unfinished = beside.first_unfinished
         connection = await self._client.connection()
-        plan = await make_plan(
-            connection, replication, run, self._settings, self.address, shapes, unfinished=beside.first_unfinished
-        )
+        with deadline(connection, PLAN_S), replication.deadline(PLAN_S):
+            plan = await make_plan(
+                connection, replication, run, self._settings, self._options, self.address, shapes, unfinished=unfinished
+            )
+        self._membership, self._replan = Membership(plan, self._settings.tables, ours=self._names.ours), False
         beside.plan(plan)
         self._problem = None
         if (news := plan.news(self.name, run.frontier, beside.jobs, told=run.announced)) is not None:
             yield news
-        run.announced = True
+        began, run.announced = not run.announced, True
         rows, start = self._settings.batch_rows, plan.start
-        point = plan.capture.point if plan.capture is not None else 0
         if plan.first:
             self._copy = await Copying.first(plan, kept, replication, connection, self._conninfo, self.address)
             async with aclosing(self._copy.run(rows, BATCH_BYTES)) as steps:
                 async for captured in steps:
                     yield captured
-            start = point = self._copy.point
+            start = self._copy.point
             await self._copy.close()
             self._copy = None
-        assembler = Assembler(shapes, run.given, start, kept.tables, rows, BATCH_BYTES)
+        assembler = Assembler(shapes, run.given, start, kept.tables, rows, BATCH_BYTES, Spool(self._settings.scratch))
         try:
-            await replication.start(plan.slot, plan.slot, start, self._acknowledged)
+            with replication.deadline(PLAN_S):
+                await replication.start(plan.slot, plan.publication, start, self._acknowledged)
         except Error as problem:
             raise stream_failed(self.address, plan.slot, problem) from None
+        await beside.start(shapes, kept, run.resume.known, hold=began)
         self._heads.streaming.set()
-        await beside.start(plan, plan.captured(point, done=True), shapes, kept, run.resume.known)
-        async with aclosing(self._follow(run, plan.slot, replication, assembler, kept, shapes)) as steps:
-            async for captured in steps:
-                yield captured
+        try:
+            async with aclosing(self._follow(run, plan, replication, assembler, kept, shapes)) as steps:
+                async for captured in steps:
+                    yield captured
+        finally:
+            assembler.close()
 
     async def _follow(
-        self, run: Run, slot: str, replication: Replication, assembler: Assembler, kept: Kept, shapes: Shapes
+        self, run: Run, plan: Plan, replication: Replication, assembler: Assembler, kept: Kept, shapes: Shapes
     ) -> AsyncGenerator[Captured]:
         beside = self._beside
         while not self._closed.is_set():
             beside.check()
             try:
-                if assembler.mark is None:  # what stands before it is given first
+                if assembler.ready:
                     replication.drain(assembler)
             except Error as problem:
-                raise stream_failed(self.address, slot, problem) from None
+                raise stream_failed(self.address, plan.slot, problem) from None
             except (ProtocolError, LookupError, struct.error) as problem:
                 raise unexpected_bytes(self.address, problem) from problem
-            if assembler.pending is not None:
-                missing = shapes.missing([assembler.pending])
-                shapes.learn(missing, await setup.types(await self._client.connection(), missing))
-                assembler.resume()
+            if self._replan:
+                raise Replan
+            if assembler.spool.heavy:
+                await assembler.spool.spill()
+            elif assembler.pending is not None:
+                await self._told(assembler.pending, plan, assembler, shapes)
             elif (taken := assembler.take()) is not None:
                 beside.see(taken.changes)
                 state = await kept.settle(taken.changes, taken.notes)
@@ -200,6 +271,8 @@ class PostgresSource:
                 assembler.mark = None
                 if (given := await beside.met(mark, self._frontier(run, assembler))) is not None:
                     yield given
+            elif assembler.replaying is not None:
+                await self._replay(assembler)
             elif (news := beside.news(self._frontier(run, assembler))) is not None:
                 yield news
             elif (delay := self._idle(run, self._frontier(run, assembler).major)) == 0:
@@ -210,6 +283,30 @@ class PostgresSource:
     def _frontier(self, run: Run, assembler: Assembler) -> Position:
         """What is told. It stands still while tables are read that are to be there before anything is promised."""
         return run.frontier if self._beside.holding else Position(assembler.frontier)
+
+    async def _told(self, relation: Relation, plan: Plan, assembler: Assembler, shapes: Shapes) -> None:
+        """A table's shape is told: what else must be known of it is looked up."""
+        connection = await self._client.connection()
+        with deadline(connection, PLAN_S):
+            if self._membership is not None:
+                await self._membership.check(connection, assembler.commit)
+            missing = shapes.missing([relation])
+            if missing:
+                shapes.learn(missing, await setup.types(connection, missing))
+        if relation.oid not in plan.captured_tables:
+            assembler.ignore(relation.oid)
+        assembler.resume()
+
+    async def _columns(self, table: int) -> Sequence[tuple[str, int]]:
+        connection = await self._client.connection()
+        with deadline(connection, PLAN_S):
+            return await setup.numbered(connection, self._names.publication, table)
+
+    async def _replay(self, assembler: Assembler) -> None:
+        try:
+            await assembler.replay()
+        except (ProtocolError, LookupError, struct.error) as problem:
+            raise unexpected_bytes(self.address, problem) from problem
 
     def _idle(self, run: Run, frontier: int) -> float | None:
         """In how many seconds a frontier without changes is to be told; None when there is none."""
@@ -290,6 +387,7 @@ class PostgresSource:
         if self._stream is not None:
             await self._end(self._stream)
         await self._client.close()
+        await self._watching.close()
 
     async def _end(self, stream: AsyncGeneratorType[Captured, None]) -> None:
         began = monotonic()

@@ -39,22 +39,30 @@ where c.relkind in ('r', 'p') and c.relpersistence <> 't'
 order by n.nspname, c.relname
 
 -- name: columns
--- The published columns of some tables in order: whether in the replica identity and in the primary key. Generated
--- columns are published when stored and the server can (%(generated)s). Last, whether rows may be stored out of line
--- at another size than usual.
-select a.attrelid::int8, a.attname, a.atttypid::int8,
+-- The published columns of some tables in order: whether in the replica identity and in the primary key. Last, whether
+-- rows may be stored out of line at another size than usual.
+select a.attrelid::int8, a.attnum::int, a.attname, a.atttypid::int8,
        c.relreplident = 'f' or exists (
          select from pg_catalog.pg_index i where i.indrelid = c.oid and a.attnum = any (i.indkey::int2[])
          and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end),
        exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary
                and a.attnum = any (i.indkey::int2[])),
-       a.attgenerated = '' or (%(generated)s and a.attgenerated = 's'),
+       a.attgenerated <> '',
        exists (select from pg_catalog.pg_partition_tree(c.oid) l join pg_catalog.pg_class k on k.oid = l.relid
                where k.reloptions::text like '%%toast_tuple_target%%')
          or c.reloptions::text like '%%toast_tuple_target%%'
 from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
 where a.attrelid = any (%(tables)s::oid[]) and a.attnum > 0 and not a.attisdropped
 order by a.attrelid, a.attnum
+
+-- name: numbers
+-- A table's published columns by number: a rename leaves the number as it was, and no number is used twice.
+select a.attname, a.attnum::int
+from pg_catalog.pg_get_publication_tables(%(publication)s) g
+     join pg_catalog.pg_attribute a on a.attrelid = g.relid
+where g.relid = %(table)s::oid and a.attnum > 0 and not a.attisdropped
+  and case when g.attrs is null then a.attgenerated = '' else a.attnum = any (g.attrs::int2[]) end
+order by a.attnum
 
 -- name: types
 -- Types by oid: name (an array's is its element's with []), the type below a domain, and size (-1 when it varies).
@@ -71,9 +79,33 @@ from below b join pg_catalog.pg_type t on t.oid = b.oid
 where b.typbasetype = 0
 
 -- name: publication
--- The tables of our publication; no row when it does not exist, one of null when it is empty.
+-- Whether a publication exists, and what it publishes.
+select p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate
+from pg_catalog.pg_publication p where p.pubname = %(name)s
+
+-- name: members
+-- The tables that a publication's changes come as: columns (null: all that are not generated), row filter, and the oid
+-- of the row that made the table (or an ancestor, or its schema) a member: another one, when it was taken out and put
+-- in again, or was given other columns or another filter.
+select g.relid::int8, g.attrs::int2[]::int[], pg_catalog.pg_get_expr(g.qual, g.relid),
+       coalesce(
+         (select max(r.oid::int8) from pg_catalog.pg_publication_rel r
+          where r.prpubid = p.oid and (r.prrelid = g.relid or r.prrelid in (
+                  select a.relid from pg_catalog.pg_partition_ancestors(g.relid) a))),
+         (select max(n.oid::int8) from pg_catalog.pg_publication_namespace n
+          join pg_catalog.pg_class c on c.relnamespace = n.pnnspid
+          where n.pnpubid = p.oid and (c.oid = g.relid or c.oid in (
+                  select a.relid from pg_catalog.pg_partition_ancestors(g.relid) a))),
+         p.oid::int8),
+       s.nspname || '.' || t.relname
+from pg_catalog.pg_publication p, pg_catalog.pg_get_publication_tables(p.pubname::text) g
+     join pg_catalog.pg_class t on t.oid = g.relid join pg_catalog.pg_namespace s on s.oid = t.relnamespace
+where p.pubname = %(name)s and (%(table)s::oid is null or g.relid = %(table)s::oid)
+
+-- name: listed
+-- The tables that a publication names.
 select r.prrelid::int8
-from pg_catalog.pg_publication p left join pg_catalog.pg_publication_rel r on r.prpubid = p.oid
+from pg_catalog.pg_publication p join pg_catalog.pg_publication_rel r on r.prpubid = p.oid
 where p.pubname = %(name)s
 
 -- name: names
@@ -86,6 +118,23 @@ where c.oid = any (%(tables)s::oid[])
 select s.database = pg_catalog.current_database(), s.plugin = 'pgoutput', s.active, coalesce(s.wal_status, ''),
        s.confirmed_flush_lsn::text
 from pg_catalog.pg_replication_slots s where s.slot_name = %(name)s
+
+-- name: release_slot
+-- Ends whoever reads the slot.
+select pg_catalog.pg_terminate_backend(s.active_pid)
+from pg_catalog.pg_replication_slots s where s.slot_name = %(name)s and s.active_pid is not null
+
+-- name: retained
+-- How much WAL a slot keeps, in bytes: in all, and not yet confirmed; the server's word for it; how much more it may
+-- keep; and since how long (seconds) which session has had a transaction open, the oldest one.
+select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), s.restart_lsn)::int8,
+       pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), s.confirmed_flush_lsn)::int8,
+       coalesce(s.wal_status, ''), s.safe_wal_size::int8, o.pid::int,
+       extract(epoch from pg_catalog.clock_timestamp() - o.xact_start)::float8
+from pg_catalog.pg_replication_slots s
+     left join lateral (select a.pid, a.xact_start from pg_catalog.pg_stat_activity a
+                        where a.backend_xid is not null order by a.xact_start limit 1) o on true
+where s.slot_name = %(name)s
 
 -- name: drop_slot
 -- Removes our slot, if it is there.
@@ -178,3 +227,37 @@ select (select pg_catalog.count(*)::text || ':' || coalesce(pg_catalog.sum(pg_ca
        (select pg_catalog.count(*)::text || ':' || coalesce(pg_catalog.sum(pg_catalog.hashint8(i.indexrelid::int8
           + (i.xmin::text::int8 << 32))::int8), 0)::text
         from pg_catalog.pg_index i where i.indrelid >= 16384)
+
+-- name: encrypted
+-- The version of TLS that this session uses; no row when that cannot be seen.
+select s.version from pg_catalog.pg_stat_ssl s where s.pid = pg_catalog.pg_backend_pid() and s.ssl
+
+-- name: room
+-- Slots and WAL senders in use and allowed, and whether our slot is one of them.
+select (select count(*) from pg_catalog.pg_replication_slots), pg_catalog.current_setting('max_replication_slots')::int,
+       (select count(*) from pg_catalog.pg_stat_activity a where a.backend_type = 'walsender'),
+       pg_catalog.current_setting('max_wal_senders')::int,
+       exists (select from pg_catalog.pg_replication_slots s where s.slot_name = %(slot)s)
+
+-- name: may_create
+-- Whether this user may create a publication in this database.
+select pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create')
+
+-- name: our_slots
+-- Slots of Headrace at this server, and the one that is asked for: whether of this database, read, and what they keep.
+select s.slot_name::text, s.database = pg_catalog.current_database() and s.plugin = 'pgoutput', s.active,
+       coalesce(s.wal_status, ''),
+       case when pg_catalog.pg_is_in_recovery() then null
+            else pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), s.restart_lsn)::int8 end
+from pg_catalog.pg_replication_slots s
+where s.slot_name = %(slot)s or (s.slot_name ~ '^headrace_' and not s.temporary)
+order by s.slot_name
+
+-- name: limits
+-- What may cost us the slot; settings that the server does not know are missing.
+select s.name, s.setting, s.unit from pg_catalog.pg_settings s
+where s.name in ('max_slot_wal_keep_size', 'idle_replication_slot_timeout')
+
+-- name: clock
+-- The server's clock, in microseconds since the epoch.
+select (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::int8

@@ -78,16 +78,25 @@ class Touched:
 
 @dataclass(slots=True)
 class Passed:
-    """Transactions that the stream has given and that a snapshot may not show yet."""
+    """Transactions that the stream has given and that a snapshot may not show yet, by the tables that they changed."""
 
-    transactions: set[int] = field(default_factory=set[int])
+    tables: dict[str, set[int]] = field(default_factory=dict[str, set[int]])
 
     def see(self, changes: Iterable[Change]) -> None:
-        self.transactions.update({c.transaction for c in changes})
+        for table, transaction in {(c.schema.table, c.transaction) for c in changes}:
+            self.tables.setdefault(table, set()).add(transaction)
+
+    def of(self, table: str) -> set[int]:
+        return set(self.tables.get(table, ()))
 
     def forget(self, visible: Visible) -> None:
         """Drops those that every later snapshot shows."""
-        self.transactions = {t for t in self.transactions if not visible.shows(t)}
+        for table, transactions in list(self.tables.items()):
+            left = {t for t in transactions if not visible.shows(t)}
+            if left:
+                self.tables[table] = left
+            else:
+                del self.tables[table]
 
 
 def left_out(keys: Sequence[Row], touched: Touched) -> set[int]:

@@ -1,0 +1,147 @@
+"""Looks at everything that a configuration names before it is used: `headrace doctor`, and first of all in `up`."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from headrace.app import known_identity, partitions, source_settings
+from headrace.config import Config, SourceEntry
+from headrace.errors import ConfigError, HeadraceError
+from headrace.findings import Finding, Level, error, failed, note, ok, warning
+from headrace.registry import DOCTORS, EMBEDDERS, LOGS, SOURCES, STORE_DOCTORS, lookup
+from headrace.server.serve import bind
+
+LEAST_DISK, LITTLE_DISK = 200 << 20, 2 << 30
+"""Bytes free: below the first nothing works for long, below the second not for very long."""
+PATIENCE_S = 20.0
+
+Diagnosis = Mapping[str, Sequence[Finding]]
+"""By what was looked at: `data`, `store`, `log`, `embedding`, `server`, then each source by its name."""
+
+logger = structlog.get_logger("headrace.doctor")
+
+
+async def examine(config: Config, *, running: str | None = None) -> Diagnosis:
+    """`running`: where a Headrace on this data folder answers now."""
+    data = Path(config.headrace.data)
+    looks: dict[str, Awaitable[Sequence[Finding]]] = {
+        "data": _guarded(lambda: asyncio.to_thread(_data, data)),
+        "store": _guarded(lambda: _store(config, data)),
+        "log": _guarded(lambda: _log(config)),
+        "embedding": _guarded(lambda: _embedding(config)),
+        "server": _guarded(lambda: _server(config, running)),
+    }
+    found = dict(zip(looks, await asyncio.gather(*looks.values()), strict=True))
+    return {**found, **{f"source {name}": seen for name, seen in (await sources(config)).items()}}
+
+
+async def sources(config: Config) -> Diagnosis:
+    """The sources alone, by name."""
+    data = Path(config.headrace.data)
+    id = known_identity(data)
+    seen = await asyncio.gather(*(_guarded(lambda e=e: _source(e, data, id)) for e in config.sources))
+    return {e.name: findings for e, findings in zip(config.sources, seen, strict=True)}
+
+
+async def told(config: Config) -> None:
+    """Says once what is wrong with the sources, in the log: `up` starts all the same, for those that are in order."""
+    for name, findings in (await sources(config)).items():
+        for f in findings:
+            if f.problem:
+                tell = logger.error if f.level is Level.ERROR else logger.warning
+                tell(f"{name}: {f.check}", expected=f.expected, got=f.got, remedy=f.remedy)
+
+
+async def _guarded(look: Callable[[], Awaitable[Sequence[Finding]]]) -> Sequence[Finding]:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await look()
+    except HeadraceError as problem:
+        return [failed(problem)]
+    except TimeoutError:
+        got = f"none within {PATIENCE_S:.0f} s"
+        return [error("answer", expected="an answer", got=got, remedy="See that it runs and can be reached.")]
+
+
+async def _source(entry: SourceEntry, data: Path, id: str) -> Sequence[Finding]:
+    lookup("sources", SOURCES, entry.url)
+    try:
+        check = lookup("doctors", DOCTORS, entry.url)
+    except ConfigError:
+        return [note("checks", "none for this kind of source")]
+    return await check(source_settings(entry, data, id))
+
+
+def _data(data: Path) -> list[Finding]:
+    place = next(folder for folder in (data, *data.parents) if folder.exists())
+    found: list[Finding] = []
+    if not os.access(place, os.W_OK | os.X_OK):
+        remedy = "Let this user write there, or set another [headrace] data."
+        found.append(error("folder", expected=f"to write to {place}", got="no right to", remedy=remedy))
+    else:
+        found.append(ok("folder", str(data) if place == data else f"{data}, which will be made"))
+    free = shutil.disk_usage(place).free
+    amount = f"{free / (1 << 30):.1f} GB free"
+    if free < LITTLE_DISK:
+        make = error if free < LEAST_DISK else warning
+        remedy = "Free space there, or set [headrace] data to another disk."
+        found.append(make("disk", expected=f"{LITTLE_DISK >> 30} GB free at {place}", got=amount, remedy=remedy))
+    else:
+        found.append(ok("disk", amount))
+    holder = _holder(data / "lock")
+    if holder:
+        found.append(note("in use", f"by the Headrace that runs as process {holder}"))
+    return found
+
+
+def _holder(lock: Path) -> str | None:
+    """The process that works in the data folder."""
+    try:
+        file = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"
+    finally:
+        os.close(file)
+    return None
+
+
+async def _store(config: Config, data: Path) -> Sequence[Finding]:
+    store = config.headrace.store
+    return await lookup("store_doctors", STORE_DOCTORS, store)(store, data)
+
+
+async def _log(config: Config) -> Sequence[Finding]:
+    log = config.headrace.log
+    lookup("logs", LOGS, log)
+    parts = partitions(log)
+    if log.startswith("memory:"):
+        return [note("log", "in memory: gone with the process")]
+    return [ok("log", f"in the store, {parts} partition{'s' if parts > 1 else ''} for each topic")]
+
+
+async def _embedding(config: Config) -> Sequence[Finding]:
+    url = config.models.embedding
+    embedder = await asyncio.to_thread(lookup("embedders", EMBEDDERS, url), url)
+    try:
+        return [ok("model", f"{url}, {embedder.dimensions} dimensions")]
+    finally:
+        await embedder.close()
+
+
+async def _server(config: Config, running: str | None) -> Sequence[Finding]:
+    host, port = config.server.host, config.server.port
+    if running is not None:
+        return [note("port", f"a Headrace on this data folder answers at {running}")]
+    bind(host, port).close()
+    return [ok("port", f"{host}:{port} is free" if port else "a free one is picked")]
