@@ -12,6 +12,8 @@ from headrace.errors import ConfigError
 SOURCES = {
     "postgresql": "headrace.sources.postgres:open",
     "postgres": "headrace.sources.postgres:open",
+    "mysql": "headrace.sources.mysql:open",
+    "mariadb": "headrace.sources.mysql:open",
     "file": "headrace.sources.files:open",
     "push": "headrace.sources.push:open",
 }
