@@ -190,6 +190,7 @@ class MariadbApart:
         "innodb-flush-log-at-trx-commit": "0",
         "sync-binlog": "0",
         "character-set-server": "utf8mb4",
+        "max-allowed-packet": "64M",
     }
 
     def __init__(self, program: Path, **settings: str) -> None:

@@ -35,8 +35,8 @@ class Op(StrEnum):
 class Position(NamedTuple):
     """Where a change stands in its source; positions of one source are totally ordered.
 
-    Postgres: (LSN of the commit, sequence in the transaction). Files: (hybrid clock in microseconds, 0). MySQL: (file of
-    the binary log and offset of the transaction in it, sequence in the transaction from BINLOG_FIRST on).
+    Postgres: (LSN of the commit, sequence in the transaction). Files: (hybrid clock in microseconds, 0). MySQL: (file
+    of the binary log and offset of the transaction in it, sequence in the transaction from BINLOG_FIRST on).
     """
 
     major: int

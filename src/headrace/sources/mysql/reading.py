@@ -36,7 +36,8 @@ RECORD_EVERY_BYTES = 16 * 1024 * 1024
 
 @dataclass(slots=True)
 class Shared:
-    """What a source has across its connections. `copying`: the copy that runs; `told_at`: when a step was given last."""
+    """What a source has across its connections. `copying`: the copy that runs; `told_at`: when a step was
+    given last."""
 
     name: str
     address: Address
@@ -104,9 +105,8 @@ class Reading:
             BATCH_BYTES,
         )
         await self._replication.start(self._plan.file(place), place.offset)
-        while not self._assembler.identified:
-            if not self._replication.drain(self._assembler):
-                await self._replication.wait(None)
+        while not (self._replication.drain(self._assembler) or self._assembler.identified):
+            await self._replication.wait(None)
 
     async def _first(self) -> AsyncGenerator[Captured]:
         of, plan = self._of, self._plan

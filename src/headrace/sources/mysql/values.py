@@ -71,9 +71,9 @@ def text_type(data_type: str, column_type: str) -> TextType | None:
         return TextType(kind + unsigned, "{}", _decimal_text)
     if kind == "float":
         # As text the server gives six digits of it; as a DOUBLE all.
-        return TextType(kind + unsigned, "{} + 0.0e0", _float_text)
+        return TextType(kind + unsigned, "{} * 1e0", _float_text)
     if kind == "double":
-        return TextType(kind + unsigned, "{} + 0.0e0", _double_text)
+        return TextType(kind + unsigned, "{}", _double_text)
     if kind == "bit":
         return TextType(kind, "{} + 0", int)
     if kind == "year":
@@ -109,7 +109,7 @@ def _double_text(text: bytes) -> float:
 def shortest(value: float) -> float:
     """Of all doubles that round to the same FLOAT the one that reads shortest: 0.1, not 0.10000000149011612."""
     packed = _float32.pack(value)
-    for digits in (6, 7, 8):
+    for digits in range(1, 9):
         short = float(f"{value:.{digits}g}")
         try:
             if _float32.pack(short) == packed:
