@@ -44,6 +44,12 @@ class CapturedMariadb:
         self.sql(*statements)
         self.connection.commit()
 
+    def prepare(self, name: str, *statements: str) -> None:
+        """As one XA transaction, in a session that ends when it is prepared."""
+        with self.server.connect(self.database) as connection, connection.cursor() as cursor:
+            for statement in (f"xa start {name}", *statements, f"xa end {name}", f"xa prepare {name}"):
+                cursor.execute(statement)
+
     def query(self, query: str) -> Sequence[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
             cursor.execute(query)
@@ -76,6 +82,9 @@ class CapturedMariadb:
     async def close(self) -> None:
         for source in self._sources:
             await source.close()
+        for kind, size, _, data in self.query("xa recover"):
+            if self.id in data:
+                self.server.sql(f"xa rollback '{data[:size]}', '{data[size:]}', {kind}")
         self.server.sql(f"drop database if exists {self.database}")
         try:
             self.connection.close()

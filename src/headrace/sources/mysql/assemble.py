@@ -360,8 +360,7 @@ class Assembler:
         self._rejected.extend(rejected)
 
     def _truncate(self, table: str) -> None:
-        if (schema := self._shapes.schema(table)) is not None:
-            self._add(schema, _TRUNCATE, (), None, None)
+        self._add(self._shapes.schema(table), _TRUNCATE, (), None, None)
 
     def _commit(self) -> None:
         if self._open is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from headrace.change import START
@@ -16,12 +17,14 @@ from headrace.sources.mysql.problems import lost
 from headrace.sources.mysql.progress import CAPTURE, REFUSED, Capture, Place, Run, Saved, load, refused_state
 from headrace.sources.mysql.session import Session
 from headrace.sources.mysql.setup import Found, Head, Server
+from headrace.sources.mysql.tables import matches
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`first`: nothing complete was copied yet. `to_copy`: the tables to copy, all of them then, otherwise those that
-    were added since. `emptied`: an earlier copy of them may be in the log. `place`: where the stream goes on."""
+    were added since. `followed`: those that were copied; the catalog may be ahead of the log about them. `emptied`: an
+    earlier copy may be in our log. `place`: where the stream goes on."""
 
     first: bool
     emptied: bool
@@ -32,19 +35,14 @@ class Plan:
     patterns: tuple[str, ...]
     tables: tuple[Found, ...]
     to_copy: tuple[Found, ...]
+    followed: frozenset[str]
     place: Place | None
     saved: Saved
     refused: tuple[Rejected, ...]
 
-    def captured(self, point: int, tables: set[str], *, done: bool) -> Capture:
+    def captured(self, point: int, tables: Iterable[str], *, done: bool) -> Capture:
         """The state to leave."""
         return Capture(self.server.base, self.server.identity, point, done, sorted(tables))
-
-    @property
-    def followed(self) -> set[str]:
-        """The tables that are copied already."""
-        waiting = {t.table for t in self.to_copy}
-        return {t.table for t in self.tables} - waiting
 
     def file(self, place: Place) -> str:
         """The log's file of a place, as the server names it."""
@@ -72,18 +70,24 @@ async def make_plan(client: Client, run: Run, settings: SourceSettings, shown: s
     saved = await load(run.resume)
     wanted = setup.patterns(settings.tables, database)
 
+    capture, place = saved.capture, saved.place
+    done = capture is not None and capture.done
+    before = capture.tables if capture is not None and done else []
+    followed = frozenset(t for t in before if matches(t, wanted))
+
     def ask(session: Session) -> tuple[Server, Head, Charsets, list[str], list[Found]]:
         server = setup.check_server(session, shown)
         at = setup.head(session, shown)
         known = setup.charsets(session, server.mariadb)
-        return server, at, known, setup.log_files(session), setup.discover(session, shown, wanted, known, at)
+        found = setup.discover(session, shown, wanted, known, at, empty=bool(followed))
+        return server, at, known, setup.log_files(session), found
 
     server, at, known, files, found = await client.run(ask, f"look at {shown}")
+    followed -= {t for t in followed if at.leaves_out(t.partition(".")[0])}
     tables = tuple(t for t in found if t.refused is None)
-    capture, place = saved.capture, saved.place
     if capture is None and run.given != START:
         raise lost(shown, "where it was read to", "changes in our log, but no state with them")
-    first = capture is None or not capture.done
+    first = not done
     if capture is not None:
         _check_log(shown, server, capture, at)
     if capture is not None and not first:
@@ -91,7 +95,8 @@ async def make_plan(client: Client, run: Run, settings: SourceSettings, shown: s
             raise lost(shown, "where it was read to", "changes in our log, but no state with them")
         _check_place(shown, server, place, files, at)
         run.frontier = max(run.frontier, run.given._replace(major=place.major, minor=0))
-    followed = set[str]() if first or capture is None else set(capture.tables)
+    # Of a table that is followed the log tells in its turn what became of it.
+    refused = [t for t in found if t.refused is not None and t.table not in followed]
     return Plan(
         first,
         capture is not None,
@@ -102,9 +107,10 @@ async def make_plan(client: Client, run: Run, settings: SourceSettings, shown: s
         wanted,
         tables,
         tuple(t for t in tables if t.table not in followed),
+        followed,
         place,
         saved,
-        tuple(rejected(settings.name, t, run) for t in found if t.refused is not None),
+        tuple(rejected(settings.name, t, run) for t in refused),
     )
 
 

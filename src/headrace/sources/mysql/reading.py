@@ -68,7 +68,7 @@ class Reading:
         self._client = of.client
         self._shapes = Shapes(of.name, plan.charsets)
         self._shapes.know(t.catalogued for t in plan.tables)
-        captured = set[str]() if plan.first else plan.followed
+        captured = frozenset[str]() if plan.first else plan.followed
         counted = plan.saved.capture.tables if plan.saved.capture is not None else ()
         self._tables = Tables(
             plan.patterns, captured, [r.topic.removeprefix(f"{of.name}.") for r in plan.refused], counted

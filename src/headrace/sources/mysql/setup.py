@@ -49,6 +49,9 @@ class Head:
     def major(self) -> int:
         return positions.major(positions.number_of(self.file), self.offset)
 
+    def leaves_out(self, database: str) -> bool:
+        return database in self.without or (bool(self.only) and database not in self.only)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -201,11 +204,14 @@ def _text(cell: bytes | None) -> str:
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
 
-def discover(session: Session, shown: str, wanted: Sequence[str], known: Charsets, at: Head) -> list[Found]:
-    """The tables that match, and whether they can be captured. Raises SourceError when there are none; Failed."""
+def discover(
+    session: Session, shown: str, wanted: Sequence[str], known: Charsets, at: Head, *, empty: bool = False
+) -> list[Found]:
+    """The tables that match, and whether they can be captured. Raises SourceError when there are none, unless that may
+    be; Failed."""
     rows = session.rows(SQL["tables"])
     matched = [row for row in rows if matches(_name(row), wanted)]
-    if not matched:
+    if not matched and not empty:
         raise SourceError(
             step=f"find the tables of {shown}",
             expected=f"at least one table that matches {', '.join(wanted)}",
@@ -275,7 +281,7 @@ def _refused_table(row: Cells, table: str, key: tuple[str, ...], cascade: str | 
             "in the binary log",
             f"ALTER TABLE {name}: make it RESTRICT, and let the application (or a trigger) change these rows.",
         )
-    if database in at.without or (at.only and database not in at.only):
+    if at.leaves_out(database):
         return (
             "a database whose changes are in the binary log",
             f"{database}, which binlog_do_db or binlog_ignore_db leaves out",

@@ -70,12 +70,11 @@ class Shapes:
         for table in tables:
             self._catalog[table.table] = table
 
-    def schema(self, table: str) -> Schema | None:
-        """How a table's rows were last, or are by the catalog."""
+    def schema(self, table: str) -> Schema:
+        """How a table's rows were last, or are by the catalog; without columns when it is gone before it was read."""
         if (last := self._last.get(table)) is not None:
             return last
-        known = self._catalog.get(table)
-        return None if known is None else self.catalogued(known)
+        return self.catalogued(self._catalog.get(table) or Catalogued(table, (), ()))
 
     def catalogued(self, table: Catalogued) -> Schema:
         return self._one(Schema(self._source, table.table, table.columns, table.key))
@@ -103,8 +102,8 @@ class Shapes:
     def _names(self, table: str, found: TableMap) -> Sequence[str]:
         if found.named:
             return [c.name for c in found.columns]
-        last = self._last.get(table) or (self.schema(table))
-        if last is None or len(last.columns) != len(found.columns):
+        last = self.schema(table)
+        if len(last.columns) != len(found.columns):
             raise LookupError(table)
         return [c.name for c in last.columns]
 
