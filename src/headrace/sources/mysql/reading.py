@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from time import monotonic
 
-from headrace.change import Position
+from headrace.change import START, Position
 from headrace.sources import Captured
 from headrace.sources.mysql import positions, setup
 from headrace.sources.mysql.address import Address
@@ -36,8 +36,8 @@ RECORD_EVERY_BYTES = 16 * 1024 * 1024
 
 @dataclass(slots=True)
 class Shared:
-    """What a source has across its connections. `copying`: the copy that runs; `told_at`: when a step was
-    given last."""
+    """What a source has across its connections. `copying`: the copy that runs; `told`: the last frontier given, and
+    when a step was; `went_back`: the log was seen to end before that."""
 
     name: str
     address: Address
@@ -47,7 +47,9 @@ class Shared:
     moments: Moments
     closed: asyncio.Event
     copying: Copying | None = None
+    told: Position = START
     told_at: float = 0.0
+    went_back: bool = False
 
     @property
     def shown(self) -> str:
@@ -141,7 +143,8 @@ class Reading:
             elif (delay := self._idle()) == 0:
                 yield Captured(self._frontier(), state=self._record())
             elif not more:
-                if assembler.caught_up and of.heads.overdue(assembler.seen):
+                if of.went_back or (assembler.caught_up and of.heads.overdue(assembler.seen)):
+                    of.went_back = False
                     raise behind(of.shown, positions.shown(self._plan.server.base, assembler.seen))
                 await replication.wait(delay)
 

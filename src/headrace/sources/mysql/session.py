@@ -52,6 +52,12 @@ class _Connection(pymysql.Connection):
     def socket(self) -> socket.socket | None:
         return self._sock
 
+    def abandon(self) -> None:
+        """Closes without reading what the server still sends."""
+        if self._result is not None:
+            self._result.unbuffered_active = False
+        self._force_close()
+
 
 class Session:
     """One connection, its values unread. Call `close` at the end."""
@@ -150,11 +156,7 @@ class Session:
     def close(self) -> None:
         """Without waiting for the server, nor for what it still sends."""
         self.interrupt()
-        with contextlib.suppress(pymysql.MySQLError, OSError):
-            if self._cursor is not None:
-                self._cursor.close()
-        with contextlib.suppress(pymysql.MySQLError, OSError):
-            self._connection.close()
+        self._connection.abandon()
 
 
 def _context(address: Address) -> ssl.SSLContext | None:

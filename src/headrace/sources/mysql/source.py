@@ -118,7 +118,7 @@ class MysqlSource:
         if captured.changes:
             run.given = captured.changes[-1].position
         if captured.frontier > run.frontier:
-            run.frontier = captured.frontier
+            run.frontier = self._of.told = captured.frontier
             self._of.heads.told(captured.frontier)
         self._of.told_at = monotonic()
 
@@ -126,12 +126,17 @@ class MysqlSource:
         del position
 
     async def head(self) -> Position:
+        before = self._of.told.major
         try:
             at = await self._of.client.run(
                 lambda session: setup.head(session, self.address), f"ask {self.address} for its head"
             )
         except Broken as broken:
             raise broken.error from None
+        if at.major < before:
+            # The log ends before what was read of it: whoever reads must look again whether it is still the same.
+            self._of.went_back = True
+            self._poke()
         # Two looks at an idle server are two positions: the later one is reached when the stream has told after it.
         head = self._of.moments.at(at.major)
         self._of.heads.want(head)
