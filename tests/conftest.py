@@ -56,3 +56,11 @@ def mariadb() -> Iterator[MariadbApart]:
     server = MariadbApart(mariadb_program())
     yield server
     server.remove()
+
+
+@pytest.fixture
+def mariadb_apart() -> Iterator[MariadbApart]:
+    """One that a test may stop, kill and reset."""
+    server = MariadbApart(mariadb_program())
+    yield server
+    server.remove()

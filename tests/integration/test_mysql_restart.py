@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 import pymysql
@@ -19,7 +19,7 @@ from headrace.sources import Captured
 from headrace.sources.mysql.progress import CAPTURE, PLACE
 from tests.captured_mariadb import CapturedMariadb
 from tests.memory_log import MemoryLog, catch_up, eventually, run
-from tests.servers import MariadbApart, free_port, mariadb_program
+from tests.servers import MariadbApart, free_port
 
 
 @pytest_asyncio.fixture
@@ -27,14 +27,6 @@ async def database(mariadb: MariadbApart) -> AsyncIterator[CapturedMariadb]:
     made = CapturedMariadb(mariadb)
     yield made
     await made.close()
-
-
-@pytest.fixture
-def own_server() -> Iterator[MariadbApart]:
-    """A server that a test may stop, kill and reset."""
-    server = MariadbApart(mariadb_program())
-    yield server
-    server.remove()
 
 
 async def failure(database: CapturedMariadb, **settings: object) -> SourceError:
@@ -132,6 +124,28 @@ async def test_a_crash_at_any_point_loses_and_repeats_nothing(database: Captured
         assert {key: row[:3] for key, row in now.items()} == {key: row[:3] for key, row in expected.items()}
 
 
+async def test_tables_come_and_go_while_rows_are_written(database: CapturedMariadb) -> None:
+    database.sql("create table a(id int primary key auto_increment, n int)", "create table b like a")
+    stop = asyncio.Event()
+
+    def writes() -> None:
+        with database.server.connect(database.database) as c, c.cursor() as cursor:
+            while not stop.is_set():
+                for table in "ab":
+                    cursor.execute(f"insert into {table}(n) values (1), (2)")
+                    cursor.execute(f"update {table} set n = n + 1 order by id desc limit 3")
+
+    writer = asyncio.create_task(asyncio.to_thread(writes))
+    for n in range(12):
+        await database.capture(tables=("a", "b") if n % 2 else ("a",))
+    stop.set()
+    await writer
+    await database.capture()
+
+    for table in "ab":
+        assert database.rows(table) == await database.copied(table)
+
+
 async def test_what_the_log_has_not_on_disk_is_given_again(database: CapturedMariadb) -> None:
     database.sql("create table t(id int primary key)")
     await database.capture()
@@ -177,20 +191,20 @@ async def test_a_lost_connection_is_opened_again(database: CapturedMariadb) -> N
 
 
 @pytest.mark.parametrize("crash", [True, False])
-async def test_a_server_that_restarts_is_met_again(own_server: MariadbApart, crash: bool) -> None:
-    database = CapturedMariadb(own_server)
+async def test_a_server_that_restarts_is_met_again(mariadb_apart: MariadbApart, crash: bool) -> None:
+    database = CapturedMariadb(mariadb_apart)
     database.sql("create table t(id int primary key)", "insert into t values (1)")
     source = database.source()
     done = asyncio.create_task(run(source, database.log, lambda log: len(log.changes) == 2))
     await eventually(lambda: bool(database.log.changes))
 
-    (own_server.kill if crash else own_server.stop)()
+    (mariadb_apart.kill if crash else mariadb_apart.stop)()
     await eventually(lambda: source.problem is not None)
     problem = source.problem
     with pytest.raises(SourceError):
         await source.head()
-    own_server.start()
-    database.connection = own_server.connect(database.database)
+    mariadb_apart.start()
+    database.connection = mariadb_apart.connect(database.database)
     database.sql("insert into t values (2)")
     await done
 
@@ -271,10 +285,10 @@ async def test_a_user_without_privileges(database: CapturedMariadb) -> None:
     ("setting", "value"),
     [("binlog_format", "MIXED"), ("binlog_row_image", "MINIMAL"), ("binlog_row_metadata", "NO_LOG")],
 )
-async def test_a_log_that_lacks_what_is_needed(own_server: MariadbApart, setting: str, value: str) -> None:
-    database = CapturedMariadb(own_server)
+async def test_a_log_that_lacks_what_is_needed(mariadb_apart: MariadbApart, setting: str, value: str) -> None:
+    database = CapturedMariadb(mariadb_apart)
     database.sql("create table t(id int primary key)")
-    own_server.sql(f"set global {setting} = '{value}'")
+    mariadb_apart.sql(f"set global {setting} = '{value}'")
 
     error = await failure(database)
 
@@ -283,22 +297,22 @@ async def test_a_log_that_lacks_what_is_needed(own_server: MariadbApart, setting
     await database.close()
 
 
-async def test_a_server_without_a_log_and_one_that_leaves_databases_out(own_server: MariadbApart) -> None:
-    database = CapturedMariadb(own_server)
+async def test_a_server_without_a_log_and_one_that_leaves_databases_out(mariadb_apart: MariadbApart) -> None:
+    database = CapturedMariadb(mariadb_apart)
     database.sql("create table t(id int primary key)")
-    own_server.stop()
-    own_server.configure(binlog_ignore_db=database.database)
-    own_server.start()
+    mariadb_apart.stop()
+    mariadb_apart.configure(binlog_ignore_db=database.database)
+    mariadb_apart.start()
     database.log = MemoryLog()
     await database.capture()
     assert ["binlog_ignore_db" in r.error.got for r in database.log.rejected] == [True]
 
-    own_server.stop()
-    own_server.configure(skip_log_bin="1")
-    own_server.start()
+    mariadb_apart.stop()
+    mariadb_apart.configure(skip_log_bin="1")
+    mariadb_apart.start()
     error = await failure(database)
     assert error.got == "log_bin = OFF"
-    database.connection = own_server.connect(database.database)
+    database.connection = mariadb_apart.connect(database.database)
     await database.close()
 
 
@@ -320,8 +334,8 @@ async def purged(database: CapturedMariadb, last: str) -> bool:
     return [row[0] for row in database.query("show binary logs")] == [last]
 
 
-async def test_a_purged_log_is_an_error(own_server: MariadbApart) -> None:
-    database = await prepared(own_server)
+async def test_a_purged_log_is_an_error(mariadb_apart: MariadbApart) -> None:
+    database = await prepared(mariadb_apart)
     database.sql("insert into t values (2)", "flush binary logs", "insert into t values (3)", "flush binary logs")
     (last,) = [row[0] for row in database.query("show master status")]
     await eventually(lambda: purged(database, last))
@@ -336,8 +350,8 @@ async def test_a_purged_log_is_an_error(own_server: MariadbApart) -> None:
 
 
 @pytest.mark.parametrize("more", [0, 50])
-async def test_a_reset_log_is_an_error(own_server: MariadbApart, more: int) -> None:
-    database = await prepared(own_server)
+async def test_a_reset_log_is_an_error(mariadb_apart: MariadbApart, more: int) -> None:
+    database = await prepared(mariadb_apart)
     await asyncio.sleep(1.1)  # a file is known by the second in which it was begun
     database.sql("reset master", "insert into t values (2)")
     for i in range(more):
@@ -351,8 +365,8 @@ async def test_a_reset_log_is_an_error(own_server: MariadbApart, more: int) -> N
 
 
 @pytest.mark.parametrize("more", [1, 100])
-async def test_a_log_that_is_reset_under_its_reader_is_an_error(own_server: MariadbApart, more: int) -> None:
-    database = await prepared(own_server)
+async def test_a_log_that_is_reset_under_its_reader_is_an_error(mariadb_apart: MariadbApart, more: int) -> None:
+    database = await prepared(mariadb_apart)
     source = database.source()
     task = asyncio.create_task(run(source, database.log, lambda _: False))
     database.sql("insert into t values (2)")
@@ -510,20 +524,20 @@ def certificates(server: MariadbApart) -> str:
     return str(home / "ca.pem")
 
 
-async def test_tls_as_the_address_asks_for_it(own_server: MariadbApart) -> None:
-    database = CapturedMariadb(own_server)
+async def test_tls_as_the_address_asks_for_it(mariadb_apart: MariadbApart) -> None:
+    database = CapturedMariadb(mariadb_apart)
     database.sql("create table t(id int primary key)")
-    plain = await failure(database, url=own_server.url(database.database, query="?ssl=required"))
+    plain = await failure(database, url=mariadb_apart.url(database.database, query="?ssl=required"))
     assert "SSL" in plain.got
     assert "ssl" in plain.remedy
 
-    ca = certificates(own_server)
-    database.connection = own_server.connect(database.database)
-    own_server.sql("alter user headrace require ssl")
+    ca = certificates(mariadb_apart)
+    database.connection = mariadb_apart.connect(database.database)
+    mariadb_apart.sql("alter user headrace require ssl")
     for i, query in enumerate((f"?ssl_ca={ca}", "?ssl=required", "", f"?ssl=verify-ca&ssl_ca={ca}")):
         database.sql(f"insert into t values ({i})", f"update t set id = {i} + 100 where id = {i}")
-        await database.capture(url=own_server.url(database.database, query=query))
+        await database.capture(url=mariadb_apart.url(database.database, query=query))
         assert len(database.rows("t")) == i + 1
-    unknown = await failure(database, url=own_server.url(database.database, query="?ssl=verify-identity"))
+    unknown = await failure(database, url=mariadb_apart.url(database.database, query="?ssl=verify-identity"))
     assert "certificate" in unknown.got.lower()
     await database.close()

@@ -156,7 +156,7 @@ class Assembler:
     def beginning(self) -> Place:
         """Where it was begun, now that the file is known."""
         place = self._expected
-        return Place(place.file, place.offset, self._created, self._server, gtid=self._gtid)
+        return Place(place.file, place.offset, self._created, self._server, gtid=place.gtid)
 
     @property
     def ready(self) -> bool:
@@ -291,7 +291,6 @@ class Assembler:
         first = zlib.crc32(event)
         if self._unchecked and start >= self._from:
             self._check_first(start, first, begin)
-        self._gtid = begin.gtid or self._gtid
         # A transaction is a group in MariaDB unless it says otherwise; in MySQL from BEGIN on.
         grouped = head.kind == wire.MARIADB_GTID and not begin.alone
         transaction = _Transaction(start, begin, first, len(self._changes), grouped, bool(begin.prepared))
@@ -366,6 +365,7 @@ class Assembler:
         if self._open is None:
             return
         self._last = self._open
+        self._gtid = self._open.begin.gtid or self._gtid
         self._open = None
         self._whole = len(self._changes)
         self._frontier = max(self._frontier, self._at)
