@@ -16,6 +16,9 @@ def packed(precision: int, scale: int) -> tuple[int, Callable[[bytes], str]]:
     size = sum(_SIZES[group] for group in groups)
     turned, every = 1 << 8 * size - 1, (1 << 8 * size) - 1
 
+    if whole <= 9 and 0 < scale <= 9:
+        return size, _small(size, scale, turned, every)
+
     def read(data: bytes) -> str:
         # The first bit is turned so that numbers sort as bytes; all bits are when it is negative.
         negative = not data[0] & 0x80
@@ -32,3 +35,19 @@ def packed(precision: int, scale: int) -> tuple[int, Callable[[bytes], str]]:
         return "-" + shown if negative else shown
 
     return size, read
+
+
+def _small(size: int, scale: int, turned: int, every: int) -> Callable[[bytes], str]:
+    """The same for at most nine digits before the point and one to nine behind: most numbers that there are."""
+    bits = 8 * _SIZES[scale]
+    mask, positive = (1 << bits) - 1, f"%d.%0{scale}d"
+    negative = "-" + positive
+
+    def read(data: bytes) -> str:
+        number = int.from_bytes(data, "big") ^ turned
+        if data[0] & 0x80:
+            return positive % (number >> bits, number & mask)
+        number ^= every
+        return negative % (number >> bits, number & mask)
+
+    return read

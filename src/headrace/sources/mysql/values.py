@@ -105,9 +105,13 @@ def _double_text(text: bytes) -> float:
     return float(text)
 
 
-@lru_cache(maxsize=4096)
 def shortest(value: float) -> float:
     """Of all doubles that round to the same FLOAT the one that reads shortest: 0.1, not 0.10000000149011612."""
+    return _shortest(value) if value else value  # a cache takes -0.0 for 0.0
+
+
+@lru_cache(maxsize=4096)
+def _shortest(value: float) -> float:
     packed = _float32.pack(value)
     for digits in range(1, 9):
         short = float(f"{value:.{digits}g}")
@@ -376,17 +380,19 @@ def _day(packed: int) -> str:
     return f"{packed >> 9:04d}-{packed >> 5 & 15:02d}-{packed & 31:02d}"
 
 
-def _fraction(data: bytes, at: int, digits: int) -> str:
-    """The part behind the point: two digits a byte, big end first."""
+def _fraction(digits: int) -> Callable[[bytes, int], str]:
+    """Reads the part behind the point: two digits a byte, big end first."""
     size = (digits + 1) // 2
-    if not digits:
-        return ""
-    text = f"{int.from_bytes(data[at : at + size], 'big'):0{2 * size}d}"
-    return "." + text[:digits]
+    shown, end = f".%0{2 * size}d", digits + 1
+
+    def read(data: bytes, at: int) -> str:
+        return (shown % int.from_bytes(data[at : at + size], "big"))[:end]
+
+    return read if digits else lambda _data, _at: ""
 
 
 def _datetime(digits: int) -> Reader:
-    size = 5 + (digits + 1) // 2
+    size, fraction = 5 + (digits + 1) // 2, _fraction(digits)
 
     def read(data: bytes, at: int) -> tuple[Value, int]:
         packed = int.from_bytes(data[at : at + 5], "big") - 0x8000000000
@@ -396,7 +402,7 @@ def _datetime(digits: int) -> Reader:
             f"{months // 13:04d}-{months % 13:02d}-{day & 31:02d} "
             f"{clock >> 12:02d}:{clock >> 6 & 63:02d}:{clock & 63:02d}"
         )
-        return shown + _fraction(data, at + 5, digits), at + size
+        return shown + fraction(data, at + 5), at + size
 
     return read
 
@@ -409,10 +415,10 @@ def _moment(seconds: int) -> str:
 
 
 def _timestamp(digits: int) -> Reader:
-    size = 4 + (digits + 1) // 2
+    size, behind = 4 + (digits + 1) // 2, _fraction(digits)
 
     def read(data: bytes, at: int) -> tuple[Value, int]:
-        fraction = _fraction(data, at + 4, digits)
+        fraction = behind(data, at + 4)
         seconds = int.from_bytes(data[at : at + 4], "big")
         if not seconds and fraction.strip(".0"):
             return "1970-01-01 00:00:00" + fraction, at + size
