@@ -88,13 +88,13 @@ def _statement(rng: random.Random, i: int) -> str:
         case 0:
             return f"delete from acc where id = {i}"
         case 1:
-            return f"insert into acc(id, n, big) values ({i}, 0, repeat(md5(rand()), 300))"
+            return f"insert into acc(id, n, big) values ({i}, 0, repeat(sha2(rand(), 256), 150))"
         case 2:
             return f"update acc set id = -id where id = {i}"
         case 3:
             return f"update spare set n = n + 1 where id between {i} and {i + 9}"
         case 4:
-            return f"update acc set big = md5(rand()) where id = {i}"
+            return f"update acc set big = sha2(rand(), 256) where id = {i}"
         case _:
             return f"update acc set n = n + 1 where id between {i} and {i + 3}"
 
@@ -105,7 +105,7 @@ async def test_a_crash_at_any_point_loses_and_repeats_nothing(database: Captured
     rng = random.Random(seed)
     database.sql(
         "create table acc(id int primary key, n int, big longtext)",
-        "insert into acc select seq, 0, repeat(md5(seq), 300) from seq_1_to_50", "create table spare like acc",
+        "insert into acc select seq, 0, repeat(sha2(seq, 256), 150) from seq_1_to_50", "create table spare like acc",
         "insert into spare select * from acc where id < 20",
     )  # fmt: skip
     stop = asyncio.Event()

@@ -148,6 +148,16 @@ def test_binary_json_is_written_as_the_server_does() -> None:
         read_json(b"\x0e")
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1e14, "100000000000000.0"), (1e15, "1e15"), (1234567890123456.7, "1234567890123456.8"), (1e-5, "0.00001"),
+     (1.5e-7, "0.00000015"), (1e-15, "0.000000000000001"), (1e-16, "1e-16"), (-1.5e-20, "-1.5e-20"),
+     (12345678901234567.0, "1.2345678901234568e16"), (0.0, "0.0"), (-0.0, "-0.0"), (100.0, "100.0"), (5e-324, "5e-324")],
+)  # fmt: skip
+def test_numbers_in_json_as_mysql_9_7_shows_them(value: float, shown: str) -> None:
+    assert read_json(small(value)) == shown
+
+
 def test_lengths_and_compressed_parts() -> None:
     assert [read_length(d, 0) for d in (b"\x05", b"\xfc\x01\x02", b"\xfd\x01\x02\x03")] == [
         (5, 1), (0x0201, 3), (0x030201, 4),

@@ -556,7 +556,9 @@ class Assembler:
             if start not in self._places:
                 self._places[start] = self._place_of(transaction)
             position = Position(start, BINLOG_FIRST + sequence)
-            self._changes.append(Change(schema, op, position, begin.committed_at, begin.number, key, before, after))
+            self._changes.append(
+                Change(schema, op, position, begin.committed_at, begin.number or start, key, before, after)
+            )
 
     def _place_of(self, transaction: _Transaction) -> Place:
         start = transaction.start

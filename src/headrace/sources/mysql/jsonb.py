@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from decimal import Decimal
 from struct import Struct
 
 from headrace.sources.mysql.decimals import packed
@@ -17,6 +18,7 @@ _double = Struct("<d").unpack_from
 _SMALL_OBJECT, _LARGE_OBJECT, _SMALL_ARRAY, _LARGE_ARRAY, _LITERAL = 0, 1, 2, 3, 4
 _INTEGERS = {5: (2, True), 6: (2, False), 7: (4, True), 8: (4, False), 9: (8, True), 10: (8, False)}
 _DOUBLE, _STRING, _OPAQUE = 11, 12, 15
+_MOST_DIGITS, _MOST_ZEROS = 15, 14
 _LITERALS = {0: "null", 1: "true", 2: "false"}
 _DATE, _TIME, _DATETIME, _TIMESTAMP, _DECIMAL = 10, 11, 12, 7, 246
 
@@ -96,12 +98,19 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _number(value: float) -> str:
-    """As the server's `my_gcvt` writes it: shortest, with an exponent from 1e16 (and 1e-5 down), always a point."""
-    text = repr(value)
-    if "e" in text:
-        mantissa, _, exponent = text.partition("e")
-        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
-    return text
+    """As the server's `my_gcvt` writes it: shortest; with an exponent where the point would be far from the digits."""
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    shown = "".join(map(str, digits))
+    point = len(shown) + int(exponent)
+    minus = "-" if sign else ""
+    if not value:
+        return minus + "0.0"
+    if point < -_MOST_ZEROS or (point > _MOST_DIGITS and len(shown) <= point):
+        fraction = f".{shown[1:]}" if shown[1:] else ""
+        return f"{minus}{shown[0]}{fraction}e{point - 1}"
+    if point <= 0:
+        return f"{minus}0.{'0' * -point}{shown}"
+    return f"{minus}{shown[:point].ljust(point, '0')}.{shown[point:] or '0'}"
 
 
 def _quoted(text: str) -> str:
