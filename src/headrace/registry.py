@@ -20,6 +20,8 @@ SOURCES = {
 DOCTORS = {
     "postgresql": "headrace.sources.postgres.doctor:check",
     "postgres": "headrace.sources.postgres.doctor:check",
+    "mysql": "headrace.sources.mysql.doctor:check",
+    "mariadb": "headrace.sources.mysql.doctor:check",
     "file": "headrace.sources.files.doctor:check",
 }
 """How a source is looked at before it is used; a source without one is not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from headrace.sqlfile import load
 
 _statements = load(Path(__file__).with_name("statements.sql"))
 SQL = {name: text.decode() for name, text in _statements.items()}
-_IMAGES = ("FULL", "FULL_NODUP")
 _NO_PRIVILEGE = frozenset({1044, 1142, 1143})
 _SYNTAX = 1064
 
@@ -94,64 +93,66 @@ def patterns(given: Sequence[str], database: str) -> tuple[str, ...]:
 
 def check_server(session: Session, shown: str) -> Server:
     """Raises SourceError when the server's log cannot be captured from; Failed."""
-    found = {row["variable_name"].lower(): row["value"] for row in session.named(SQL["variables"])}
-    on = _Settings(shown, found)
-    on.require("log_bin", ("ON",), "Set log_bin in the server's configuration and restart it.")
-    on.require("binlog_format", ("ROW",), "SET GLOBAL binlog_format = 'ROW', and in the server's configuration.")
+    found = settings(session)
+    for problem in server_problems(session, shown, found):
+        raise problem
+    base = found.get("log_bin_basename", "").replace("\\", "/").rpartition("/")[2]
+    return Server(_is_mariadb(found), base, found.get("server_uuid") or found.get("server_uid") or found["server_id"])
+
+
+def settings(session: Session) -> dict[str, str]:
+    """The server's, as far as they are of interest here. Raises Failed."""
+    return {row["variable_name"].lower(): row["value"] for row in session.named(SQL["variables"])}
+
+
+def _is_mariadb(found: Mapping[str, str]) -> bool:
+    return "mariadb" in found.get("version", "").lower()
+
+
+_ALSO = "and in the server's configuration"
+_WANTED: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("log_bin", ("ON", "1"), "Set log_bin in the server's configuration and restart it."),
+    ("binlog_format", ("ROW",), f"SET GLOBAL binlog_format = 'ROW', {_ALSO}."),
+    ("binlog_row_metadata", ("FULL",), f"SET GLOBAL binlog_row_metadata = 'FULL', {_ALSO}: it puts the columns' names "
+     "into the log."),
+    ("binlog_row_image", ("FULL", "FULL_NODUP"), f"SET GLOBAL binlog_row_image = 'FULL', {_ALSO}: otherwise the log "
+     "lacks values."),
+    ("binlog_row_value_options", ("",), "SET GLOBAL binlog_row_value_options = ''."),
+    ("binlog_transaction_compression", ("OFF", "0"), "SET GLOBAL binlog_transaction_compression = OFF."),
+)  # fmt: skip
+"""What settings must be, where the server has them."""
+
+
+def server_problems(session: Session, shown: str, found: Mapping[str, str]) -> Iterator[SourceError]:
+    """What keeps the log from being captured from, one for each thing to mend. Raises Failed."""
     if "binlog_row_metadata" not in found:
         version = found.get("version", "")
-        raise _refuse(shown, "MariaDB 10.5, MySQL 8.0 or newer", version, "Upgrade the source's server.")
-    on.require(
-        "binlog_row_metadata",
-        ("FULL",),
-        "SET GLOBAL binlog_row_metadata = 'FULL', and in the server's configuration: it puts the columns' names into "
-        "the log.",
-    )
-    on.require(
-        "binlog_row_image",
-        _IMAGES,
-        "SET GLOBAL binlog_row_image = 'FULL', and in the server's configuration: otherwise the log lacks values.",
-    )
-    on.require("binlog_row_value_options", ("",), "SET GLOBAL binlog_row_value_options = ''.")
-    on.require("binlog_transaction_compression", ("OFF", "0"), "SET GLOBAL binlog_transaction_compression = OFF.")
-    if found.get("server_id", "0") == "0":
-        raise _refuse(shown, "a server_id", "server_id = 0", "SET GLOBAL server_id to a number of its own.")
-    mariadb = "mariadb" in found.get("version", "").lower()
-    _check_replica(session, shown, mariadb, found.get("log_slave_updates") or found.get("log_replica_updates") or "ON")
-    base = found.get("log_bin_basename", "").replace("\\", "/").rpartition("/")[2]
-    return Server(mariadb, base, found.get("server_uuid") or found.get("server_uid") or found["server_id"])
-
-
-class _Settings:
-    def __init__(self, shown: str, found: dict[str, str]) -> None:
-        self._shown, self._found = shown, found
-
-    def require(self, name: str, values: Sequence[str], remedy: str) -> None:
-        """A setting that the server does not have is none to require."""
-        got = self._found.get(name)
+        yield _refuse(shown, "MariaDB 10.5, MySQL 8.0 or newer", version, "Upgrade the source's server.")
+    for name, values, remedy in _WANTED:
+        got = found.get(name)
         if got is not None and got.upper() not in values:
-            raise _refuse(self._shown, f"{name} = {' or '.join(values) or 'nothing'}", f"{name} = {got}", remedy)
+            yield _refuse(shown, f"{name} = {values[0] or 'nothing'}", f"{name} = {got}", remedy)
+    if found.get("server_id", "0") == "0":
+        yield _refuse(shown, "a server_id", "server_id = 0", "SET GLOBAL server_id to a number of its own.")
+    logs_all = (found.get("log_slave_updates") or found.get("log_replica_updates") or "ON").upper() in ("ON", "1")
+    if not logs_all and _is_replica(session, _is_mariadb(found)):
+        yield _refuse(
+            shown,
+            "a primary server, or a replica that logs what it replicates",
+            "a replica with log_slave_updates = OFF",
+            "Give the address of the primary, or set log_slave_updates in the replica's configuration.",
+        )
 
 
 def _refuse(shown: str, expected: str, got: str, remedy: str) -> SourceError:
     return SourceError(step=f"check {shown}", expected=expected, got=got, remedy=remedy)
 
 
-def _check_replica(session: Session, shown: str, mariadb: bool, updates: str) -> None:
-    """A replica that does not log what it replicates has a log without those changes."""
-    if updates.upper() in ("ON", "1"):
-        return
+def _is_replica(session: Session, mariadb: bool) -> bool:
     try:
-        rows = session.named(SQL["replica" if mariadb else "replica_mysql"])
+        return bool(session.named(SQL["replica" if mariadb else "replica_mysql"]))
     except Failed:
-        return  # it may not be asked by this user: then it is not known to be one
-    if rows:
-        raise _refuse(
-            shown,
-            "a primary server, or a replica that logs what it replicates",
-            "a replica with log_slave_updates = OFF",
-            "Give the address of the primary, or set log_slave_updates in the replica's configuration.",
-        )
+        return False  # it may not be asked by this user: then it is not known to be one
 
 
 def head(session: Session, shown: str) -> Head:

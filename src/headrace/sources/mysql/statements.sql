@@ -5,7 +5,7 @@
 SHOW GLOBAL VARIABLES WHERE Variable_name IN (
   'version', 'log_bin', 'log_bin_basename', 'binlog_format', 'binlog_row_image', 'binlog_row_metadata',
   'binlog_row_value_options', 'binlog_transaction_compression', 'server_id', 'server_uuid', 'server_uid',
-  'log_slave_updates', 'log_replica_updates')
+  'log_slave_updates', 'log_replica_updates', 'binlog_expire_logs_seconds')
 
 -- name: head
 -- The file and offset at which the log ends (MariaDB, and MySQL before 8.4).
@@ -94,3 +94,7 @@ UNLOCK TABLES
 -- name: now
 -- The server's clock, microseconds since the epoch.
 SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED)
+
+-- name: encrypted
+-- The cipher of this session; empty without TLS.
+SHOW SESSION STATUS LIKE 'Ssl_cipher'
