@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import asking, backlog, cocoindex, latency, parts, push, sustained
+from bench import asking, backlog, cocoindex, latency, mysql, parts, push, sustained
 from bench.report import Failed, Outcome, Run, Settings, Unavailable, table
 
 BUSY = 1.5
@@ -25,6 +25,7 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "sustained": sustained.run,
     "asking": asking.run,
     "backlog": backlog.run,
+    "mysql": mysql.run,
     "cocoindex": cocoindex.run,
     "embedding": parts.embed,
     "files": parts.folder,
