@@ -48,4 +48,3 @@ class Connection:
     def __exit__(self, *exc_info: object) -> None: ...
 
 connect = Connection
-
