@@ -295,7 +295,7 @@ class MariadbApart:
                 stderr=subprocess.STDOUT,
                 cwd="/",
                 start_new_session=True,
-                preexec_fn=dies_with_us(signal.SIGTERM),
+                preexec_fn=dies_with_us(signal.SIGKILL),
             )
 
 
