@@ -5,12 +5,14 @@
 set -eu
 
 have_postgres() { command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+have_mariadb() { [ -x /usr/sbin/mariadbd ] || command -v mariadbd >/dev/null 2>&1; }
 have_chromium() { command -v chromium >/dev/null 2>&1; }
 have_zstd() { command -v zstd >/dev/null 2>&1; }
 is_debian() { [ -r /etc/os-release ] && (. /etc/os-release && [ "${ID:-}" = debian ]); }
 
 missing=''
 have_postgres || missing="$missing postgresql"
+have_mariadb || missing="$missing mariadb-server"
 have_chromium || missing="$missing chromium"
 have_zstd || missing="$missing zstd"
 if [ -z "$missing" ]; then exit 0; fi

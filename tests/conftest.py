@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from headrace.stores.embedded import binaries as postgres_binaries
 from headrace.stores.embedded_postgres import EmbeddedPostgres
-from tests.servers import SETTINGS, FreshDatabases, PostgresApart, debian_programs
+from tests.servers import SETTINGS, FreshDatabases, MariadbApart, PostgresApart, debian_programs, mariadb_program
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -46,5 +46,21 @@ def standalone_postgres() -> Iterator[PostgresApart]:
     """PostgreSQL 18 with pgvector, started apart: for `store = "postgresql://…"`."""
     programs = postgres_binaries.readable_by_all(postgres_binaries.find()).bin
     server = PostgresApart(programs, "nobody")
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariadbApart]:
+    """Debian's MariaDB. Do not stop it, nor reset its log: a test of that starts its own."""
+    server = MariadbApart(mariadb_program())
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def mariadb_apart() -> Iterator[MariadbApart]:
+    """One that a test may stop, kill and reset."""
+    server = MariadbApart(mariadb_program())
     yield server
     server.remove()

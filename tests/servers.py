@@ -16,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn, Protocol
 from urllib.parse import quote
 
 import psycopg
+import pymysql
 import pytest
 from psycopg import sql
 
@@ -38,14 +39,14 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def dies_with_us() -> Callable[[], None] | None:
-    """A `preexec_fn`: the child gets SIGINT when the thread that starts it (the main one) ends. Linux only."""
+def dies_with_us(number: signal.Signals = signal.SIGINT) -> Callable[[], None] | None:
+    """A `preexec_fn`: the child gets the signal when the thread that starts it (the main one) ends. Linux only."""
     if _libc is None:
         return None
     prctl, set_death_signal = _libc.prctl, 1
 
     def prepare() -> None:
-        prctl(set_death_signal, signal.SIGINT)
+        prctl(set_death_signal, number)
 
     return prepare
 
@@ -173,6 +174,137 @@ def debian_programs() -> Path:
     if not found:
         missing("Debian's PostgreSQL is not installed (apt-get install postgresql)")
     return found[-1].parent
+
+
+class MariadbApart:
+    """A MariaDB of its own: over TCP with a password and TLS, its files in a folder of its own."""
+
+    host = "127.0.0.1"
+    SETTINGS: Mapping[str, str] = {
+        "server-id": "101",
+        "binlog-format": "ROW",
+        "binlog-row-image": "FULL",
+        "binlog-row-metadata": "FULL",
+        "skip-name-resolve": "1",
+        "innodb-buffer-pool-size": "64M",
+        "innodb-flush-log-at-trx-commit": "0",
+        "sync-binlog": "0",
+        "character-set-server": "utf8mb4",
+        "max-allowed-packet": "64M",
+    }
+
+    def __init__(self, program: Path, **settings: str) -> None:
+        self._program = program
+        self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.directory = Path(tempfile.mkdtemp(prefix="headrace-test-"))
+        self.password = secrets.token_hex(8)
+        self.port = free_port()
+        self._settings = {**self.SETTINGS, **{k.replace("_", "-"): v for k, v in settings.items()}}
+        self._initialise()
+        self.start()
+        self.sql(
+            f"create user 'headrace'@'%' identified by '{self.password}'",
+            "grant all on *.* to 'headrace'@'%' with grant option",
+        )
+
+    def url(self, database: str = "", user: str = "headrace", password: str = "", query: str = "") -> str:
+        """With the password in it, as a person would write it into a configuration."""
+        return f"mysql://{user}:{password or self.password}@{self.host}:{self.port}/{database}{query}"
+
+    def connect(self, database: str = "") -> pymysql.Connection:
+        """As the application does; a statement is a transaction unless `begin` was called."""
+        return pymysql.connect(
+            host=self.host, port=self.port, user="headrace", password=self.password, database=database or None,
+            charset="utf8mb4", autocommit=True,
+        )  # fmt: skip
+
+    def sql(self, *statements: str) -> None:
+        """As root, over the socket."""
+        with pymysql.connect(user="root", unix_socket=str(self.directory / "s"), autocommit=True) as connection:
+            for statement in statements:
+                connection.cursor().execute(statement)
+
+    def configure(self, **settings: str) -> None:
+        """Counts from the next start on."""
+        self._settings.update({k.replace("_", "-"): v for k, v in settings.items()})
+
+    def start(self) -> None:
+        """Starts it (again) and waits until it takes connections."""
+        self._process = self._spawn(str(self._program), f"--defaults-file={self._write()}")
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.sql("select 1")
+                return
+            except pymysql.MySQLError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError((self.directory / "log").read_text("utf-8", "replace")) from None
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Shuts down clean, ending all connections."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends it as a crash does. `start` recovers."""
+        self._end(signal.SIGKILL)
+
+    def remove(self) -> None:
+        """Stops it and removes its files."""
+        if self._process and self._process.poll() is None:
+            self._end(signal.SIGKILL)
+        shutil.rmtree(self.directory)
+
+    def _end(self, number: signal.Signals) -> None:
+        assert self._process
+        self._process.send_signal(number)
+        self._process.wait(30)
+
+    def _write(self) -> Path:
+        file, home = self.directory / "my.cnf", self.directory
+        fixed = {
+            "datadir": str(home / "data"), "socket": str(home / "s"), "pid-file": str(home / "pid"),
+            "port": str(self.port), "bind-address": self.host, "log-bin": str(home / "data" / "mariadb-bin"),
+        }  # fmt: skip
+        if self._account:
+            fixed["user"] = "nobody"
+        lines = [f"{name}={value}" for name, value in {**fixed, **self._settings}.items()]
+        file.write_text("[mysqld]\n" + "\n".join(lines) + "\n")
+        return file
+
+    def _initialise(self) -> None:
+        data = self.directory / "data"
+        data.mkdir()
+        self.directory.chmod(0o755)
+        if self._account:
+            for path in (self.directory, data):
+                os.chown(path, self._account.pw_uid, self._account.pw_gid)
+        options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        if self._account:
+            options.append("--user=nobody")
+        made = self._spawn("mariadb-install-db", f"--defaults-file={self._write()}", *options)
+        assert made.wait(120) == 0, (self.directory / "log").read_text("utf-8", "replace")
+
+    def _spawn(self, program: str, *options: str) -> subprocess.Popen[bytes]:
+        with (self.directory / "log").open("ab") as log:
+            return subprocess.Popen(
+                [program, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                start_new_session=True,
+                preexec_fn=dies_with_us(signal.SIGKILL),
+            )
+
+
+def mariadb_program() -> Path:
+    """Debian's MariaDB, or the test ends as `missing`."""
+    found = shutil.which("mariadbd", path="/usr/sbin:/usr/bin:/usr/local/bin:" + os.environ.get("PATH", ""))
+    if found is None or shutil.which("mariadb-install-db") is None:
+        missing("MariaDB is not installed (apt-get install mariadb-server)")
+    return Path(found)
 
 
 class FreshDatabases:

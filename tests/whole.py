@@ -269,7 +269,7 @@ def by_reference(settings: str) -> str:
         os.environ[name] = address["password"]
         return f"{address['before']}${{env:{name}}}@"
 
-    return re.sub(r"(?P<before>postgresql://[^:/@\"]+:)(?P<password>[^@\"$]+)@", refer, settings)
+    return re.sub(r"(?P<before>(?:postgresql|mysql)://[^:/@\"]+:)(?P<password>[^@\"$]+)@", refer, settings)
 
 
 def spawn(arguments: Sequence[str], folder: Path, output: Path) -> subprocess.Popen[bytes]:

@@ -118,13 +118,9 @@ class App:
         while True:
             began = asyncio.get_running_loop().time()
             try:
-                core = self._core or await self._build()
-                self._core = core
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(core.engine.run())
-                    tasks.create_task(self._house(core))
-                    if self._postgres:
-                        tasks.create_task(self._watch(self._postgres))
+                # In a task of its own: before Python 3.11.4 a task in which a group has failed counts as cancelled for
+                # good, and its next timeout would end it without a word.
+                await asyncio.create_task(self._work(), name="engine's work")
             except Exception as error:  # whatever broke, the answer is the same: build anew
                 self._trouble = _first(error)
                 logger.exception("the engine stopped and is started again", error=self._trouble, again_in_s=pause_s)
@@ -133,6 +129,15 @@ class App:
             await self._pause(pause_s)
             lasted = asyncio.get_running_loop().time() - began
             pause_s = 0.2 if lasted > 30 else min(pause_s * 2, 10.0)
+
+    async def _work(self) -> None:
+        """Everything that runs, until something breaks: that is raised."""
+        core = self._core = self._core or await self._build()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(core.engine.run())
+            tasks.create_task(self._house(core))
+            if self._postgres:
+                tasks.create_task(self._watch(self._postgres))
 
     async def _pause(self, pause_s: float) -> None:
         """Cut short by the end of the embedded server, which may be noticed only after its connections broke."""

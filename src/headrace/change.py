@@ -35,7 +35,8 @@ class Op(StrEnum):
 class Position(NamedTuple):
     """Where a change stands in its source; positions of one source are totally ordered.
 
-    Postgres: (LSN of the commit, sequence in the transaction). Files: (hybrid clock in microseconds, 0).
+    Postgres: (LSN of the commit, sequence in the transaction). Files: (hybrid clock in microseconds, 0). MySQL: (file
+    of the binary log and offset of the transaction in it, sequence in the transaction from BINLOG_FIRST on).
     """
 
     major: int
@@ -58,37 +59,54 @@ class Style(StrEnum):
 
     LSN = "lsn"
     NUMBER = "number"
+    BINLOG = "binlog"
+
+
+BINLOG_OFFSET_BITS = 40
+"""Of a major in a binary log: the offset in the file; the file's number is above."""
+BINLOG_FIRST = 1 << 52
+"""In a binary log minors below this are times (microseconds) at which the log ended there, so that two looks at an idle
+server are two positions; a transaction's changes count from here on, behind all of them."""
 
 
 def format_position(position: Position, style: Style) -> str:
-    """`0/16B3748:3` or `1763732100000000`; a minor of 0 is left out."""
+    """`0/16B3748:3`, `1763732100000000` or `binlog.000003:1234:3`; a minor of 0 is left out, as is one of a time."""
     major, minor = position
-    head = f"{major >> 32:X}/{major & 0xFFFFFFFF:X}" if style is Style.LSN else str(major)
+    if style is Style.BINLOG:
+        head = f"binlog.{major >> BINLOG_OFFSET_BITS:06d}:{major & (1 << BINLOG_OFFSET_BITS) - 1}"
+        minor = max(0, minor - BINLOG_FIRST)
+    else:
+        head = f"{major >> 32:X}/{major & 0xFFFFFFFF:X}" if style is Style.LSN else str(major)
     return f"{head}:{minor}" if minor else head
 
 
 _POSITION = re.compile(
-    r"(?:(?P<hi>[0-9A-Fa-f]{1,8})/(?P<lo>[0-9A-Fa-f]{1,8})|(?P<n>[0-9]{1,19}))(?::(?P<minor>[0-9]{1,18}))?"
+    r"(?:(?P<hi>[0-9A-Fa-f]{1,8})/(?P<lo>[0-9A-Fa-f]{1,8})|(?P<n>[0-9]{1,19})"
+    r"|[^:@,/]{0,200}\.(?P<file>[0-9]{6,7}):(?P<offset>[0-9]{1,13}))(?::(?P<minor>[0-9]{1,18}))?"
 )
 HIGHEST = 2**63 - 1
 """Of both numbers of a position: what a store can keep."""
 
 
 def parse_position(text: str) -> Position:
-    """The inverse of `format_position`, of either style. Raises BadRequest."""
+    """The inverse of `format_position`, of any style; a binary log's file may have its own name. Raises BadRequest."""
     match = _POSITION.fullmatch(text)
     major = _major(match) if match else HIGHEST + 1
     if match is None or major > HIGHEST:
         raise BadRequest(
             step="read a position",
-            expected="an LSN such as 0/16B3748, or a number",
+            expected="an LSN such as 0/16B3748, a place in a binary log such as binlog.000003:1234, or a number",
             got=repr(text[:60]),
             remedy="Pass a position as a stamp shows it.",
         )
-    return Position(major, int(match["minor"] or 0))
+    minor = int(match["minor"] or 0)
+    return Position(major, minor + BINLOG_FIRST if match["file"] and minor else minor)
 
 
 def _major(match: re.Match[str]) -> int:
+    if match["file"]:
+        offset = int(match["offset"])
+        return int(match["file"]) << BINLOG_OFFSET_BITS | offset if offset >> BINLOG_OFFSET_BITS == 0 else HIGHEST + 1
     return int(match["n"]) if match["n"] else (int(match["hi"], 16) << 32) | int(match["lo"], 16)
 
 

@@ -68,10 +68,14 @@ class SourceEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """`[[sources]]`: one outside system."""
 
     name: Name
-    url: Annotated[str, Meta(description="`postgresql://…`, `file://./folder` or `push:`")]
-    tables: Annotated[list[str], Meta(description="for databases: `schema.table` patterns")] = field(
-        default_factory=lambda: ["public.*"]
-    )
+    url: Annotated[str, Meta(description="`postgresql://…`, `mysql://…`, `file://./folder` or `push:`")]
+    tables: Annotated[
+        list[str],
+        Meta(
+            description="for databases: patterns of `schema.table` (MySQL: `database.table`); one without a point is "
+            "of `public`, or of the database in a MySQL URL"
+        ),
+    ] = field(default_factory=lambda: ["*"])
     include: Annotated[list[str], Meta(description="for folders: globs of what to read; empty: everything")] = field(
         default_factory=list[str]
     )

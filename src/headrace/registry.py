@@ -12,12 +12,16 @@ from headrace.errors import ConfigError
 SOURCES = {
     "postgresql": "headrace.sources.postgres:open",
     "postgres": "headrace.sources.postgres:open",
+    "mysql": "headrace.sources.mysql:open",
+    "mariadb": "headrace.sources.mysql:open",
     "file": "headrace.sources.files:open",
     "push": "headrace.sources.push:open",
 }
 DOCTORS = {
     "postgresql": "headrace.sources.postgres.doctor:check",
     "postgres": "headrace.sources.postgres.doctor:check",
+    "mysql": "headrace.sources.mysql.doctor:check",
+    "mariadb": "headrace.sources.mysql.doctor:check",
     "file": "headrace.sources.files.doctor:check",
 }
 """How a source is looked at before it is used; a source without one is not."""

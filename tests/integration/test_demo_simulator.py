@@ -246,7 +246,8 @@ async def test_a_command_to_no_process_is_an_error_that_says_so(address: str, po
 
 async def test_the_address_is_not_on_its_command_line(airline: Connection, address: str, policies: Path) -> None:
     async with SimulatorControl(address, policies, running=False) as simulator:
-        line = command_line(simulator.pid)
+        while not (line := command_line(simulator.pid)):  # noqa: ASYNC110 - empty while programs are exchanged
+            await asyncio.sleep(0.01)
 
     assert "headrace.demo.simulator" in line
     assert "postgresql" not in line

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.change import (
+    BINLOG_FIRST,
     Column,
     Position,
     Schema,
@@ -28,9 +29,23 @@ keys = st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=3).m
 ROWS = Schema("airline", "public.flights", (Column("a", "text"), Column("b", "text")), ("a", "b"))
 
 
-@given(positions, st.sampled_from(Style))
+@given(positions, st.sampled_from([Style.LSN, Style.NUMBER]))
 def test_a_position_reads_back(position: Position, style: Style) -> None:
     assert parse_position(format_position(position, style)) == position
+
+
+@given(st.integers(0, 2**63 - 1), st.integers(0, 10**17))
+def test_a_place_in_a_binary_log_reads_back(major: int, sequence: int) -> None:
+    position = Position(major, BINLOG_FIRST + sequence if sequence else 0)
+    assert parse_position(format_position(position, Style.BINLOG)) == position
+
+
+def test_a_time_at_the_end_of_a_binary_log_is_not_shown() -> None:
+    at = Position(3 << 40 | 1234, 1_763_732_100_000_000)
+    assert format_position(at, Style.BINLOG) == "binlog.000003:1234"
+    assert format_position(Position(at.major, BINLOG_FIRST + 2), Style.BINLOG) == "binlog.000003:1234:2"
+    assert parse_position("mariadb-bin.000003:1234:2") == Position(at.major, BINLOG_FIRST + 2)
+    assert at < Position(at.major, BINLOG_FIRST + 1)
 
 
 @given(positions, positions)
@@ -47,7 +62,26 @@ def test_positions_are_written_as_their_source_writes_them() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1/2/3", "x", "-1", "1:", ":1", "0/123456789", " 1", "1\n", "٣", "1:٣", "FFFFFFFF/FFFFFFFF", "9" * 19],
+    [
+        "",
+        "1/2/3",
+        "x",
+        "-1",
+        "1:",
+        ":1",
+        "0/123456789",
+        " 1",
+        "1\n",
+        "٣",
+        "1:٣",
+        "FFFFFFFF/FFFFFFFF",
+        "9" * 19,
+        "b.000003",
+        "b.3:4",
+        "b.000003:1234:",
+        f"b.000003:{1 << 40}",
+        "b.9999999:0",
+    ],
 )
 def test_what_is_no_position_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):

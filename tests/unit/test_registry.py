@@ -19,9 +19,9 @@ def test_every_name_can_be_loaded(table: dict[str, str]) -> None:
 
 def test_an_unknown_address_is_told_what_there_is() -> None:
     with pytest.raises(ConfigError) as caught:
-        lookup("sources", SOURCES, "mysql://root:s3cr3t@db/shop")
+        lookup("sources", SOURCES, "oracle://root:s3cr3t@db/shop")
 
-    assert caught.value.got == "mysql:"
+    assert caught.value.got == "oracle:"
     assert caught.value.expected == "one of " + ", ".join(f"{scheme}:" for scheme in sorted(SOURCES))
     assert "s3cr3t" not in str(caught.value)
 
@@ -35,11 +35,11 @@ def test_a_plugin_adds_an_address_and_takes_none_away(monkeypatch: pytest.Monkey
             return Point
 
     def points(*, group: str) -> Sequence[Point]:
-        return [Point("file"), Point("mysql")] if group == "headrace.sources" else []
+        return [Point("file"), Point("oracle")] if group == "headrace.sources" else []
 
     monkeypatch.setattr(registry, "entry_points", points)
 
-    assert lookup("sources", SOURCES, "mysql://db/shop") is Point
+    assert lookup("sources", SOURCES, "oracle://db/shop") is Point
     assert lookup("sources", SOURCES, "file://x") is not Point
     with pytest.raises(ConfigError):
-        lookup("stores", STORES, "mysql://db/shop")
+        lookup("stores", STORES, "oracle://db/shop")

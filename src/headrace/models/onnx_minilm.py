@@ -155,8 +155,9 @@ class OnnxEmbedder:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(lane.width, len(texts))):
                     group.create_task(self._fill(vectors, todo, lane))
-        except* (BadInput, StoreError) as errors:
-            raise errors.exceptions[0] from None
+        except ExceptionGroup as errors:  # `except*` would wrap what is raised in it, before Python 3.11.4
+            known = errors.subgroup((BadInput, StoreError))
+            raise (known or errors).exceptions[0] from None
         return vectors
 
     async def _fill(self, vectors: Vectors, todo: Iterator[tuple[int, str]], lane: _Lane) -> None:

@@ -156,9 +156,13 @@ def plain(column: Column, value: Value) -> JSON:
     return value_text(value) if isinstance(value, bytes) else value
 
 
+_EXACT = frozenset({"numeric", "decimal", "decimal unsigned"})
+"""Types of exact numbers, of PostgreSQL and of MySQL: the log has them as text."""
+
+
 def _sortable(column: Column, value: Value) -> JSON:
     """A value as facts are ordered by it: exact numbers, which are text, as numbers; what is no number comes last."""
-    if column.type != "numeric" or not isinstance(value, str):
+    if column.type not in _EXACT or not isinstance(value, str):
         return plain(column, value)
     number = float(value)
     return number if isfinite(number) else None

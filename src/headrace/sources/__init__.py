@@ -231,7 +231,7 @@ class SourceSettings:
     name: str
     url: str
     id: str
-    tables: tuple[str, ...] = ("public.*",)
+    tables: tuple[str, ...] = ("*",)
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     max_bytes: int = 32 * 1024 * 1024
