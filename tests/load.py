@@ -67,7 +67,7 @@ def settings(dsn: str, folder: Path) -> str:
 
 
 class Load:
-    """`start` begins in a thread, `stop` ends it and raises what went wrong in it."""
+    """`start` begins in a thread; `stop` ends it, with no table left empty, and raises what went wrong in it."""
 
     def __init__(self, dsn: str, folder: Path, seed: int, *, pause_s: float = 0.02, rows: int = 60) -> None:
         self._random = random.Random(seed)
@@ -87,8 +87,7 @@ class Load:
         for statement in TABLES:
             self._connection.execute(statement.encode())
         for _ in range(self._rows):
-            for change in (self._flight, self._seat, self._user, self._account, self._booking, self._notice):
-                change()
+            self._fill()
         for _ in range(12):
             self._file()
         return self
@@ -100,15 +99,22 @@ class Load:
     def stop(self) -> None:
         self._stop.set()
         self._thread.join(60)
-        self._connection.close()
-        if self._failure is not None:
-            raise self._failure
+        try:
+            if self._failure is not None:
+                raise self._failure
+            self._fill()  # the last thing it did may have been a TRUNCATE, and nothing equals nothing
+        finally:
+            self._connection.close()
 
     @property
     def running(self) -> bool:
         return self._thread.is_alive()
 
     # ---- inside ------------------------------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        for change in (self._flight, self._seat, self._user, self._account, self._booking, self._notice):
+            change()
 
     def _run(self) -> None:
         try:
