@@ -75,6 +75,7 @@ def test_debezium_messages_with_a_changed_key_a_tombstone_and_a_truncate(headrac
         ("r", {"id": 3}), ("d", {"id": 3}), ("c", {"id": 33}), ("t", {}),
     ]  # fmt: skip
     assert {e["source"]["ts_us"] for e in found} == {1767323045678901}
+    assert {(e["source"]["connector"], e["source"]["schema"]) for e in found} == {("push", "public")}
 
 
 def test_bad_lines_are_named_kept_and_do_not_stop_the_rest(headrace: Whole) -> None:

@@ -57,13 +57,13 @@ def row_fields(schema: bytes) -> Fields:
 
 
 @lru_cache(maxsize=512)
-def own_field(column_type: str) -> Field:
-    """A column of an envelope that names its types itself, as Headrace's do."""
-    if column_type == "bytea":
+def own_field(column_type: str, *, held: bool = False) -> Field:
+    """A column of an envelope that names its types itself, as Headrace's do. `held`: it holds bytes."""
+    if held or column_type == "bytea":
         return Field(column_type, _bytes)
     if column_type in ("float4", "float8"):
         return Field(column_type, _float)
-    return Field(column_type, _plain)
+    return Field(column_type, _own)
 
 
 def _fields(schema: object) -> list[Json]:
@@ -90,6 +90,13 @@ def _field(field: Json) -> Field:
 
 
 def _plain(raw: Raw) -> Value:
+    return cell(raw)[1]
+
+
+def _own(raw: Raw) -> Value:
+    """A number is one here: what is text to the digit was written as text."""
+    if len(raw) <= 20 and raw.lstrip(b"-").isdigit() and (whole := int(raw)) < 2**64:
+        return whole if whole >= -(2**63) else raw.decode()
     return cell(raw)[1]
 
 

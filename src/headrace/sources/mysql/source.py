@@ -12,6 +12,7 @@ from types import AsyncGeneratorType
 from typing import cast
 
 from headrace.change import Position, Style
+from headrace.envelope import Origin
 from headrace.errors import HeadraceError, SourceError
 from headrace.sources import Captured, Resume, SnapshotProgress, SourceSettings
 from headrace.sources.mysql import setup
@@ -58,6 +59,13 @@ class MysqlSource:
         self._replication: Replication | None = None
         self._problem: HeadraceError | None = None
         self._stream: AsyncGeneratorType[Captured, None] | None = None
+        scheme = settings.url.partition(":")[0]
+        self._origin = Origin("mariadb" if scheme == "mariadb" else self.kind, self.style)
+
+    @property
+    def origin(self) -> Origin:
+        """Which of the two it is, and how its log is named, the server says."""
+        return self._origin
 
     @property
     def problem(self) -> HeadraceError | None:
@@ -98,6 +106,8 @@ class MysqlSource:
         try:
             plan = await make_plan(self._of.client, run, self._settings, self.address, self._address.database)
             self._problem = None
+            server = plan.server
+            self._origin = Origin("mariadb" if server.mariadb else "mysql", self.style, log=server.base)
             if not run.announced:
                 run.announced = True
                 if (news := plan.news(self.name, run, self._of.moments)) is not None:

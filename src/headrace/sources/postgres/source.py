@@ -15,6 +15,7 @@ import structlog
 from psycopg import Error
 
 from headrace.change import Position, Style
+from headrace.envelope import Origin
 from headrace.errors import HeadraceError, SourceError
 from headrace.sources import Captured, Resume, Retained, SnapshotJob, SnapshotProgress, SourceSettings
 from headrace.sources.postgres import setup
@@ -67,6 +68,7 @@ class PostgresSource:
         address = parse(settings.url)
         self.name = settings.name
         self.address = address.shown
+        self.origin = Origin(self.kind, self.style, dict(address.parameters).get("dbname", ""))
         self._settings = settings
         self._options = read_options(settings)
         self._names = Names.of(settings.id, settings.name, self._options)
