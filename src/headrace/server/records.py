@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from headrace.envelopes import cloudevents
+from headrace.envelopes.lambdas import unwrapped
 from headrace.errors import BadRequest, HeadraceError
 
 LINES = frozenset(
@@ -79,7 +80,8 @@ def _records(body: bytes, kind: str) -> list[Record]:
             expected = "a JSON array" if kind == EVENTS else "a JSON object or array of them"
             raise _bad(expected, "nothing" if not body.strip() else repr(body[:60]))
         _whole(body)
-        return [_record(body)]
+        inside = unwrapped(body) if kind == "application/json" else None
+        return [_record(body)] if inside is None else [_record(record) for record in inside]
     if kind == EVENT:
         raise _bad("one CloudEvent", f"an array; its Content-Type is {EVENTS}")
     try:
