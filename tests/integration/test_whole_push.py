@@ -212,6 +212,33 @@ def test_what_is_not_taken_is_a_problem(
     assert all(answer.body[name] for name in ("title", "step", "expected", "got", "remedy"))
 
 
+def test_what_comes_is_counted(headrace: Whole) -> None:
+    before = counted(headrace)
+    body = lines([upsert("counted", id=1), upsert("counted", id=2)]) + b"bad\n"
+
+    push(headrace, body, NDJSON)
+    push(headrace, b"[" + b" " * 1_100_000 + b"]")
+    push(headrace, b"{}", source="made_up")
+
+    after = counted(headrace)
+    grown = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
+    assert grown.pop('bytes_total{source="crm"}') >= len(body)
+    grown.pop('bytes_total{source=""}', None)  # refused before its body was read
+    assert grown == {
+        'records_total{outcome="accepted",source="crm"}': 2,
+        'records_total{outcome="rejected",source="crm"}': 1,
+        'requests_total{source="crm",status="202"}': 1,
+        'requests_total{source="crm",status="413"}': 1,
+        'requests_total{source="",status="404"}': 1,
+    }
+
+
+def counted(headrace: Whole) -> dict[str, float]:
+    text = httpx2.get(f"http://127.0.0.1:{headrace.port}/metrics").text
+    told = [line.removeprefix("headrace_push_").rsplit(" ", 1) for line in text.splitlines() if "_push_" in line]
+    return {name: float(value) for name, value in told if not name.startswith("#")}
+
+
 def test_a_coding_that_is_not_taken_is_told_those_that_are(headrace: Whole) -> None:
     answer = push(headrace, b"{}", headers={"content-encoding": "zstd"})
 

@@ -25,6 +25,8 @@ AT_ONCE = 64
 """Records that are read without letting others have their turn."""
 RETRY_AFTER_S = 1
 _LONGEST_KEY = 200
+_GONE = 499
+"""For the counts: whoever sent it went away before its end."""
 
 Format = Annotated[
     str,
@@ -110,7 +112,7 @@ def push_router(app: App) -> APIRouter:
         except CodingNotTaken as error:
             return problem_response(error, {"accept-encoding": ", ".join(ACCEPTED)})
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
+            return Response(status_code=_GONE)  # nobody reads it
         return json_response(_answer(inbox.name, receipt), 202)
 
     return router
