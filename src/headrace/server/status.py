@@ -19,7 +19,7 @@ from headrace.log import SourceHead
 from headrace.ops.metrics import PushRequests, collect
 from headrace.server.shapes import json_response
 from headrace.server.snapshots import shown
-from headrace.sources import Retained, Retaining, Source
+from headrace.sources import Retained, Retaining, Snapshotting, Source
 from headrace.stores import DeadLetter
 
 
@@ -104,6 +104,7 @@ def _source(engine: EmbeddedEngine, source: Source, head: SourceHead | None, let
         "reason": reason,
         "snapshot": _snapshot(copying.done, copying.total, copying.started_at) if copying else None,
         "snapshots": shown(all_jobs([source])),
+        "reads_again": isinstance(source, Snapshotting),
         "retained": _retained(source.retained) if isinstance(source, Retaining) else None,
         "pushed": dataclasses.asdict(source.counts) if isinstance(source, Inbox) else None,
         "rate": round(meter.rate, 2),
