@@ -133,6 +133,7 @@ async def test_progress_is_seen_and_a_snapshot_cancelled_by_keyboard(open_page: 
     now.first_source["snapshots"] = [job("copying", done=3000, eta_s=4.0)]
     # then so does the bar
     await expect(bar).to_have_attribute("aria-valuenow", "75")
+    await expect(screen.page.get_by_role("listitem").filter(has=opener(screen))).to_contain_text("is being read, 75 %")
     await expect(snapshots(screen)).to_contain_text("3,000 of 4,000 rows, 250/s, about 4.0 s to go")
     # when it is cancelled
     await screen.tab_to(screen.page.get_by_role("button", name=f"Cancel the snapshot of {TABLE}"))
@@ -165,8 +166,9 @@ async def test_every_state_can_be_read_by_everybody(open_page: Open, scheme: str
     screen = await open_page(scheme=scheme, width=width, view="status")
     kept = {"bytes": 7_300_000_000, "max_bytes": 10_000_000_000, "status": "extended", "on_lag": "warn",
             "advice": "See which operator lags."}  # fmt: skip
+    waiting = job("waiting", id="airline-97", reason="added")
     failed = job("failed", id="airline-98", ended_at=AT, problem=WORDS)
-    now = await told(screen, retained=kept, snapshots=[job("copying"), job("waiting", id="airline-97"), failed])
+    now = await told(screen, retained=kept, snapshots=[job("copying"), waiting, failed])
     plain: dict[str, object] = {"snapshots": [], "retained": None}
     now.more = [
         {**plain, "name": "orders", "state": "down", "freshness_ms": None, "reason": WORDS, "reads_again": False},
@@ -190,6 +192,7 @@ async def test_every_state_can_be_read_by_everybody(open_page: Open, scheme: str
     await expect(card("airline")).to_contain_text("See which operator lags.")
     await expect(card("airline")).to_contain_text("could not be read")
     await expect(card("airline")).to_contain_text("waits for its turn")
+    await expect(card("airline").get_by_role("button", name="Cancel")).to_have_count(1)  # a first copy has none
     await expect(card("orders")).to_contain_text(WORDS)
     await expect(card("orders").get_by_text("down", exact=True)).to_be_visible()
     await expect(card("copied")).to_contain_text("5 of 9 rows, 3.0/s, about 2.0 s to go")

@@ -150,6 +150,8 @@ export interface SnapshotJob {
   id: string;
   source: string;
   table: string;
+  /** Only one that somebody asked for can be cancelled: the others are a table's first copy. */
+  reason: "asked" | "added" | "first";
   state: "waiting" | "copying" | "comparing" | "done" | "cancelled" | "failed";
   done: number;
   total: number | null;

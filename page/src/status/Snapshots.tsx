@@ -67,7 +67,7 @@ function Job({ job, onChanged }: { job: SnapshotJob; onChanged: () => void }) {
           <span className={job.state === "failed" ? "tone-bad" : undefined}>{STATES[job.state] ?? job.state}</span>
           {job.ended_at && <Ended job={job} at={job.ended_at} />}
         </p>
-        {!job.ended_at && (
+        {!job.ended_at && job.reason === "asked" && (
           <Button
             size="compact-xs"
             variant="default"
@@ -97,6 +97,18 @@ function Ended({ job, at }: { job: SnapshotJob; at: string }) {
       at <time dateTime={at}>{clockTime(at).slice(0, 8)}</time>: {plural(job.done, "row")}
       {gone}
     </>
+  );
+}
+
+/** In a word, beside the topic of a table that is being read. */
+export function Running({ job }: { job: SnapshotJob | undefined }) {
+  if (!job) return null;
+  const share = job.total ? `, ${Math.floor(Math.min(100, (100 * job.done) / job.total))} %` : "";
+  return (
+    <span className="state state-snapshot">
+      {STATES[job.state] ?? job.state}
+      {job.state === "copying" && share}
+    </span>
   );
 }
 

@@ -6,7 +6,7 @@ import { Empty, Loading } from "../ui/Empty";
 import { Pair } from "../ui/Pair";
 import { ProblemNote } from "../ui/ProblemNote";
 import { DeadLetters } from "./DeadLetters";
-import { ReadAgain } from "./Snapshots";
+import { ReadAgain, Running } from "./Snapshots";
 import { SourceCard } from "./SourceCard";
 
 /** Where every source, topic and operator stands. */
@@ -111,6 +111,11 @@ interface TopicsProps {
 
 function Topics({ topics, sources, onChanged }: TopicsProps) {
   const again = new Set(sources.filter((source) => source.reads_again && source.state !== "down").map(({ name }) => name));
+  const running = new Map(
+    sources.flatMap(({ name, snapshots = [] }) =>
+      snapshots.filter((job) => !job.ended_at).map((job) => [`${name}.${job.table}`, job]),
+    ),
+  );
   return (
     <section aria-label="Topics">
       <h3>Topics</h3>
@@ -120,8 +125,10 @@ function Topics({ topics, sources, onChanged }: TopicsProps) {
           <li key={topic.name}>
             <span className="topic-name">{topic.name}</span>
             <span className="source-detail">
-              {plural(topic.changes, "change")}, {bytes(topic.bytes)}, {plural(topic.partitions.length, "partition")}
+              {plural(topic.changes, "change")}, {bytes(topic.bytes)}
+              {topic.partitions.length > 1 && `, ${topic.partitions.length} partitions`}
             </span>
+            <Running job={running.get(topic.name)} />
             {again.has(topic.source) && (
               <ReadAgain topic={topic.name} changes={topic.changes} onChanged={onChanged} />
             )}
