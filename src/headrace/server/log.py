@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 import structlog
@@ -14,7 +14,7 @@ from headrace.app import App, Core
 from headrace.change import Style
 from headrace.envelope import Origin, encode_envelope
 from headrace.errors import NotFound, SourceError
-from headrace.log import TopicPartition
+from headrace.log import Logged, TopicPartition
 from headrace.sources import Described
 
 PAGE = 2000
@@ -76,9 +76,12 @@ async def _pages(core: Core, extent: TopicPartition, start: int) -> AsyncIterato
         found = await core.log.read(extent.topic, extent.partition, offset, PAGE)
         if not found:
             return
-        origin = _origin(core, extent.source)
-        yield b"".join(encode_envelope(x.change, origin) + b"\n" for x in found)
+        yield _lines(found, _origin(core, extent.source))
         offset = found[-1].offset + 1
+
+
+def _lines(found: Sequence[Logged], origin: Origin) -> bytes:
+    return b"".join(encode_envelope(x.change, origin) + b"\n" for x in found)
 
 
 async def _follow(core: Core, extents: list[TopicPartition], start: int) -> AsyncIterator[bytes]:
@@ -91,10 +94,9 @@ async def _follow(core: Core, extents: list[TopicPartition], start: int) -> Asyn
             while True:
                 await core.log.wait(extent.topic, extent.partition, offset)
                 found = await core.log.read(extent.topic, extent.partition, offset, PAGE)
-                origin = _origin(core, extent.source)
-                for x in found:
-                    await ready.put(encode_envelope(x.change, origin) + b"\n")
-                offset = found[-1].offset + 1 if found else offset
+                if found:
+                    await ready.put(_lines(found, _origin(core, extent.source)))
+                    offset = found[-1].offset + 1
         except Exception as error:  # noqa: BLE001 - told, and the reader sees the end
             logger.warning("the log cannot be followed any more", topic=extent.topic, error=str(error))
             await ready.put(None)
