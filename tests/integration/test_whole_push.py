@@ -123,12 +123,12 @@ def test_the_log_of_one_source_pushed_into_another_is_the_same(headrace: Whole) 
 def test_compressed_lines_are_taken_in_as_those_that_are_not(
     headrace: Whole, coding: str, compress: Callable[[bytes], bytes]
 ) -> None:
-    body = compress(lines(upsert(f"by_{coding}", id=n, name="x" * 100) for n in range(20_000)))
+    body = compress(lines(upsert(f"by_{coding}", id=n, name="x" * 100) for n in range(5_000)))
 
     answer = push(headrace, body, NDJSON, headers={"content-encoding": coding})
 
-    assert answer.counts == (20_000, 0, 0, 0)
-    assert len(logged(headrace, f"crm.by_{coding}")) == 20_000
+    assert answer.counts == (5_000, 0, 0, 0)
+    assert len(logged(headrace, f"crm.by_{coding}")) == 5_000
 
 
 def test_a_compressed_stream_that_broke_off_is_made_whole_by_its_repetition(headrace: Whole) -> None:

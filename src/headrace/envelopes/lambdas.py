@@ -23,7 +23,7 @@ from headrace.envelopes.raw import (
 )
 from headrace.errors import BadInput
 
-_KAFKA = frozenset({"aws:kafka", "SelfManagedKafka"})
+_KAFKA = ("aws:kafka", "SelfManagedKafka")
 
 
 def unwrapped(body: Raw) -> list[Raw] | None:
