@@ -278,9 +278,11 @@ async def test_what_does_not_fit_into_memory_stands_in_files_without_a_name(
     scratch.write_text("not a folder")
     await database.sql("update t set v = v || '!'")
     source = open_source(settings)
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(run(source, database.log, lambda _: False), 1)
+    task = asyncio.create_task(run(source, database.log, lambda _: False))
+    await eventually(lambda: source.problem is not None)
     problem = source.problem
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
     assert isinstance(problem, SourceError)
     assert str(scratch) in problem.expected
     scratch.unlink()
