@@ -15,7 +15,7 @@ from headrace.change import START, Op
 from headrace.sources.postgres import setup, snapshot
 from headrace.sources.postgres.progress import CAPTURE
 from tests.captured_database import CapturedDatabase
-from tests.memory_log import MemoryLog, catch_up, run
+from tests.memory_log import MemoryLog, catch_up, eventually, run
 from tests.servers import FreshDatabases
 
 TYPES = [
@@ -378,11 +378,11 @@ async def test_a_truncate_between_the_snapshot_and_the_reading_starts_the_copy_a
     locked = setup.lock
     times: list[int] = []
 
-    async def late(connection: setup.Connection, tables: Sequence[setup.Found]) -> None:
+    async def late(connection: setup.Connection, tables: Sequence[setup.Found], *, wait: bool) -> None:
         times.append(len(tables))
         if len(times) == 1:
             await database.sql("update t set n = 1 where id = 1", "truncate t", "insert into t values (10, 0, 'y')")
-        await locked(connection, tables)
+        await locked(connection, tables, wait=wait)
 
     monkeypatch.setattr(snapshot, "lock", late)
 
@@ -392,3 +392,67 @@ async def test_a_truncate_between_the_snapshot_and_the_reading_starts_the_copy_a
     # then a second snapshot was taken, and nothing is missing
     assert times == [1] * 2 * snapshot.CONNECTIONS
     assert log.table("pg.public.t") == {(10,): (10, 0, "y")}
+
+
+async def test_a_truncate_that_waits_for_the_copy_is_not_waited_for_by_it(
+    database: CapturedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a truncate that comes when one of the copy's sessions has its locks, and the other does not
+    await database.sql("create table t(id int primary key)", "insert into t select generate_series(1, 100)")
+    await database.sql("create table u(id int primary key)", "insert into u select generate_series(1, 100)")
+    locked = setup.lock
+    truncates: list[asyncio.Task[None]] = []
+
+    async def late(connection: setup.Connection, tables: Sequence[setup.Found], *, wait: bool) -> None:
+        if not wait and not truncates:
+            truncates.append(asyncio.create_task(database.sql("truncate t")))
+            await waiting(database)
+        await locked(connection, tables, wait=wait)
+
+    monkeypatch.setattr(snapshot, "lock", late)
+
+    # then both come to their end
+    log = await database.capture()
+    await truncates[0]
+    await database.capture()
+    assert log.table("pg.public.t") == {}
+    assert len(log.table("pg.public.u")) == 100
+
+
+@pytest.mark.parametrize("statement", ["truncate t", "alter table t add column w int default 7"])
+async def test_what_waits_for_a_copy_in_progress_does_not_hold_it_up(
+    database: CapturedDatabase, statement: str
+) -> None:
+    # given a copy that has begun, then a statement that waits for its end
+    await database.sql(
+        "create table t(id int primary key, v text, s text)", "alter table t alter v set storage external",
+        "insert into t select g, repeat('x', 9000), 'y' from generate_series(1, 3000) g",
+    )  # fmt: skip
+    source = database.source(batch_rows=100)
+    asked: list[asyncio.Task[None]] = []
+    async with asyncio.timeout(60), aclosing(source.stream(database.log.resume)) as steps:
+        async for captured in steps:
+            database.log.append(captured)
+            if database.log.changes and not asked:
+                asked.append(asyncio.create_task(database.sql(statement)))
+                await waiting(database)
+            if captured.frontier > START:
+                break
+    await source.close()
+    assert len(database.log.changes) == 3000
+
+    # then it is done behind it
+    await asked[0]
+    await database.sql("insert into t(id) values (0)")
+    log = await database.capture()
+    assert log.table("pg.public.t").keys() == (await database.table("t", "id")).keys()
+
+
+async def waiting(database: CapturedDatabase) -> None:
+    """Returns when a statement waits for a lock."""
+    async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as other:
+
+        async def somebody() -> bool:
+            return bool((await other.execute("select from pg_locks where not granted and locktype = 'relation'")).rowcount)
+
+        await eventually(somebody)
