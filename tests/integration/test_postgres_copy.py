@@ -453,6 +453,8 @@ async def waiting(database: CapturedDatabase) -> None:
     async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as other:
 
         async def somebody() -> bool:
-            return bool((await other.execute("select from pg_locks where not granted and locktype = 'relation'")).rowcount)
+            return bool(
+                (await other.execute("select from pg_locks where not granted and locktype = 'relation'")).rowcount
+            )
 
         await eventually(somebody)
