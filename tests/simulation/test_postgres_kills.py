@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import random
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -91,6 +92,7 @@ class Run:
         self.captures = captures
         self.life = life
         self.replay = Replay(life.log, NAME)
+        self.unused = itertools.count(1_000_000)
         self.due: list[Expected] = []
         self.compared = 0
 
@@ -158,8 +160,8 @@ class Run:
         """And give other rows other keys, while nobody captures."""
         rows = list(self.replay.lineage("public.accounts").rows)
         for key in self.dice.sample(rows, min(len(rows), 6)):
-            change = self.dice.choice(["delete from accounts", "update accounts set id = -2 - id, n = n + 1"])
-            await self.database.sql(f"{change} where id = {key[0]}")
+            change = f"update accounts set id = {next(self.unused)}, n = n + 1"
+            await self.database.sql(f"{self.dice.choice(['delete from accounts', change])} where id = {key[0]}")
 
     async def finish(self) -> None:
         async with self.load.still():
