@@ -33,7 +33,8 @@ _DDL = (
     "alter table pairs alter doc set storage external",
     "alter table files alter raw set storage external, alter tags set storage external",
 )
-_CLASHES = (psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation)
+_CLASHES = (psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation, psycopg.errors.SerializationFailure)
+"""The last: a row that the other writer has just moved to another partition."""
 
 
 class CountedRows:

@@ -105,7 +105,7 @@ class Run:
                 wait_s = wait_s if appends else self.dice.uniform(0, 0.2)
             elif phase is Phase.BESIDE:
                 ask = self.dice.choice(["public.accounts", "public.p*", "public.files"])
-            rows = self.dice.choice([20, 40])
+            rows = self.dice.choice([40, 400] if phase is Phase.STREAM else [20, 40])
             ended = await self.lived(kill=phase, appends=appends, wait_s=wait_s, ask=ask, batch_rows=rows)
             if ended.phase is phase or (not appends and self.replay.whole_from):
                 return
@@ -125,7 +125,7 @@ class Run:
         return ended
 
     async def _faults(self) -> None:
-        while self.dice.random() < 0.6:
+        while self.dice.random() < 0.4:
             await asyncio.sleep(self.dice.uniform(0, 0.3))
             await self.proxy.random_fault(self.dice)()
 
