@@ -85,6 +85,34 @@ async def test_a_copied_value_equals_the_streamed_one(database: CapturedDatabase
     assert types[f"c{TYPES.index('array[[1,null],[3,4]]::int[]')}"] == "int4[]"
 
 
+async def test_settings_of_the_database_and_of_writers_change_no_value(database: CapturedDatabase) -> None:
+    # given a database that has every session show values its own way
+    ((name,),) = await database.query("select quote_ident(current_database())")
+    settings = {
+        "timezone": "'Australia/Lord_Howe'", "datestyle": "'SQL, DMY'", "intervalstyle": "'sql_standard'",
+        "extra_float_digits": "-3", "bytea_output": "'escape'", "search_path": "''", "xmloption": "'document'",
+    }  # fmt: skip
+    await database.sql(
+        "create table public.t(id int primary key, at timestamptz, day date, took interval, x float8, raw bytea)",
+        *(f"alter database {name} set {setting} = {value}" for setting, value in settings.items()),
+    )
+    row = "timestamptz '2024-07-01 12:00+00', date '2024-02-03', interval '1 day 2 hours', 0.1::float8 + 0.2, '\\x5c00'"
+    await database.sql(f"insert into public.t select 1, {row}")
+    await database.capture()
+
+    # when rows are written under other settings still
+    async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as writer:
+        for n, zone in enumerate(("UTC", "America/New_York", "+05:45"), 2):
+            await writer.execute(f"set timezone = '{zone}'".encode())
+            await writer.execute(f"insert into public.t select {n}, {row}".encode())
+
+    log = await database.capture()
+
+    expected = ("2024-07-01 12:00:00+00", "2024-02-03", "1 day 02:00:00", 0.30000000000000004, b"\\\0")
+    assert {row[1:] for row in log.table("pg.public.t").values()} == {expected}
+    assert len(log.table("pg.public.t")) == 4
+
+
 async def test_nothing_is_lost_or_twice_between_copy_and_stream(database: CapturedDatabase) -> None:
     # given writers that never stop, one of them in long transactions
     await database.sql(
