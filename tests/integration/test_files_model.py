@@ -215,8 +215,8 @@ async def test_ten_thousand_files_under_load(tmp_path: Path) -> None:
         await reader.until(lambda: len(log.changes()) >= 4000)
     log.lose(len(log.steps) - 1)
     async with Reader(source_of(root, batch_rows=500), log) as reader:
-        while any(thread.is_alive() for thread in threads):
-            await asyncio.sleep(0.02)
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
         await reader.sync()
 
         # then the log amounts to the folder, and nothing came from outside of it

@@ -352,7 +352,7 @@ async def test_a_server_restored_from_a_backup_is_an_error(own_server: PostgresA
     await database.connection.close()
     data, backup = own_server.directory / "data", own_server.directory / "backup"
     own_server.stop()
-    subprocess.run(["cp", "-a", data, backup], check=True)
+    await asyncio.to_thread(subprocess.run, ["cp", "-a", data, backup], check=True)
     own_server.start()
     database.connection = await psycopg.AsyncConnection.connect(own_server.dsn(), autocommit=True)
     await database.sql("insert into t select generate_series(100, 20000)")

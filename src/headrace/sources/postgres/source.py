@@ -79,7 +79,10 @@ class PostgresSource:
         self._heads = Heads(self._nudge, self._hurry)
         self._replication: Replication | None = None
         self._copy: Copying | None = None
-        self._beside = Beside(settings, self._names.publication, self._conninfo, self.address, self._client, self._wake)
+        self._beside = Beside(
+            settings, self._names.publication, self._conninfo, self.address, self._client, self._wake,
+            lambda: self._lag.pausing,
+        )  # fmt: skip
         self._problem: HeadraceError | None = None
         self._closed = asyncio.Event()
         self._acks: deque[tuple[Position, int]] = deque(maxlen=_MOST_ACKS)
