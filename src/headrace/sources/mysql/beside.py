@@ -57,7 +57,9 @@ class Beside:
         self.jobs.load(await state.scan(PREFIX))
 
     def begin(self, plan: Plan) -> None:
-        """Before the connection's first step: ends what the plan leaves nothing of."""
+        """Before the connection's first step: ends what the plan leaves nothing of. From here on tables can be asked
+        for."""
+        self._plan = plan
         if plan.first:
             self.jobs.supersede()
         gone = {j.table for j in self.jobs.all.values() if not j.ended} - plan.followed
@@ -65,7 +67,7 @@ class Beside:
             self.leave(gone)
 
     def start(self, plan: Plan, run: Run, assembler: Assembler, shapes: Shapes, tables: Tables) -> None:
-        self._plan, self._tables = plan, tables
+        self._tables = tables
         known: Known | None = run.resume.known
 
         def reached() -> int:
@@ -158,14 +160,15 @@ class Beside:
     async def ask(self, tables: str, first: str | None, last: str | None) -> list[SnapshotJob]:
         """Raises NotFound, BadRequest or SourceError."""
         step = f"read tables of {self._settings.name} again"
-        if self._tables is None:
+        if self._plan is None:
             raise SourceError(
                 step=step,
                 expected="a source that streams",
                 got="one that is starting, or down",
                 remedy="See headrace status; ask again when it streams.",
             )
-        captured = sorted(self._tables.captured)
+        planned = self._plan.followed | {t.table for t in self._plan.to_copy}
+        captured = sorted(planned if self._tables is None else self._tables.captured)
         pattern = setup.patterns((tables,), self._address.database)[0]
         matched = [t for t in captured if fnmatchcase(t, pattern)]
         if not matched:

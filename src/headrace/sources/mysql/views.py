@@ -30,6 +30,8 @@ _FIRST_ROWS = 100
 _LEAST_ROWS = 2
 _DEFINITION_CHANGED = frozenset({1412, 1054})
 _NOT_THERE = frozenset({1146, 1049})
+_OTHER_CHARACTERS = frozenset({1267, 1270, 1271, 3854, 3988})
+_KEYS_AT_ONCE = 500
 _NO_PRIVILEGE = frozenset({1044, 1142, 1227})
 
 T = TypeVar("T")
@@ -234,13 +236,22 @@ def _gone(session: Session, view: View, job: Job, keys: Sequence[Row]) -> list[R
     types = {c.name: t for c, t in zip(view.found.columns, view.found.types, strict=True)}
     readers = [types[c.name].read for c in view.key]
     columns = ", ".join(types[c.name].expression.format(c.quoted) for c in view.key)
-    query = f"SELECT {columns} FROM {quoted(view.found.table)} WHERE {one_of(view.key, keys)}"
-    there = {
-        tuple([None if cell is None else read(cell) for read, cell in zip(readers, row, strict=True)])
-        for row in session.rows(query)
-    }
+    there: set[Row] = set()
+    for at in range(0, len(keys), _KEYS_AT_ONCE):
+        for row in _there(session, view, columns, keys[at : at + _KEYS_AT_ONCE]):
+            there.add(tuple([None if cell is None else read(cell) for read, cell in zip(readers, row, strict=True)]))
     missing = [key for key in keys if key not in there]
     return _within(session, view, job, missing) if missing and (job.first or job.last) else missing
+
+
+def _there(session: Session, view: View, columns: str, keys: Sequence[Row]) -> list[Cells]:
+    query = f"SELECT {columns} FROM {quoted(view.found.table)} WHERE "
+    try:
+        return session.rows(query + one_of(view.key, keys))
+    except Failed as failed:
+        if failed.code not in _OTHER_CHARACTERS:
+            raise
+        return session.rows(query + one_of(view.key, keys, wide=True))
 
 
 def _within(session: Session, view: View, job: Job, keys: Sequence[Row]) -> list[Row]:

@@ -33,6 +33,7 @@ class Missing:
         self._known = known
         self._gone = gone
         self._found: set[Row] = set()
+        self._told: set[Row] = set()
 
     @property
     def possible(self) -> bool:
@@ -40,8 +41,9 @@ class Missing:
 
     def see(self, table: str, changes: Sequence[Change]) -> None:
         """Of what the stream tells meanwhile nothing need be found here."""
-        if self._found:
-            self._found.difference_update(c.key for c in changes if c.schema.table == table)
+        keys = {c.key for c in changes if c.schema.table == table}
+        self._found -= keys
+        self._told |= keys
 
     async def find(self, job: Job, schema: Schema) -> AsyncGenerator[tuple[list[Row], str | None]]:
         """Groups of keys, and what could not be compared, if anything."""
@@ -68,6 +70,7 @@ class Missing:
         """Collects what the log has of one partition and the source has not; whether some keys are of another form."""
         assert self._known is not None
         self._found.clear()
+        self._told.clear()
         foreign = False
         form = _form(schema)
         async for changes in self._known.known(schema.topic, partition):
@@ -78,7 +81,9 @@ class Missing:
                 self._found.clear()
             self._found -= ended
             for keys in _groups(alive - self._found):
-                self._found.update(await self._gone(job, keys))
+                gone = await self._gone(job, keys)
+                self._found.update(k for k in gone if k not in self._told)
+            self._told.clear()  # the next page of the log is read after this
             if len(self._found) > _MOST:
                 self._found.clear()
                 raise _TooMany
