@@ -18,7 +18,7 @@ from headrace.sources.mysql.binlog import Begin, Header, ProtocolError, RowsKind
 from headrace.sources.mysql.ddl import Effect, Kind
 from headrace.sources.mysql.problems import incomplete, lost, nameless, statement_based
 from headrace.sources.mysql.progress import PLACE, PREPARED, Place
-from headrace.sources.mysql.shapes import Shape, Shapes, complete, read_cells, whole
+from headrace.sources.mysql.shapes import Cell, Shape, Shapes, complete, old_row, read_cells, whole
 from headrace.sources.mysql.tables import Tables
 from headrace.sources.mysql.values import Unreadable
 
@@ -543,23 +543,29 @@ class Assembler:
             self._add(schema, _CREATE, key, None, after)
 
     def _partial(self, shape: Shape, rows: wire.Rows, does: str) -> None:
-        """Rows without columns that did not change: completed from the old row, or refused."""
+        """Rows that a session wrote without all columns. The old row may be its key alone; the new one must be whole,
+        with what did not change out of the old one."""
         data, at, types, schema = rows.data, rows.at, shape.types, shape.schema
         while at < len(data):
             cells, at = read_cells(types, rows.before, data, at)
-            before = whole(cells, shape.shown)
-            after = before
-            if does == wire.UPDATE:
-                new, at = read_cells(types, rows.after, data, at)
-                after = whole(complete(new, cells), shape.shown)
-            if before is None or after is None:
+            if does == wire.INSERT:
+                row = self._completed(shape, cells)
+                self._add(schema, _CREATE, shape.key(row), None, row)
+                continue
+            before = old_row(cells, shape.shown, shape.key_at)
+            if before is None:
                 raise incomplete(self._shown, schema.table)
             if does == wire.UPDATE:
-                self._update(shape, before, after)
-            elif does == wire.INSERT:
-                self._add(schema, _CREATE, shape.key(after), None, after)
+                new, at = read_cells(types, rows.after, data, at)
+                self._update(shape, before, self._completed(shape, complete(new, cells)))
             else:
                 self._add(schema, _DELETE, shape.key(before), before, None)
+
+    def _completed(self, shape: Shape, cells: Sequence[Cell]) -> Row:
+        row = whole(cells, shape.shown)
+        if row is None:
+            raise incomplete(self._shown, shape.schema.table)
+        return row
 
     def _skip_row(self, shape: Shape, data: bytes, at: int) -> int:
         """Where a row ends that cannot be read."""

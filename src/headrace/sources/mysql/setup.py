@@ -312,7 +312,8 @@ def _refused_table(row: Cells, table: str, key: tuple[str, ...], cascade: str | 
             "rows that only statements change",
             f"the foreign key {cascade} with ON DELETE or ON UPDATE other than RESTRICT: what it does to rows is not "
             "in the binary log",
-            f"ALTER TABLE {name}: make it RESTRICT, and let the application (or a trigger) change these rows.",
+            f"ALTER TABLE {name} DROP FOREIGN KEY {quoted_name(cascade)}, ADD it with RESTRICT, and let the "
+            "application (or a trigger) change these rows.",
         )
     if at.leaves_out(database):
         return (
