@@ -594,3 +594,33 @@ async def test_a_first_copy_whose_log_was_purged_meanwhile_begins_again(mariadb_
 
     assert database.rows("t") == await database.copied("t")
     await database.close()
+
+
+async def test_a_commit_that_others_cannot_see_yet_is_not_undone(mariadb_apart: MariadbApart) -> None:
+    # given a commit that is in the log, and so in the stream, while it waits for a replica that never answers
+    database = CapturedMariadb(mariadb_apart)
+    rows(database)
+    async with streaming(database, batch_rows=100) as source:
+        mariadb_apart.sql(
+            "set global rpl_semi_sync_master_timeout = 600000",
+            "set global rpl_semi_sync_master_wait_point = AFTER_SYNC", "set global rpl_semi_sync_master_enabled = ON",
+        )  # fmt: skip
+        waiting = asyncio.create_task(asyncio.to_thread(database.sql, "update t set n = 9 where id = 500"))
+        await eventually(lambda: database.rows("t")[500,] == (500, 9))
+        with mariadb_apart.connect(database.database) as plain, plain.cursor() as cursor:
+            cursor.execute("select n from t where id = 500")
+            assert cursor.fetchone() == (0,)
+
+        # when the table is read again
+        (job,) = await source.snapshot_again("t", None, None)
+        await asyncio.sleep(0.3)
+
+        # then the row does not go back, neither before nor after the commit is seen
+        assert database.rows("t")[500,] == (500, 9)
+        assert not waiting.done()
+        mariadb_apart.sql("set global rpl_semi_sync_master_enabled = OFF")
+        await waiting
+        await ended(source, job.id)
+    changes = database.log.of(database.topic("t"))
+    assert [c.after for c in changes if c.key == (500,)] == [(500, 0), (500, 9), (500, 9)]
+    await database.close()
