@@ -624,3 +624,26 @@ async def test_a_commit_that_others_cannot_see_yet_is_not_undone(mariadb_apart: 
     changes = database.log.of(database.topic("t"))
     assert [c.after for c in changes if c.key == (500,)] == [(500, 0), (500, 9), (500, 9)]
     await database.close()
+
+
+@pytest.mark.parametrize("crash", [True, False])
+async def test_a_snapshot_goes_on_when_the_server_has_restarted(mariadb_apart: MariadbApart, crash: bool) -> None:
+    # given a snapshot that runs when its server ends, and nothing that is written after
+    mariadb_apart.sql("set global innodb_flush_log_at_trx_commit = 1")  # what is in the log is to survive a crash
+    database = CapturedMariadb(mariadb_apart)
+    rows(database, count=20_000)
+    async with streaming(database, batch_rows=100) as source:
+        database.sql("update t set n = 3 where id = 9")
+        (job,) = await source.snapshot_again("t", None, None)
+        await eventually(lambda: source.snapshots[-1].done > 300)
+        (mariadb_apart.kill if crash else mariadb_apart.stop)()
+        await eventually(lambda: source.problem is not None)
+        mariadb_apart.start()
+
+        # then it goes on where it was
+        (done,) = await ended(source, job.id)
+        assert done.state is SnapshotState.DONE
+        assert done.done == 20_000
+    assert database.rows("t") == await database.copied("t")
+    database.connection = mariadb_apart.connect(database.database)
+    await database.close()
