@@ -14,13 +14,13 @@ from headrace.sources import Captured, Known, SnapshotJob, SnapshotProgress, Sna
 from headrace.sources.postgres.chunks import Chunks, check_bounds
 from headrace.sources.postgres.client import Client
 from headrace.sources.postgres.incremental import Incremental
-from headrace.sources.postgres.jobs import PREFIX, Job, Jobs, Reason
 from headrace.sources.postgres.kept import Kept
-from headrace.sources.postgres.plan import Plan
+from headrace.sources.postgres.plan import Plan, wanted
 from headrace.sources.postgres.problems import Broken
 from headrace.sources.postgres.setup import Described, heaps
 from headrace.sources.postgres.shapes import Shapes
 from headrace.sources.postgres.watermarks import Mark, Visible
+from headrace.sources.snapshots.jobs import PREFIX, Job, Jobs, Reason
 
 CHUNK_BYTES = 8 * 1024 * 1024
 _PAGE_BYTES = 8192
@@ -162,7 +162,7 @@ class Beside:
         bounds = await self._bounds(matched, first, last)
         at_work = {(j.oid, j.first, j.last) for j in self.jobs.all.values() if j.state is SnapshotState.WAITING}
         new = [d for d in matched if (d.found.oid, *bounds) not in at_work]
-        self.jobs.add(Reason.ASKED, new, first=bounds[0], last=bounds[1])
+        self.jobs.add(Reason.ASKED, [wanted(d) for d in new], first=bounds[0], last=bounds[1])
         oids = {d.found.oid for d in matched}
         asked = [j.id for j in self.jobs.all.values() if not j.ended and j.oid in oids and (j.first, j.last) == bounds]
         return [s for s in self.jobs.shown() if s.id in asked]

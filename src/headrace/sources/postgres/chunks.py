@@ -17,7 +17,6 @@ from psycopg.pq import TransactionStatus
 
 from headrace.change import Row, value_text
 from headrace.sources.postgres.copyout import copy_out
-from headrace.sources.postgres.jobs import Job, Keys, Pages
 from headrace.sources.postgres.lines import fields, unescape
 from headrace.sources.postgres.problems import connect_failed
 from headrace.sources.postgres.reading import Rows, read_rows
@@ -38,6 +37,7 @@ from headrace.sources.postgres.setup import (
 )
 from headrace.sources.postgres.shapes import Shape, Shapes
 from headrace.sources.postgres.watermarks import Visible
+from headrace.sources.snapshots.jobs import Job, Keys, Pages
 
 _FIRST_ROWS = 500
 _OWED_AT_ONCE = 500

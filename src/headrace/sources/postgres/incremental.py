@@ -24,14 +24,15 @@ from headrace.sources import Captured, Known, SnapshotState
 from headrace.sources.postgres.assemble import Note
 from headrace.sources.postgres.chunks import Chunk, Chunks, Gone, Vanished, key_fields
 from headrace.sources.postgres.client import Client
-from headrace.sources.postgres.jobs import Job, Jobs, Reason
 from headrace.sources.postgres.kept import Kept
-from headrace.sources.postgres.missing import Missing
 from headrace.sources.postgres.problems import Broken, query_failed
 from headrace.sources.postgres.reading import given_at
 from headrace.sources.postgres.setup import SQL
 from headrace.sources.postgres.shapes import Shape
-from headrace.sources.postgres.watermarks import Mark, Passed, Touched, Visible, left_out
+from headrace.sources.postgres.watermarks import Mark, Passed, Visible
+from headrace.sources.snapshots.jobs import Job, Jobs, Reason
+from headrace.sources.snapshots.missing import Missing
+from headrace.sources.snapshots.touched import Touched, left_out
 
 _AHEAD = 2
 _OWED_AT_ONCE = 500
@@ -85,7 +86,7 @@ class Incremental:
         self._passed = Passed()
         self._before: set[int] = set()
         self._touched = Touched("")
-        self._missing = Missing(known, chunks)
+        self._missing = Missing(known, chunks.gone)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -290,7 +291,7 @@ class Incremental:
     async def _compare(self, job: Job, generation: int) -> None:
         async with self._chunks.locked(job.oid) as at:
             shape = at.shape
-        async with aclosing(self._missing.find(job, shape)) as groups:
+        async with aclosing(self._missing.find(job, shape.schema)) as groups:
             async for keys, note in groups:
                 await self._low_mark(job.id, generation)
                 async with self._chunks.vanished(job, keys, last=not keys, note=note) as vanished:
