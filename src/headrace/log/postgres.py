@@ -46,6 +46,8 @@ class _Writer:
     position: Position
     committed_at: int
     topics: dict[str, _Topic] = field(default_factory=dict[str, _Topic])
+    ends: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
+    """Where the partitions that it has written end for readers: so nobody who follows one has to ask for it."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -132,6 +134,8 @@ class PostgresLog:
         writer.number, writer.position, writer.committed_at = number, position, committed_at
         writer.changes += count
         writer.bytes += size
+        for (topic, partition, part, _), offset in zip(batches, offsets, strict=True):
+            writer.ends[topic, partition] = offset + len(part)
         append = Append(writer.source, number, changes, position, committed_at, writer.changes, writer.bytes)
         self._tails[writer.source].push(append)
         return append
@@ -190,16 +194,16 @@ class PostgresLog:
         return found
 
     async def wait(self, topic: str, partition: int, offset: int) -> None:
-        source = await self._source_of(topic)
-        tail = self._tails[source]
+        source = self._source_of(topic)
+        tail, ends = self._tails[source], self._writers[source].ends
         while True:
             seen = tail.head
-            extent = await self._extent(topic, partition)
-            if extent is not None and extent.next > offset:
+            end = ends.get((topic, partition))
+            if (await self._end(topic, partition) if end is None else end) > offset:
                 return
             await tail.wait(seen)
 
-    async def _source_of(self, topic: str) -> str:
+    def _source_of(self, topic: str) -> str:
         """The longest known source name that the topic starts with: a topic may not exist yet."""
         names = [s for s in self._tails if topic == s or topic.startswith(s + ".")]
         if not names:
@@ -211,8 +215,8 @@ class PostgresLog:
             )
         return max(names, key=len)
 
-    async def _extent(self, topic: str, partition: int) -> TopicPartition | None:
-        return next((t for t in await self.topics() if t.topic == topic and t.partition == partition), None)
+    async def _end(self, topic: str, partition: int) -> int:
+        return next((t.next for t in await self.topics() if t.topic == topic and t.partition == partition), 0)
 
     async def topics(self) -> Sequence[TopicPartition]:
         cursor = await self._read.execute(SQL["topics"], {"tenant": DEFAULT_TENANT})
