@@ -134,10 +134,13 @@ class PostgresLog:
         writer.number, writer.position, writer.committed_at = number, position, committed_at
         writer.changes += count
         writer.bytes += size
-        for (topic, partition, part, _), offset in zip(batches, offsets, strict=True):
-            writer.ends[topic, partition] = offset + len(part)
+        written = [
+            (topic, partition, offset, part)
+            for (topic, partition, part, _), offset in zip(batches, offsets, strict=True)
+        ]
+        writer.ends.update({(topic, partition): first + len(part) for topic, partition, first, part in written})
         append = Append(writer.source, number, changes, position, committed_at, writer.changes, writer.bytes)
-        self._tails[writer.source].push(append)
+        self._tails[writer.source].push(append, written)
         return append
 
     async def _topic(self, source: str, topic: str) -> _Topic:
@@ -184,6 +187,10 @@ class PostgresLog:
         return appends or [alone]
 
     async def read(self, topic: str, partition: int, offset: int, limit: int) -> Sequence[Logged]:
+        source = self._source_of(topic)
+        newest = self._tails[source].logged(topic, partition, offset, limit) if source else None
+        if newest:  # beyond its end another writer may have written
+            return newest
         args = {"tenant": DEFAULT_TENANT, "topic": topic, "partition": partition, "offset": offset}
         cursor = await self._read.execute(SQL["read"], {**args, "changes": limit, "batches": max(1, min(limit, 64))})
         found: list[Logged] = []
@@ -195,6 +202,13 @@ class PostgresLog:
 
     async def wait(self, topic: str, partition: int, offset: int) -> None:
         source = self._source_of(topic)
+        if source is None:
+            raise NotFound(
+                step="wait for changes",
+                expected="a topic of a source that is being read",
+                got=topic[:200],
+                remedy="Start Headrace with that source, then follow the topic.",
+            )
         tail, ends = self._tails[source], self._writers[source].ends
         while True:
             seen = tail.head
@@ -203,17 +217,10 @@ class PostgresLog:
                 return
             await tail.wait(seen)
 
-    def _source_of(self, topic: str) -> str:
-        """The longest known source name that the topic starts with: a topic may not exist yet."""
+    def _source_of(self, topic: str) -> str | None:
+        """The longest name of an open source that the topic starts with: a topic may not exist yet."""
         names = [s for s in self._tails if topic == s or topic.startswith(s + ".")]
-        if not names:
-            raise NotFound(
-                step="wait for changes",
-                expected="a topic of a source that is being read",
-                got=topic[:200],
-                remedy="Start Headrace with that source, then follow the topic.",
-            )
-        return max(names, key=len)
+        return max(names, key=len, default=None)
 
     async def _end(self, topic: str, partition: int) -> int:
         return next((t.next for t in await self.topics() if t.topic == topic and t.partition == partition), 0)
@@ -230,7 +237,10 @@ class PostgresLog:
         ends = {"sources": list(applied.keys()), "numbers": list(applied.values())}
         args = {"tenant": DEFAULT_TENANT, "before": before, **ends}
         row = await (await self._read.execute(SQL["trim"], args)).fetchone()
-        return int(row[0]) if row else 0
+        count = int(row[0]) if row else 0
+        for tail in self._tails.values() if count else ():
+            tail.forget()
+        return count
 
     async def close(self) -> None:
         for connection in (self._write, self._read, self._sync):
