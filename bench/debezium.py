@@ -186,7 +186,7 @@ def outcome(turns: Turns, rows: int, label: str) -> Outcome:
             f"source: {label}; Debezium {DEBEZIUM} in Kafka Connect {KAFKA} with a Kafka {KAFKA} broker, one node",
             f"latency: {CHANGES_PER_S:,} changes/s in {TRANSACTIONS_PER_S} transactions/s of {ROWS_EACH} rows, "
             "five columns; over HTTP from the log, or by a Kafka consumer; each figure the median of the rounds'",
-            "on disk: Headrace syncs its log every 0.2 s and confirms to the source what is synced; Kafka leaves that to "
+            "on disk: Headrace syncs its log every 0.2 s and confirms to the source what is synced; Kafka leaves it to "
             "the system. No latency waits for it; the backlog does, of Headrace",
             f"backlog: {rows:,} updates, {PER_TRANSACTION:,} a transaction; Headrace from going on, Debezium from its "
             "first record, which is the better one for it",
