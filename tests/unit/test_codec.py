@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.change import Change, Column, Op, Position, Schema, Value
-from headrace.codec import decode, encode
+from headrace.codec import decode, encode, packed
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 values: st.SearchStrategy[Value] = st.one_of(
@@ -55,7 +57,23 @@ def test_a_schema_stands_once_however_many_rows_follow_it(change: Change) -> Non
     assert many <= one + 49 * (one - schema) + 64
 
 
+@given(st.lists(changes, min_size=1, max_size=3), st.integers(1, 400))
+def test_packed_batches_read_back_too(batch: list[Change], times: int) -> None:
+    payload = encode(batch * times)
+
+    assert decode(packed(payload)) == batch * times
+    assert len(packed(payload)) <= len(payload)
+
+
+def test_what_does_not_get_smaller_stays_as_it_is() -> None:
+    schema = Schema("files", "", (Column("path", "text"), Column("content", "bytea")), ("path",))
+    noise = random.Random(1).randbytes(300_000)
+    payload = encode([Change(schema, Op.CREATE, Position(1, 0), 0, 0, ("a.zip",), None, ("a.zip", noise))])
+
+    assert packed(payload) is payload
+
+
 def test_what_it_did_not_write_is_refused() -> None:
-    for payload in (b"", b"\x00", b"nonsense", msgspec.msgpack.encode([[], [1]])):
+    for payload in (b"", b"\x00", b"nonsense", b"x\x9cnonsense", msgspec.msgpack.encode([[], [1]])):
         with pytest.raises(msgspec.DecodeError):
             decode(payload)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from sys import maxsize
 from typing import NamedTuple, cast
 
-from headrace.change import Change, Op, Position, Row, Schema
+from headrace.change import Change, Op, Position, Row, Schema, position_of
 from headrace.errors import BadInput
 from headrace.sources import Rejected
 from headrace.sources.postgres import pgoutput as wire
@@ -20,6 +21,7 @@ _CREATE, _UPDATE, _DELETE, _TRUNCATE = Op.CREATE, Op.UPDATE, Op.DELETE, Op.TRUNC
 _INSERT_KIND, _UPDATE_KIND, _DELETE_KIND = wire.INSERT, wire.UPDATE, wire.DELETE
 _NEW = wire.NEW
 _ROW_KINDS = frozenset({_INSERT_KIND, _UPDATE_KIND, _DELETE_KIND})
+_PLAIN_KINDS = frozenset({_INSERT_KIND, _UPDATE_KIND})
 _HELD_KINDS = _ROW_KINDS | {wire.TRUNCATE, wire.RELATION}
 _WITHOUT_ROWS = frozenset({wire.TYPE, wire.ORIGIN, wire.MESSAGE})
 """Messages in a transaction in progress are not ours: a watermark's transaction is too small to come in parts."""
@@ -125,6 +127,55 @@ class Assembler:
         """Drop all changes of a table from here on: it is published, but not to be captured."""
         self._ignored |= {table}
 
+    def feed_all(self, messages: Iterator[bytes]) -> bool:
+        """Does what `feed` does with one message after another, until that is True or there are no more."""
+        return self._feed_all(messages, self.feed)
+
+    def _feed_all(self, messages: Iterator[bytes], feed: Callable[[bytes], bool]) -> bool:
+        for message in messages:
+            rest = self._rows(message, messages) if message[0] in _PLAIN_KINDS and not self._within else message
+            if self.full if rest is None else feed(rest):
+                return True
+        return False
+
+    def _rows(self, first: bytes, messages: Iterator[bytes]) -> bytes | None:
+        """Takes a run of inserts and updates of one table, as long as none must be noted, left out or refused:
+        in under two thirds of the time that `feed` takes. Returns the message that ends the run, if one does."""
+        shape = self._relations.get(relation_of(first))
+        if shape is None or self._sequence < self._skip or shape.schema.table in self._keeping:
+            return first
+        if shape.relation.oid in self._ignored:
+            return first
+        schema, read, key, small, table = shape.schema, shape.read_row, shape.key, shape.small, first[1:5]
+        lsn, at, transaction, sequence = self._lsn, self._at, self._transaction, self._sequence
+        add = self._changes.append
+        last, room, size = sequence + self._max_rows - len(self._changes), self._max_bytes - self._bytes, 0
+        rest = None
+        for message in chain((first,), messages):
+            kind = message[0]
+            row = None
+            if (
+                message[1:5] == table
+                and len(message) <= small
+                and (kind == _INSERT_KIND or (kind == _UPDATE_KIND and message[5] == _NEW))
+            ):
+                try:
+                    row = read(message)
+                except ValueError:
+                    row = None  # `feed` tells what is wrong with it
+            if row is None:
+                rest = message
+                break
+            sequence += 1
+            size += len(message)
+            op = _CREATE if kind == _INSERT_KIND else _UPDATE
+            add(Change(schema, op, position_of((lsn, sequence)), at, transaction, key(row), None, row))
+            if sequence >= last or size >= room:
+                break
+        self._sequence = sequence
+        self._bytes += size
+        return rest
+
     def feed(self, message: bytes) -> bool:
         """Takes one message of pgoutput; True when enough is collected, `pending` or `mark` must be answered, the spool
         is heavy, or a transaction is to be replayed.
@@ -203,14 +254,7 @@ class Assembler:
         held = self.replaying
         assert held is not None
         if await held.load():
-            for message in held:
-                kind = message[0]
-                if (
-                    self._relation(wire.read_relation(message))
-                    if kind == wire.RELATION
-                    else self._change(kind, message)
-                ):
-                    return
+            self._feed_all(iter(held), self._again)
         else:
             self._replayed(held)
 
@@ -377,7 +421,7 @@ class Assembler:
     def _add(self, schema: Schema, op: Op, key: Row, before: Row | None, after: Row | None) -> None:
         sequence = self._sequence = self._sequence + 1
         if sequence > self._skip:
-            position = Position(self._lsn, sequence)
+            position = position_of((self._lsn, sequence))
             self._changes.append(Change(schema, op, position, self._at, self._transaction, key, before, after))
 
     def _reject(self, shape: Shape, problem: ValueError) -> None:

@@ -8,7 +8,7 @@ polls or hops threads between data on the socket and the sink that takes it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from struct import Struct
@@ -32,6 +32,8 @@ _DATA, _KEEPALIVE = b"wk"
 _keepalive = Struct(">xQqB").unpack_from
 _status = Struct(">cQQQqB").pack
 _HEADER = 25
+_AT_ONCE_BYTES = 256 * 1024
+"""Of messages are read before any of them is looked at."""
 
 Params = dict[str, str | None]
 
@@ -39,8 +41,8 @@ Params = dict[str, str | None]
 class Sink(Protocol):
     """Takes what the server sends."""
 
-    def feed(self, message: bytes) -> bool:
-        """One pgoutput message; True asks to pause the reading."""
+    def feed_all(self, messages: Iterator[bytes]) -> bool:
+        """pgoutput messages; True asks to pause the reading, and those not taken yet are given again."""
         ...
 
     def keepalive(self, end: int) -> None:
@@ -91,6 +93,9 @@ class Replication:
         self._sent_at = 0.0
         self._quiet_s = 0.0
         self._started = False
+        self._messages: Iterator[bytes] = iter(())
+        self._keepalive: bytes | None = None
+        self._over = False
 
     @classmethod
     async def connect(cls, conninfo: str, shown: str) -> Replication:
@@ -153,26 +158,44 @@ class Replication:
 
         Raises psycopg.Error when the server ended the stream or the connection broke.
         """
-        pg, take = self._pg, self._pg.get_copy_data
-        while True:
-            size, data = take(1)
-            if size == 0:
-                pg.consume_input()
-                size, data = take(1)
-                if size == 0:
-                    return
-            if size < 0:
+        while not sink.feed_all(self._messages):
+            if (keepalive := self._keepalive) is not None:
+                self._keepalive = None
+                self._alive(sink, keepalive)
+            elif self._over:
                 self._ended()
-            kind = data[0]
-            if kind == _DATA:
-                if sink.feed(bytes(data[_HEADER:])):
-                    return
+            elif not self._collect():
+                return
+
+    def _collect(self) -> bool:
+        """Takes messages that are there, up to a keepalive, which counts only behind them; False when nothing is."""
+        take, messages, size = self._pg.get_copy_data, list[bytes](), 0
+        waited = False
+        while size < _AT_ONCE_BYTES:
+            length, data = take(1)
+            if length == 0:
+                if messages or waited:
+                    break
+                self._pg.consume_input()
+                waited = True
+            elif length < 0:
+                self._over = True
+                break
+            elif (kind := data[0]) == _DATA:
+                messages.append(bytes(data[_HEADER:]))
+                size += length
             elif kind == _KEEPALIVE:
-                end, _, reply = _keepalive(data)
-                self._received = max(self._received, end)
-                sink.keepalive(end)
-                if reply:
-                    self.send_status()
+                self._keepalive = bytes(data)
+                break
+        self._messages = iter(messages)
+        return bool(messages) or self._keepalive is not None or self._over
+
+    def _alive(self, sink: Sink, message: bytes) -> None:
+        end, _, reply = _keepalive(message)
+        self._received = max(self._received, end)
+        sink.keepalive(end)
+        if reply:
+            self.send_status()
 
     def _ended(self) -> None:
         result = self._pg.get_result()

@@ -10,7 +10,7 @@ from typing import cast
 
 from headrace.change import Column, Row, Schema, Value
 from headrace.sources.postgres.lines import LineReader, compile_line
-from headrace.sources.postgres.pgoutput import Relation, TupleReader, compile_tuple
+from headrace.sources.postgres.pgoutput import Relation, RowReader, TupleReader, compile_row, compile_tuple
 from headrace.sources.postgres.values import Reader, Type, unknown
 
 _TOAST_THRESHOLD = 2000
@@ -34,6 +34,7 @@ class Shape:
     schema: Schema
     readers: tuple[Reader, ...]
     read: TupleReader
+    read_row: RowReader
     read_line: LineReader
     key_at: tuple[int, ...]
     key: Callable[[Row], Row]
@@ -87,12 +88,14 @@ class Shapes:
             tuple(relation.columns[i].name for i in key_at),
         )
         readers = tuple(t.reader for t in types)
+        read = compile_tuple(readers)
         large = tuple((i, _POINTER // t.expansion) for i, t in enumerate(types) if t.size == -1)
         return Shape(
             relation,
             self._schemas.setdefault(schema, schema),
             readers,
-            compile_tuple(readers),
+            read,
+            compile_row(readers, read),
             compile_line(readers),
             key_at,
             _picker(key_at),
