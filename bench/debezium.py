@@ -164,7 +164,7 @@ def run(settings: Settings) -> Outcome:
             side.add(connector(server, DATABASE, f"dbz_{kind}", more))
             theirs.append(side)
         turns = Turns(server, source, (ours, *theirs), folder)
-        turns.backlog(max(PER_TRANSACTION, rows // 5), 0, warm_up=True)  # Java compiles what runs often
+        turns.backlog(rows, 0, warm_up=True)  # Java compiles what runs often
         for turn in range(ROUNDS):
             turns.paced(settings.of(WARM_UP_S), settings.of(SECONDS), turn)
         for turn in range(ROUNDS):
