@@ -81,6 +81,7 @@ class Turns:
             of.p50.append(statistics.median(samples))
             of.p99.append(quantile(samples, 0.99))
             of.samples += len(samples)
+            _say(f"{side.name}: p50 {of.p50[-1]:.2f} ms, p99 {of.p99[-1]:.2f} ms")
 
     def _timed(self, side: Side, warm_up: int, seconds: int) -> list[float]:
         """Milliseconds from a commit's return to the change at the consumer, of every change after the warm-up."""
@@ -123,12 +124,18 @@ class Turns:
         of = self.measured[side.name]
         of.from_start.append(rows / drained.from_start)
         of.from_first.append(rows / drained.from_first)
+        _say(f"{side.name}: {of.from_first[-1]:,.0f} rows/s, from going on {of.from_start[-1]:,.0f}")
 
     def _caught_up(self, side: Side) -> None:
         total = self._before[side.name] + self._written
         wait_for(lambda: side.held() >= total, f"{side.name} holds all changes")
         if (held := side.held()) > total:
             raise Failed(f"{side.name} holds {held:,} changes, {held - total:,} too many")
+
+
+def _say(text: str) -> None:
+    """It takes a quarter of an hour."""
+    print(f"debezium: {text}", file=sys.stderr, flush=True)
 
 
 def rotated(sides: Sequence[Side], turn: int) -> list[Side]:
