@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,14 +108,17 @@ class Ours:
         self._source = source
         self._slot = slot
         self._client = running.client()
+        # Wakes it when our end of this input is gone, however we end: what is stopped cannot end.
+        command = ["sh", "-c", f"read _; kill -CONT {running.pid}"]
+        self._guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
     def go(self) -> None:
         os.kill(self._running.pid, signal.SIGCONT)
         self._running.settle()
 
     def wake(self) -> None:
-        """One that is stopped could not end."""
-        os.kill(self._running.pid, signal.SIGCONT)
+        """For the end: one that is stopped could not."""
+        self._guard.communicate()
         self._client.close()
 
     def stand(self) -> None:
