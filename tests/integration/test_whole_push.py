@@ -57,6 +57,22 @@ def test_a_push_is_in_the_profile_and_in_the_search_after_its_token(headrace: Wh
     assert headrace.profile("email:ada@example.com", after=gone)["stamp"]["source"] == "crm"
 
 
+def test_who_follows_a_topic_gets_what_comes_as_others_read_it_later(headrace: Whole) -> None:
+    push(headrace, [upsert("letters", id=n, text=f"letter {n}") for n in range(5)])
+    address = f"http://127.0.0.1:{headrace.port}/v1/log/crm.letters"
+    expected = [(n, f"letter {n}") for n in range(3, 65)]
+
+    with httpx2.stream("GET", address, params={"follow": True, "from": 3}, timeout=60) as answer:
+        lines_that_come = answer.iter_lines()
+        followed = [json.loads(next(lines_that_come)) for _ in range(2)]
+        for first in range(5, 65, 6):
+            push(headrace, [upsert("letters", id=n, text=f"letter {n}") for n in range(first, first + 6)])
+            followed += [json.loads(next(lines_that_come)) for _ in range(6)]
+
+    assert [(e["after"]["id"], e["after"]["text"]) for e in followed] == expected
+    assert headrace.lines("/v1/log/crm.letters", **{"from": 3}) == followed
+
+
 def test_debezium_messages_with_a_changed_key_a_tombstone_and_a_truncate(headrace: Whole) -> None:
     source = {"connector": "postgresql", "schema": "public", "table": "people", "ts_us": 1767323045678901}
     messages = [
