@@ -12,6 +12,7 @@ from types import AsyncGeneratorType
 from typing import cast
 
 from headrace.change import Position, Style
+from headrace.envelope import Origin
 from headrace.errors import HeadraceError, SourceError
 from headrace.sources import Captured, Resume, SnapshotJob, SnapshotProgress, SourceSettings
 from headrace.sources.mysql import setup
@@ -61,6 +62,13 @@ class MysqlSource:
         self._replication: Replication | None = None
         self._problem: HeadraceError | None = None
         self._stream: AsyncGeneratorType[Captured, None] | None = None
+        scheme = settings.url.partition(":")[0]
+        self._origin = Origin("mariadb" if scheme == "mariadb" else self.kind, self.style)
+
+    @property
+    def origin(self) -> Origin:
+        """Which of the two it is, and how its log is named, the server says."""
+        return self._origin
 
     @property
     def problem(self) -> HeadraceError | None:
@@ -121,6 +129,8 @@ class MysqlSource:
             )
             beside.begin(plan)
             self._problem = None
+            server = plan.server
+            self._origin = Origin("mariadb" if server.mariadb else "mysql", self.style, log=server.base)
             if (news := plan.news(self.name, run, beside.jobs)) is not None:
                 yield news
             reading = Reading(self._of, plan, run, replication)

@@ -62,12 +62,22 @@ class High:
 class Incremental:
     """One connection's part of the snapshots. `start` after the stream was opened, `close` with it."""
 
-    def __init__(self, jobs: Jobs, chunks: Chunks, client: Client, shown: str, kept: Kept, known: Known | None) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        chunks: Chunks,
+        client: Client,
+        shown: str,
+        kept: Kept,
+        known: Known | None,
+        paused: Callable[[Job], bool],
+    ) -> None:
         self._jobs = jobs
         self._chunks = chunks
         self._client = client
         self._shown = shown
         self._kept = kept
+        self._paused = paused
         self._run = token_hex(8)
         self._number = 0
         self._generation = 0
@@ -225,6 +235,11 @@ class Incremental:
                 if self._jobs.active() is None:
                     await self._jobs.woken.wait()
                 continue
+            if self._paused(job):
+                self._again()
+                self._touched = Touched("")
+                await asyncio.sleep(_PAUSE_S)
+                continue
             try:
                 await self._work(job.id)
                 pause = _PAUSE_S
@@ -254,6 +269,8 @@ class Incremental:
         await self._low_mark(id, generation)
         cursor = self._jobs.all[id]
         while (job := self._jobs.all[id]) and self._generation == generation and not job.ended:
+            if self._paused(job):
+                return
             if job.state is SnapshotState.COMPARING:
                 await self._compare(job, generation)
             elif cursor.exhausted or len(job.owed) >= _OWED_AT_ONCE:
