@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from headrace.stores.embedded import binaries as postgres_binaries
 from headrace.stores.embedded_postgres import EmbeddedPostgres
 from tests.servers import SETTINGS, FreshDatabases, MariadbApart, PostgresApart, debian_programs, mariadb_program
+
+# How fast examples are made and run says what else the machine does, nothing about the code.
+settings.register_profile("tests", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
