@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from headrace.knowledge.chunk import CHUNK_TOKENS, chunk
-from headrace.knowledge.parse import Parsed
+from headrace.knowledge.parsed import Parsed
 
 WORDS = "bag fee flight Grüße naïve 東京 $12.50 HAT170 https://a.example/x?y=1 antidisestablishmentarianism".split()
 lines = st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join)
