@@ -187,8 +187,10 @@ def _text(suffix: str, content: bytes) -> str:
         return "application/rss+xml"
     if _looks_mail(head):
         return "message/rfc822"
-    if named in (None, "application/json") and _NOTEBOOK.match(head) and b'"nbformat"' in content:
+    if _NOTEBOOK.match(head) and b'"nbformat"' in content:
         return "application/x-ipynb+json"
+    if named == "message/rfc822" and not _MAIL_HEADER.fullmatch(head.split("\n")[0].rstrip("\r")):
+        return PLAIN
     return named or PLAIN
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from headrace.knowledge.formats.table import table
 from headrace.knowledge.formats.text import name_of
@@ -11,7 +11,7 @@ from headrace.knowledge.parsed import Draft, File, Parsed
 _LONG = 20_000
 
 
-def tabled(file: File, names: list[str], rows: Iterable[Iterable[object]]) -> Parsed:
+def tabled(file: File, names: list[str], rows: Iterable[Sequence[object]]) -> Parsed:
     """Rows under their columns' names."""
     draft = Draft(file)
     for line in table(_lines(names, rows)):
@@ -19,7 +19,7 @@ def tabled(file: File, names: list[str], rows: Iterable[Iterable[object]]) -> Pa
     return draft.done(name_of(file.path))
 
 
-def _lines(names: list[str], rows: Iterable[Iterable[object]]) -> Iterator[list[str]]:
+def _lines(names: list[str], rows: Iterable[Sequence[object]]) -> Iterator[list[str]]:
     yield names
     for row in rows:
         yield [_shown(value) for value in row]

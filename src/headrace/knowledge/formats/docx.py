@@ -41,6 +41,7 @@ class _Reader:
     def __init__(self, package: Package, main: str) -> None:
         self._package = package
         self.parts = package.relations(main)
+        self._here = self.parts  # what the part that is read refers to
         self.title = ""
         self._levels = self._styles(main)
 
@@ -71,18 +72,22 @@ class _Reader:
         """The text of a header or footer."""
         if not self._package.has(name):
             return ""
+        self._here = self._package.relations(name)
         text = "\n\n".join(self.blocks(self._package.xml(name)))
+        self._here = self.parts
         return text + "\n\n" if text else ""
 
     def notes(self, name: str, each: str) -> str:
         if not self._package.has(name):
             return ""
         found: list[str] = []
+        self._here = self._package.relations(name)
         for note in self._package.xml(name):
-            text = " ".join(self.blocks(note)) if local(note) == each else ""
+            text = " ".join(b.lstrip("# ") for b in self.blocks(note)) if local(note) == each else ""
             if text:
                 author = attribute(note, "author") if each == "comment" else None
                 found.append(f"- {author}: {text}" if author else f"- {text}")
+        self._here = self.parts
         return "\n".join(found) + "\n\n" if found else ""
 
     def blocks(self, parent: Element) -> Iterator[str]:
@@ -144,7 +149,7 @@ class _Reader:
         inner: list[str] = []
         self._runs(element, inner, boxes)
         text = "".join(inner)
-        kind, target = self.parts.get(attribute(element, "id") or "", ("", ""))
+        kind, target = self._here.get(attribute(element, "id") or "", ("", ""))
         plain = kind != "hyperlink" or not text.strip() or text.strip() == target
         pieces.append(text if plain else f"[{text}]({target})")
 
@@ -154,12 +159,12 @@ class _Reader:
         for each in element.iter():
             match local(each):
                 case "blip" | "imagedata":
-                    _, target = self.parts.get(attribute(each, "embed") or attribute(each, "id") or "", ("", ""))
+                    _, target = self._here.get(attribute(each, "embed") or attribute(each, "id") or "", ("", ""))
                     if target:
                         kind = target.rpartition(".")[2].lower().replace("jpg", "jpeg")
                         pieces.append(f"![{' '.join(described.split())}](data:image/{kind};base64...)")
                 case "chart":
-                    kind, target = self.parts.get(attribute(each, "id") or "", ("", ""))
+                    kind, target = self._here.get(attribute(each, "id") or "", ("", ""))
                     if kind == "chart" and self._package.has(target):
                         boxes.append(chart(self._package.xml(target)).strip())
                 case "txbxContent" if not _in_fallback(each):

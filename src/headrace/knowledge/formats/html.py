@@ -27,6 +27,8 @@ _UNSEEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECAS
 _INLINE = frozenset(
     "a abbr b bdi cite code em i img input kbd mark q s samp small span strong sub sup time u var br".split()
 )
+_LONG_LINK = 250
+"""A longer address is one that counts its readers: only the words of such a link are kept."""
 _CELLS = frozenset({"td", "th"})
 _DATES = frozenset({"article:published_time", "date", "dc.date", "dcterms.date", "dcterms.created", "datepublished"})
 
@@ -103,7 +105,7 @@ class _Page:
     def _link(self, element: HtmlElement) -> bool:
         """A link of words to somewhere else; another one is only its words."""
         target = (element.get("href") or "").strip()
-        if not target or target.startswith(("#", "javascript:", "data:")) or len(target) > 2000 or " " in target:
+        if not target or target.startswith(("#", "javascript:", "data:")) or len(target) > _LONG_LINK or " " in target:
             return False
         if any(isinstance(e.tag, str) and e.tag in _BLOCKS for e in element.iter()):
             return False

@@ -74,8 +74,7 @@ def _leaves(message: EmailMessage, depth: int) -> Iterator[EmailMessage]:
         for part in chosen[:1] or parts[-1:]:
             yield from _leaves(part, depth + 1)
     elif message.is_multipart():
-        payload = message.get_payload()
-        for part in payload if isinstance(payload, list) else []:
+        for part in message.iter_parts():
             if isinstance(part, EmailMessage):
                 yield from _leaves(part, depth + 1)
     else:

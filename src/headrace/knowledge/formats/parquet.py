@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -23,7 +23,7 @@ def parse(file: File) -> Parsed:
         raise file.refused("a Parquet file that is whole", f"a damaged one ({got})", "Write it again.") from None
 
 
-def _rows(file: File, opened: parquet.ParquetFile) -> Iterator[list[object]]:
+def _rows(file: File, opened: parquet.ParquetFile) -> Iterator[Sequence[object]]:
     for batch in opened.iter_batches(batch_size=_BATCH):
         file.meter.tick()
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lxml import etree
-from lxml.etree import XMLSyntaxError, _Element
+from lxml.etree import XMLSyntaxError, _Element  # pyright: ignore[reportPrivateUsage]
 
 from headrace.knowledge.parsed import File
 
