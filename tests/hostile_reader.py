@@ -40,9 +40,14 @@ def chatter(file: File) -> Parsed:
     return Parsed("", "heard", False)
 
 
+def breath(file: File) -> Parsed:
+    time.sleep(0.2)
+    return Parsed("", "read", False)
+
+
 def pages(file: File) -> Parsed:
     """Slow, but going on."""
-    for _ in range(8):
+    for _ in range(6):
         began = time.process_time()
         while time.process_time() - began < 0.4:
             pass
@@ -53,7 +58,7 @@ def pages(file: File) -> Parsed:
 FORMATS.update(
     {
         f"test/{name}": f"tests.hostile_reader:{name}"
-        for name in ("loop", "asleep", "eat", "crash", "fail", "chatter", "pages")
+        for name in ("loop", "asleep", "eat", "crash", "fail", "chatter", "breath", "pages")
     }
 )
 

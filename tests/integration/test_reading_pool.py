@@ -150,7 +150,7 @@ async def test_there_are_never_more_processes_than_workers() -> None:
 
         async def one() -> None:
             nonlocal most
-            await read(made, "pages")
+            await read(made, "breath")
             most = max(most, len(made.pids))
 
         await asyncio.gather(*(one() for _ in range(4)))
