@@ -108,6 +108,12 @@ def test_rows_of_a_mariadb_are_answered_from(shop: Shop, tmp_path: Path) -> None
         (file, offset, *_), *_ = rows(shop, "show master status")
         headrace.search("tea", after=f"shop@{file}:{offset}", wait_ms=60_000)
 
+        # and its changes are told as Debezium tells them
+        last = headrace.lines(f"/v1/log/shop.{shop.database}.orders")[-1]["source"]
+        assert (last["connector"], last["db"], last["table"]) == ("mariadb", shop.database, "orders")
+        assert last["file"] == file
+        assert 0 < last["pos"] < int(str(offset))
+
         # and a table that is emptied has no documents any more
         shop.sql("truncate products")
         headrace.settle()
