@@ -6,6 +6,7 @@ import base64
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -185,3 +186,62 @@ def mail(subject: str, text: str, attached: Mapping[str, bytes] | None = None, *
 
 def _base64(content: bytes) -> str:
     return base64.encodebytes(content).decode().replace("\n", "\r\n")
+
+
+_FREE, _LAST, _FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+_SECTOR = 512
+
+
+def compound(streams: Mapping[str, bytes]) -> bytes:
+    """A compound file ([MS-CFB], version 3) of streams by path; each is filled up with zeros to 4,096 bytes, from which
+    on a stream stands in sectors of its own."""
+    folders = sorted({path.partition("/")[0] for path in streams if "/" in path})
+    names = ["Root Entry", *folders, *streams]
+    top = [*range(1, len(folders) + 1), *(names.index(p) for p in streams if "/" not in p)]
+    inside = {f: [names.index(p) for p in streams if p.startswith(f + "/")] for f in folders}
+    after: dict[int, int] = {}
+    for row in (top, *inside.values()):
+        after |= dict(pairwise(row))
+    table: list[int] = [_FAT]
+    body = bytearray()
+    entries = bytearray()
+    for n, name in enumerate(names):
+        content = streams.get(name)
+        start = _LAST if content is None else len(table)
+        if content is not None:
+            padded = content.ljust(4096, b"\0")
+            padded += b"\0" * (-len(padded) % _SECTOR)
+            table += [*range(start + 1, start + len(padded) // _SECTOR), _LAST]
+            body += padded
+        children = top if n == 0 else inside.get(name, [])
+        shown = name.rpartition("/")[2].encode("utf-16-le")
+        kind = 5 if n == 0 else 2 if content is not None else 1
+        entries += shown.ljust(64, b"\0") + (len(shown) + 2).to_bytes(2, "little") + bytes([kind, 1])
+        entries += b"".join(v.to_bytes(4, "little") for v in (_FREE, after.get(n, _FREE), (children or [_FREE])[0]))
+        entries += bytes(36) + start.to_bytes(4, "little")
+        entries += (max(len(content), 4096) if content is not None else 0).to_bytes(8, "little")
+    entries += bytes(-len(entries) % _SECTOR)
+    directory = len(table)
+    table += [*range(directory + 1, directory + len(entries) // _SECTOR), _LAST]
+    assert len(table) <= _SECTOR // 4, "one sector of the table is enough for a test"
+    fat = b"".join(v.to_bytes(4, "little") for v in [*table, *[_FREE] * (_SECTOR // 4 - len(table))])
+    head = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + b"\x3e\0\3\0\xfe\xff\x09\0\x06\0" + bytes(6)
+    numbers = (0, 1, directory, 0, 4096, _LAST, 0, _LAST, 0, 0, *[_FREE] * 108)
+    return head + b"".join(v.to_bytes(4, "little") for v in numbers) + fat + bytes(body) + bytes(entries)
+
+
+def msg(subject: str, text: str, attached: Mapping[str, bytes], *, delivered_us: int) -> bytes:
+    """An Outlook message ([MS-OXMSG])."""
+    filetime = (delivered_us + 11_644_473_600_000_000) * 10
+    when = b"\x40\0\x06\x0e" + bytes(4) + filetime.to_bytes(8, "little")
+    streams = {
+        "__properties_version1.0": bytes(32) + when,
+        "__substg1.0_0037001F": subject.encode("utf-16-le"),
+        "__substg1.0_1000001F": text.encode("utf-16-le"),
+        "__substg1.0_0C1A001E": b"Ada",
+    }
+    for n, (name, content) in enumerate(attached.items()):
+        folder = f"__attach_version1.0_#{n:08X}"
+        streams[f"{folder}/__substg1.0_3707001F"] = name.encode("utf-16-le")
+        streams[f"{folder}/__substg1.0_37010102"] = content
+    return compound(streams)

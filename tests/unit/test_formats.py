@@ -258,3 +258,23 @@ def test_what_is_beside_a_page_s_main_part_is_left_out() -> None:
 def test_front_matter_states_a_date() -> None:
     assert parse("a.md", b"---\ntitle: A\ndate: 2026-01-31T12:00:00Z\n---\ntext").dated == JANUARY
     assert parse("a.md", b"---\ndate: someday\n---\ntext").dated is None
+
+
+def test_an_outlook_message_is_its_headers_text_and_attachments() -> None:
+    content = make.msg(
+        "Your bag", "It was found.", {"bag.docx": make.docx(make.paragraph("red"))}, delivered_us=JANUARY
+    )
+
+    parsed = parse("a.msg", content)
+
+    assert (parsed.title, parsed.media, parsed.dated) == ("Your bag", "application/vnd.ms-outlook", JANUARY)
+    assert parsed.text.startswith("# Your bag\n\nFrom: Ada\n\nIt was found.\n\n## bag.docx\n\nred")
+    assert at(parsed, "red") == Place(member="bag.docx")
+
+
+def test_sheets_of_old_excel_are_read() -> None:
+    parsed = parse("a.bin", (Path(__file__).parents[1] / "data" / "formats" / "sheets.xls").read_bytes())
+
+    assert parsed.media == "application/vnd.ms-excel"
+    assert "| Alpha | Beta | Gamma | Delta |" in parsed.text
+    assert at(parsed, "affc7dad") == Place(sheet="09060124-b5e7-4717-9d07-3c046eb")

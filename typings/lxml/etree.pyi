@@ -16,7 +16,6 @@ class _Element:
     def getparent(self) -> _Element | None: ...
     def __iter__(self) -> Iterator[_Element]: ...
 
-
 class XMLParser:
     def __init__(
         self,

@@ -132,7 +132,7 @@ HEAD = 4096
 def detect(path: str, content: bytes) -> str:
     """A file's content type; `text/plain` for text of no other kind and for what is not known."""
     suffix = PurePosixPath(path).suffix.lower()
-    if not content.strip(b" \t\r\n"):
+    if not content or content.isspace():
         return EMPTY if suffix in _BINARY else _BY_SUFFIX.get(suffix, PLAIN)
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         return _zipped(content, suffix)
