@@ -261,9 +261,8 @@ def test_front_matter_states_a_date() -> None:
 
 
 def test_an_outlook_message_is_its_headers_text_and_attachments() -> None:
-    content = make.msg(
-        "Your bag", "It was found.", {"bag.docx": make.docx(make.paragraph("red"))}, delivered_us=JANUARY
-    )
+    attached = {"bag.docx": make.docx(make.paragraph("red"))}
+    content = make.msg("Your bag", "It was found.", attached, delivered_us=JANUARY)
 
     parsed = parse("a.msg", content)
 
