@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,6 +13,7 @@ from tokenizers import Tokenizer
 
 from headrace.knowledge.formats.markdown import headings
 from headrace.knowledge.parsed import Parsed, Span
+from headrace.knowledge.stretches import stretches
 from headrace.place import Place
 
 CHUNK_TOKENS = 200
@@ -39,14 +41,30 @@ def chunk(parsed: Parsed, tokenizer: Tokenizer) -> list[Piece]:
     splitter = _splitter(tokenizer, parsed.markdown)
     pieces: list[Piece] = []
     for first, last in _parts(parsed):
-        since = bisect_left(starts, first)
-        for offset, text in splitter.chunk_indices(parsed.text[first:last]):
-            if text.strip():
-                start = first + offset
-                end = start + len(text)
-                path = _path(above[since : bisect_right(starts, start)])
-                pieces.append(Piece(start, end, text, path, _place(parsed.spans, start, end)))
+        path = _Path(above[bisect_left(starts, first) : bisect_left(starts, last)])
+        for begin, until in stretches(parsed.text, first, last, starts):
+            for offset, text in splitter.chunk_indices(parsed.text[begin:until]):
+                if text.strip():
+                    start = begin + offset
+                    end = start + len(text)
+                    pieces.append(Piece(start, end, text, path.to(start), _place(parsed.spans, start, end)))
     return pieces
+
+
+class _Path:
+    """The headings above a place, outermost first; places are asked for in order."""
+
+    def __init__(self, headings: Sequence[tuple[int, int, str]]) -> None:
+        self._ahead = deque(headings)
+        self._path: list[tuple[int, str]] = []
+
+    def to(self, place: int) -> str:
+        while self._ahead and self._ahead[0][0] <= place:
+            _, level, words = self._ahead.popleft()
+            while self._path and self._path[-1][0] >= level:
+                self._path.pop()
+            self._path.append((level, words))
+        return " › ".join(words for _, words in self._path)
 
 
 def _parts(parsed: Parsed) -> Iterator[tuple[int, int]]:
@@ -75,14 +93,6 @@ def _place(spans: Sequence[Span], start: int, end: int) -> Place | None:
         return None
     place, until = spans[first].place, spans[last].place.page
     return replace(place, last_page=until) if until != place.page else place
-
-
-def _path(above: Sequence[tuple[int, int, str]]) -> str:
-    path: list[tuple[int, str]] = []
-    for _, level, words in above:
-        path = [p for p in path if p[0] < level]
-        path.append((level, words))
-    return " › ".join(words for _, words in path)
 
 
 @lru_cache(maxsize=8)

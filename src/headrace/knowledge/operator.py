@@ -102,16 +102,20 @@ class Knowledge:
         drafts: list[DocumentDraft] = []
         letters: list[DeadLetterDraft] = []
         reading = self._reading(latest)
-        for n, change in enumerate(latest):
-            try:
-                plans.append(await self._planned(change, reading.get(n)))
-            except BadInput as error:
-                failure = Failure(error.step, error.expected, error.got, error.remedy)
-                drafts.append(_failed(change, failure))
-                key = key_name(change.schema, change.key)
-                letters.append(
-                    DeadLetterDraft(self.name, change.schema.topic, key, change.stamp, failure, encode([change]))
-                )
+        try:
+            for n, change in enumerate(latest):
+                try:
+                    plans.append(await self._planned(change, reading.get(n)))
+                except BadInput as error:
+                    failure = Failure(error.step, error.expected, error.got, error.remedy)
+                    drafts.append(_failed(change, failure))
+                    key = key_name(change.schema, change.key)
+                    letters.append(
+                        DeadLetterDraft(self.name, change.schema.topic, key, change.stamp, failure, encode([change]))
+                    )
+        finally:
+            for task in reading.values():
+                task.cancel()
         vectors = await self._vectors(plans, background)
         drafts += [_draft(p, vectors) for p in plans]
         good = [p.change for p in plans] + [c for c in changes if c.op is Op.DELETE]
