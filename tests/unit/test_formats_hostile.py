@@ -193,3 +193,17 @@ def test_deep_structures_do_not_end_the_stack() -> None:
     refused("a.ipynb", ('{"nbformat": 4, "cells": [{"cell_type": "code", "source": ' + deep + "}]}").encode())
     with contextlib.suppress(BadInput):  # and no other error
         assert "x" in parse("a.docx", make.docx(body)).text
+
+
+@pytest.mark.parametrize(
+    "content", [b"<!-- a -->" * 400, b"<!--" * 1000, b"<!a>" * 1000, b"<?x>" * 1000, b" " * 4000 + b"x"]
+)
+def test_what_begins_like_a_page_for_long_is_told_at_once(content: bytes) -> None:
+    """It was tried in every way to read comments once, which never ended."""
+    assert detect("notes", content) == "text/plain"
+
+
+def test_a_page_behind_comments_is_a_page() -> None:
+    assert detect("a", b"<?xml version='1.0'?><!-- a --><!-- b -->\n<!DOCTYPE html><p>") == "text/html"
+    assert detect("a", b"<!-- a --><html><p>") == "text/html"
+    assert detect("a", b'<?xml version="1.0"?><!DOCTYPE rss SYSTEM "x"><rss>') == "application/rss+xml"

@@ -113,13 +113,10 @@ _BINARY = frozenset(
     """.pdf .docx .pptx .xlsx .xlsb .xls .ods .zip .epub .msg .parquet .avro .png .jpg .jpeg .gif .tif .tiff .webp .bmp
     .doc .ppt .rtf .eml""".split()
 )
-_LOOKS_HTML = re.compile(
-    r"\s*(?:<\?xml[^>]*\?>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL
-)
-_LOOKS_FEED = re.compile(
-    r"\s*(?:<\?xml[^>]*\?>\s*)?(?:<\?xml-stylesheet[^>]*\?>\s*|<!--.*?-->\s*)*<(?:rss|rdf:RDF|(?:\w+:)?feed)\b",
-    re.DOTALL,
-)
+# Possessive (`*+`, `(?>…)`): what begins with many comments must not be tried in every way to read them.
+_BEFORE = r"\s*+(?>(?>(?><!--.*?-->)|<[?!](?!--|doctype\s+html)[^>]*+>)\s*+)*+"
+_LOOKS_HTML = re.compile(_BEFORE + r"<(!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
+_LOOKS_FEED = re.compile(_BEFORE + r"<(?:rss|rdf:RDF|(?:\w+:)?feed)\b", re.IGNORECASE | re.DOTALL)
 _MAIL_HEADER = re.compile(r"([A-Za-z][\w-]*):[ \t]?.*")
 _MAIL_HEADERS = frozenset(
     """received return-path from to cc subject date message-id mime-version delivered-to content-type x-mailer
