@@ -333,6 +333,21 @@ async def test_pages_that_are_full_of_dead_rows_cost_few_chunks(database: Captur
     assert job.chunk < 40
 
 
+async def test_what_is_expected_of_a_table_is_what_statistics_say_when_it_is_read(database: CapturedDatabase) -> None:
+    await database.sql("create table t (id int primary key)")
+
+    async with streaming(database) as source:
+        await database.sql("insert into t select generate_series(1, 5000)")
+        await database.sql("analyze t")
+        [job] = await again(source, "public.t")
+        [part] = await again(source, "public.t", "10", "19")
+
+    assert (job.done, part.done) == (5000, 10)
+    assert job.total is not None
+    assert 4900 <= job.total <= 5100
+    assert part.total is None
+
+
 async def test_what_cannot_be_read_again_is_told(database: CapturedDatabase) -> None:
     await rows(database)
     await database.sql("create table heap(v text)", "alter table heap replica identity full")

@@ -11,8 +11,8 @@ from bench.capturing import mark
 from bench.debezium import latencies
 from bench.paced import ROWS, Written
 from bench.report import Failed
-from headrace.change import Change, Column, Op, Position, Schema
-from headrace.envelope import encode_envelope
+from headrace.change import Change, Column, Op, Position, Schema, Style
+from headrace.envelope import Origin, encode_envelope
 
 ITEMS = Schema(
     "db",
@@ -27,7 +27,8 @@ ITEMS = Schema(
 
 def ours(number: int, key: int) -> bytes:
     row = (key, "item", "1.25", number, "2026-11-21 20:00:00+00")
-    return encode_envelope(Change(ITEMS, Op.UPDATE, Position(9, 1), 0, 1, (key,), None, row))
+    change = Change(ITEMS, Op.UPDATE, Position(9, 1), 0, 1, (key,), None, row)
+    return encode_envelope(change, Origin("postgresql", Style.LSN))
 
 
 def theirs(number: int, key: int) -> dict[str, object]:

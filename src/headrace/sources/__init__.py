@@ -133,7 +133,7 @@ class Source(Protocol):
       the same event loop; keeps no promise about when the source acts on it.
     - `head()`: a position P such that everything committed before the call is at or before P, and such that the
       stream's frontier reaches P without further changes (a source may have to be woken for it: that is this method's
-      duty). Raises SourceError when the source cannot be asked.
+      duty). It may wait until a stream is being read. Raises SourceError when the source cannot be asked.
     - `retry(topic, key)`: read a rejected input again and give it as a change if that works now; False when this
       source cannot read single inputs again.
     """

@@ -27,7 +27,7 @@ from headrace.sources.postgres.client import Client
 from headrace.sources.postgres.kept import Kept
 from headrace.sources.postgres.problems import Broken, query_failed
 from headrace.sources.postgres.reading import given_at
-from headrace.sources.postgres.setup import SQL
+from headrace.sources.postgres.setup import SQL, heaps
 from headrace.sources.postgres.shapes import Shape
 from headrace.sources.postgres.watermarks import Mark, Passed, Visible
 from headrace.sources.snapshots.jobs import Job, Jobs, Reason
@@ -266,6 +266,7 @@ class Incremental:
         await asyncio.sleep(_BETWEEN_S)
         generation = self._generation
         await self._writers_ended(self._jobs.all[id])
+        await self._expect(id)
         await self._low_mark(id, generation)
         cursor = self._jobs.all[id]
         while (job := self._jobs.all[id]) and self._generation == generation and not job.ended:
@@ -282,6 +283,14 @@ class Incremental:
             else:
                 await self._until(lambda: self._ahead < _AHEAD, generation)
                 cursor = await self._chunk(cursor, generation, owed=False)
+
+    async def _expect(self, id: str) -> None:
+        """How many rows there are about, where nobody knew when the job was made: statistics come with time."""
+        oid = self._jobs.all[id].oid
+        found = (await heaps(await self._client.connection(), [oid]))[oid]
+        job = self._jobs.all[id]
+        if job.total is None and job.first is None and job.last is None and all(h.rows_a_page for h in found):
+            self._jobs.put(msgspec.structs.replace(job, total=round(sum(h.pages * h.rows_a_page for h in found))))
 
     async def _chunk(self, cursor: Job, generation: int, *, owed: bool) -> Job:
         async with self._chunks.read(cursor, owed=owed) as chunk:
