@@ -36,7 +36,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "cli": frozenset({"ground", "settings", "port", "app", "server", "running", "demo", "ops"}),
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
-    (r"(__init__|change|position|token|codec|envelope|errors|findings|clock|link|sqlfile)", "ground"),
+    (r"(__init__|change|place|position|token|codec|envelope|errors|findings|clock|link|sqlfile)", "ground"),
     (r"envelopes(\..+)?", "ground"),
     (r"(config|registry)(\..+)?", "settings"),
     (rf"({'|'.join(PORTS)}|operators|inbox)", "port"),

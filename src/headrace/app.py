@@ -17,11 +17,13 @@ from headrace.answer.asking import Asker
 from headrace.answer.remember import Remembered
 from headrace.answer.service import Reader
 from headrace.clock import now_us
-from headrace.config import Config, SourceEntry, duration_us
+from headrace.config import Config, Documents, SourceEntry, duration_us
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
 from headrace.folder import hold
 from headrace.knowledge.operator import Knowledge
+from headrace.knowledge.parsed import Limits
+from headrace.knowledge.pool import ParserPool
 from headrace.knowledge.rows import RowTemplate, compile_template, row_template
 from headrace.log import Log
 from headrace.models import Embedder, Generator
@@ -208,7 +210,7 @@ class App:
         for source in sources:
             self._stack.push_async_callback(source.close)
         documents = frozenset(s.name for s in sources if s.kind == "file")
-        knowledge = Knowledge(documents, _templates(config), self.embedder, store.work)
+        knowledge = Knowledge(documents, _templates(config), self.embedder, store.work, self._parser())
         profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
         engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
         remembered = Remembered(self.embedder)
@@ -223,6 +225,11 @@ class App:
             fixed_now=_fixed_now(config.answer.now),
         )
         return Core(store, log, engine, reader, asker)
+
+    def _parser(self) -> ParserPool:
+        pool = ParserPool(limits(self.config.documents), workers=self.config.documents.workers)
+        self._stack.push_async_callback(pool.close)
+        return pool
 
     def _source(self, n: int) -> Source:
         entry = self.config.sources[n]
@@ -299,6 +306,22 @@ def _identity(data: Path) -> str:
     if not file.exists():
         file.write_text(f"{now_us():x}"[-10:])
     return file.read_text().strip()
+
+
+def limits(entry: Documents) -> Limits:
+    """What `[documents]` allows a file."""
+    return Limits(
+        duration_us(entry.timeout) / 1_000_000,
+        entry.memory,
+        entry.pages,
+        entry.characters,
+        entry.members,
+        entry.unpacked,
+        entry.ratio,
+        entry.depth,
+        entry.pixels,
+        entry.ocr,
+    )
 
 
 def partitions(url: str) -> int:

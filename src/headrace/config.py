@@ -103,6 +103,29 @@ class SourceEntry(Struct, frozen=True, forbid_unknown_fields=True):
         return {name: value for name, value in given.items() if value is not None}
 
 
+class Documents(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[documents]`: how files are read, and what one of them may cost."""
+
+    workers: Annotated[
+        int, Meta(ge=1, le=64, description="processes that read formats other than text, at most; none while idle")
+    ] = 2
+    timeout: Annotated[
+        str,
+        Meta(description="processor time from one page to the next, such as `60s`; a file may take 30 times it"),
+    ] = "60s"
+    memory: Annotated[int, Meta(ge=134_217_728, description="memory of such a process, bytes")] = 2_147_483_648
+    pages: Annotated[int, Meta(ge=1, description="pages, slides and sheets of a file")] = 2000
+    characters: Annotated[int, Meta(ge=1, description="characters of a file's text")] = 10_000_000
+    members: Annotated[int, Meta(ge=1, description="files packed in a file")] = 1000
+    unpacked: Annotated[int, Meta(ge=1, description="bytes that they have together")] = 536_870_912
+    ratio: Annotated[int, Meta(ge=1, description="how much larger unpacked than packed one of more than 16 MB is")] = (
+        200
+    )
+    depth: Annotated[int, Meta(ge=0, description="how deep files are packed in files")] = 3
+    pixels: Annotated[int, Meta(ge=1, description="pixels of a picture")] = 60_000_000
+    ocr: Annotated[bool, Meta(description="whether pictures and scanned pages are read; needs `headrace[ocr]`")] = True
+
+
 class RowEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """`[[knowledge.rows]]`: a table whose rows are documents too."""
 
@@ -162,6 +185,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     server: Server = field(default_factory=Server)
     models: Models = field(default_factory=Models)
     sources: list[SourceEntry] = field(default_factory=list[SourceEntry])
+    documents: Documents = field(default_factory=Documents)
     knowledge: Knowledge = field(default_factory=Knowledge)
     profiles: Profiles = field(default_factory=Profiles)
     answer: AnswerSettings = field(default_factory=AnswerSettings)
@@ -328,6 +352,7 @@ def _absolute_url(url: str, base: Path) -> str:
 def _checked(config: Config) -> Config:
     duration_us(config.headrace.history)
     duration_us(config.headrace.retention)
+    duration_us(config.documents.timeout)
     names = [s.name for s in config.sources]
     for name in names:
         if names.count(name) > 1:

@@ -47,6 +47,41 @@ GENERATORS = {
     "openai+http": "headrace.models.openai:open_generator",
     "openai+https": "headrace.models.openai:open_generator",
 }
+_OFFICE = "application/vnd.openxmlformats-officedocument."
+FORMATS = {
+    "text/plain": "headrace.knowledge.formats.text:parse",
+    "text/x-code": "headrace.knowledge.formats.text:parse",
+    "text/markdown": "headrace.knowledge.formats.markdown:parse",
+    "text/html": "headrace.knowledge.formats.html:parse",
+    "text/x-rst": "headrace.knowledge.formats.rst:parse",
+    "text/csv": "headrace.knowledge.formats.delimited:parse",
+    "text/tab-separated-values": "headrace.knowledge.formats.delimited:parse",
+    "application/json": "headrace.knowledge.formats.json_text:parse",
+    "application/x-ipynb+json": "headrace.knowledge.formats.json_text:notebook",
+    "application/rss+xml": "headrace.knowledge.formats.feed:parse",
+    "application/rtf": "headrace.knowledge.formats.rtf:parse",
+    "message/rfc822": "headrace.knowledge.formats.mail:parse",
+    "application/vnd.ms-outlook": "headrace.knowledge.formats.msg:parse",
+    "application/epub+zip": "headrace.knowledge.formats.epub:parse",
+    "application/zip": "headrace.knowledge.formats.archive:parse",
+    "application/pdf": "headrace.knowledge.formats.pdf:parse",
+    _OFFICE + "wordprocessingml.document": "headrace.knowledge.formats.docx:parse",
+    _OFFICE + "presentationml.presentation": "headrace.knowledge.formats.pptx:parse",
+    _OFFICE + "spreadsheetml.sheet": "headrace.knowledge.formats.sheets:parse",
+    "application/vnd.ms-excel.sheet.binary.macroenabled.12": "headrace.knowledge.formats.sheets:parse",
+    "application/vnd.ms-excel": "headrace.knowledge.formats.sheets:parse",
+    "application/vnd.oasis.opendocument.spreadsheet": "headrace.knowledge.formats.sheets:parse",
+    "application/vnd.apache.parquet": "headrace.knowledge.formats.parquet:parse",
+    "application/avro": "headrace.knowledge.formats.avro:parse",
+    "image/png": "headrace.knowledge.formats.image:parse",
+    "image/jpeg": "headrace.knowledge.formats.image:parse",
+    "image/gif": "headrace.knowledge.formats.image:parse",
+    "image/tiff": "headrace.knowledge.formats.image:parse",
+    "image/webp": "headrace.knowledge.formats.image:parse",
+    "image/bmp": "headrace.knowledge.formats.image:parse",
+}
+"""What reads a document, by its content type."""
+OCR = {"rapidocr": "headrace.knowledge.formats.rapid:engine"}
 
 
 def lookup(kind: str, table: dict[str, str], url: str) -> Callable[..., Any]:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from headrace.knowledge.chunk import CHUNK_TOKENS, chunk
-from headrace.knowledge.parse import Parsed
+from headrace.knowledge.parsed import Parsed, Span
+from headrace.place import Place
 
 WORDS = "bag fee flight Grüße naïve 東京 $12.50 HAT170 https://a.example/x?y=1 antidisestablishmentarianism".split()
 lines = st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join)
@@ -72,3 +73,46 @@ def test_chunks_know_the_headings_above_them() -> None:
 @pytest.mark.parametrize("text", ["", " \n\n\t"])
 def test_a_text_without_words_has_no_chunks(text: str) -> None:
     assert chunk(Parsed("title", text, True), tokenizer()) == []
+
+
+def spanned(*parts: tuple[str, Place]) -> Parsed:
+    """A Markdown text of parts that stand at places."""
+    spans: list[Span] = []
+    at = 0
+    for text, place in parts:
+        spans.append(Span(at, at + len(text), place))
+        at += len(text)
+    return Parsed("title", "".join(text for text, _ in parts), True, spans=tuple(spans))
+
+
+def test_a_chunk_never_leaves_its_slide_sheet_or_file() -> None:
+    places = [Place(slide=1), Place(slide=2), Place(sheet="A"), Place(member="a"), Place(member="b", page=1)]
+
+    pieces = chunk(spanned(*[(f"# Head {n}\n\nshort\n\n", p) for n, p in enumerate(places)]), tokenizer())
+
+    assert [p.place for p in pieces] == places
+    assert [p.heading for p in pieces] == [f"Head {n}" for n in range(5)]
+
+
+def test_a_chunk_may_go_on_over_pages_and_says_so() -> None:
+    pages = [(f"short page {n}\n\n", Place(page=n, member="a.pdf")) for n in (1, 2, 3)]
+
+    (piece,) = chunk(spanned(*pages), tokenizer())
+
+    assert piece.place == Place(page=1, last_page=3, member="a.pdf")
+
+
+def test_headings_of_one_file_do_not_stand_above_another() -> None:
+    pieces = chunk(spanned(("# A\n\ntext\n\n", Place(member="a")), ("text", Place(member="b"))), tokenizer())
+
+    assert [p.heading for p in pieces] == ["A", ""]
+
+
+def test_an_outline_gives_headings_where_the_text_has_none() -> None:
+    text = "word " * 150 + "\n\n" + "other " * 150
+    parsed = Parsed("t", text, False, outline=((0, 1, "One"), (10, 2, "Sub"), (text.index("other"), 1, "Two")))
+
+    pieces = chunk(parsed, tokenizer())
+
+    assert pieces[0].heading == "One"
+    assert pieces[-1].heading == "Two"

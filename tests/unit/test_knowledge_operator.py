@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -103,6 +103,7 @@ steps = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(steps)
 async def test_a_batch_amounts_to_its_changes_one_by_one(batch: list[tuple[int, str]]) -> None:
     made: dict[str, Callable[[int, int], Change]] = {

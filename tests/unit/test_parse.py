@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.errors import BadInput
-from headrace.knowledge.parse import decode, headings, parse
+from headrace.knowledge.formats.markdown import headings
+from headrace.knowledge.formats.text import decode
+from headrace.knowledge.parse import parse
 
 
 def heads(text: str) -> list[tuple[int, str]]:

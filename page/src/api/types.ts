@@ -9,10 +9,21 @@ export interface Stamp {
   committed_at: string | null;
 }
 
+/** Where in its file a chunk stands, as far as the format has such places. */
+export interface Place {
+  page?: number;
+  last_page?: number;
+  slide?: number;
+  sheet?: string;
+  member?: string;
+}
+
 export interface Citation {
   document: string;
   chunk: string;
   quote: string;
+  heading?: string;
+  place?: Place | null;
   stamp: Stamp;
   age_ms: number | null;
   title?: string;
@@ -135,6 +146,7 @@ export interface SearchResult {
   document: string;
   chunk: string;
   text: string;
+  place?: Place | null;
   score: number;
   stamp: Stamp;
   age_ms: number | null;

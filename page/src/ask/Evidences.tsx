@@ -1,7 +1,7 @@
 import { VisuallyHidden } from "@mantine/core";
 import type { Citation, Fact } from "../api/types";
 import { evidence } from "../evidence/evidence";
-import { duration, keyText, tableName } from "../lib/format";
+import { duration, keyText, placeText, tableName } from "../lib/format";
 import { ageText, isFresh } from "../ui/Age";
 import type { Turn } from "./conversation";
 
@@ -38,7 +38,7 @@ export function Evidences({ turn }: { turn: Turn }) {
             key={at}
             label={String(at + 1)}
             name={citation.title ?? citation.document}
-            detail={citation.title ? citation.document : null}
+            detail={[citation.title ? citation.document : "", placeText(citation.place)].filter(Boolean).join(" · ") || null}
             text={citation.quote}
             age={citation.age_ms}
             onOpen={() => open(turn, citation, String(at + 1))}

@@ -3,7 +3,7 @@ import { useEffect, useState, type FormEvent } from "react";
 import { asProblem, readLines, sendJson } from "../api/http";
 import type { DocumentEntry, Problem, SearchAnswer, SearchResult, Status } from "../api/types";
 import { evidence } from "../evidence/evidence";
-import { duration, plural } from "../lib/format";
+import { duration, placeText, plural } from "../lib/format";
 import { ageText, LiveAge } from "../ui/Age";
 import { Empty, Loading } from "../ui/Empty";
 import { ProblemNote } from "../ui/ProblemNote";
@@ -65,7 +65,7 @@ function Search() {
       {answer?.results.map((result) => (
         <button key={result.chunk} type="button" className="source" onClick={() => openResult(result)}>
           <span className="source-body">
-            <span className="source-name">{result.document}</span>
+            <span className="source-name">{[result.document, placeText(result.place)].filter(Boolean).join(" · ")}</span>
             <span className="source-quote">{result.text}</span>
           </span>
           <span className="source-age">
@@ -80,8 +80,8 @@ function Search() {
 }
 
 function openResult(result: SearchResult): void {
-  const { document, chunk, text, stamp, age_ms } = result;
-  evidence.set({ kind: "document", id: document, citation: { document, chunk, quote: text, stamp, age_ms } });
+  const { document, chunk, text, stamp, age_ms, place } = result;
+  evidence.set({ kind: "document", id: document, citation: { document, chunk, quote: text, stamp, age_ms, place: place ?? null } });
 }
 
 interface Found {

@@ -2,7 +2,7 @@ import { SegmentedControl } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
 import { asProblem, documentPath, getJson } from "../api/http";
 import type { Citation, DocumentText, Problem } from "../api/types";
-import { plural } from "../lib/format";
+import { placeText, plural } from "../lib/format";
 import { findQuote, toUnits, type Span } from "../lib/text";
 import { ageText, LiveAge } from "../ui/Age";
 import { Loading } from "../ui/Empty";
@@ -23,7 +23,7 @@ export function DocumentView({ shown }: { shown: Extract<Evidence, { kind: "docu
   return (
     <div className="document">
       <p className="document-where">
-        {id}
+        {[id, placeText(citation?.place)].filter(Boolean).join(" · ")}
         {citation && ` · position ${citation.stamp.position} of ${citation.stamp.source}`}
       </p>
       {citation && (

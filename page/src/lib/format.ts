@@ -1,3 +1,5 @@
+import type { Place } from "../api/types";
+
 /** A duration in the unit a person would say it in. */
 export function duration(ms: number): string {
   const size = Math.max(0, ms);
@@ -73,4 +75,12 @@ export function tableName(topic: string): string {
 
 export function plural(amount: number, one: string, many = `${one}s`): string {
   return `${count(amount)} ${amount === 1 ? one : many}`;
+}
+
+/** Where in its file a passage stands: `notes/a.pdf, pages 3–4`. */
+export function placeText(place: Place | null | undefined): string {
+  if (!place) return "";
+  const { member, page, last_page, slide, sheet } = place;
+  const pages = page !== undefined && (last_page !== undefined ? `pages ${page}–${last_page}` : `page ${page}`);
+  return [member, pages, slide !== undefined && `slide ${slide}`, sheet !== undefined && `sheet ${sheet}`].filter(Boolean).join(", ");
 }

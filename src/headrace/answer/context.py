@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headrace.change import Stamp
+from headrace.place import Place
 from headrace.stores import Fact, Object, Passage, Profile, Turn
 
 Similarities = Mapping[str, float]
@@ -37,13 +38,26 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Where a part of an answer stands: `quote` is an exact substring of the chunk's text."""
+    """Where a part of an answer stands: `quote` is an exact substring of the chunk's text, at `start` to `end` in the
+    document's (characters); `heading` and `place` are the chunk's."""
 
     document: str
     chunk: str
     quote: str
     title: str
     stamp: Stamp
+    heading: str = ""
+    start: int | None = None
+    end: int | None = None
+    place: Place | None = None
+
+
+def cited(passage: Passage, start: int, end: int) -> Citation:
+    """A citation of a part of a passage, by characters of its text."""
+    return Citation(
+        passage.document, passage.chunk, passage.text[start:end], passage.title, passage.stamp, passage.heading,
+        passage.start + start, passage.start + end, passage.place,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

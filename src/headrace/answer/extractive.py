@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from headrace.answer.asker import related, select
-from headrace.answer.context import Answer, Citation, Context, Similarities
+from headrace.answer.context import Answer, Citation, Context, Similarities, cited
 from headrace.answer.dates import Dates, dates_in, local_day
 from headrace.answer.evidence import NOTHING, Evidence, Found
 from headrace.answer.facts import Own, codes_of, days_of
@@ -256,11 +256,7 @@ class _Extraction:
             p = run[0][0]
             passage, r = self.passages[p], self.reads[p]
             first, last = r.lines[run[0][1]].unit, r.lines[run[-1][1]].unit
-            draft.citations.append(
-                Citation(
-                    passage.document, passage.chunk, passage.text[first.start : last.end], passage.title, passage.stamp
-                )
-            )
+            draft.citations.append(cited(passage, first.start, last.end))
             text = self._run_text([r.lines[i] for _, i in run])
             draft.parts.append(f"{text} [{len(draft.citations)}]")
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from headrace.answer.context import Citation
+from headrace.answer.context import Citation, cited
 from headrace.answer.reading import read
 from headrace.answer.units import Shape
 from headrace.answer.words import stems
@@ -96,9 +96,9 @@ class MarkerStream:
         if index not in self._numbers:
             passage = self.sources[index]
             claim = _SENTENCE.split(self.text.rstrip())[-1]
-            citation = Citation(
-                passage.document, passage.chunk, supporting(claim, passage), passage.title, passage.stamp
-            )
+            quote = supporting(claim, passage)
+            at = passage.text.find(quote)
+            citation = cited(passage, at, at + len(quote))
             self.citations.append(citation)
             self._numbers[index] = len(self.citations)
             pieces.append(Cited(citation))

@@ -2,47 +2,97 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from tokenizers import Tokenizer
 
-from headrace.knowledge.parse import Parsed, headings
+from headrace.knowledge.formats.markdown import headings
+from headrace.knowledge.parsed import Parsed, Span
+from headrace.knowledge.stretches import stretches
+from headrace.place import Place
 
 CHUNK_TOKENS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A chunk's place in its text (characters), its words, and the headings above it, outermost first."""
+    """A chunk's place in its text (characters), its words, the headings above it (outermost first), and where in the
+    file it stands."""
 
     start: int
     end: int
     text: str
     heading: str
+    place: Place | None = None
 
 
 def chunk(parsed: Parsed, tokenizer: Tokenizer) -> list[Piece]:
-    """Chunks in order; together they cover all of the text that is not white space."""
-    above = headings(parsed.text) if parsed.markdown else []
+    """Chunks in order; together they cover all of the text that is not white space.
+
+    A chunk may go on over a page's end, but never over that of a slide, a sheet or a packed file.
+    """
+    above = list(parsed.outline) or (headings(parsed.text) if parsed.markdown else [])
     starts = [h[0] for h in above]
+    splitter = _splitter(tokenizer, parsed.markdown)
     pieces: list[Piece] = []
-    for start, text in _splitter(tokenizer, parsed.markdown).chunk_indices(parsed.text):
-        if text.strip():
-            upto = bisect_right(starts, start)
-            pieces.append(Piece(start, start + len(text), text, _path(above[:upto])))
+    for first, last in _parts(parsed):
+        path = _Path(above[bisect_left(starts, first) : bisect_left(starts, last)])
+        for begin, until in stretches(parsed.text, first, last, starts):
+            for offset, text in splitter.chunk_indices(parsed.text[begin:until]):
+                if text.strip():
+                    start = begin + offset
+                    end = start + len(text)
+                    pieces.append(Piece(start, end, text, path.to(start), _place(parsed.spans, start, end)))
     return pieces
 
 
-def _path(above: Sequence[tuple[int, int, str]]) -> str:
-    path: list[tuple[int, str]] = []
-    for _, level, words in above:
-        path = [p for p in path if p[0] < level]
-        path.append((level, words))
-    return " › ".join(words for _, words in path)
+class _Path:
+    """The headings above a place, outermost first; places are asked for in order."""
+
+    def __init__(self, headings: Sequence[tuple[int, int, str]]) -> None:
+        self._ahead = deque(headings)
+        self._path: list[tuple[int, str]] = []
+
+    def to(self, place: int) -> str:
+        while self._ahead and self._ahead[0][0] <= place:
+            _, level, words = self._ahead.popleft()
+            while self._path and self._path[-1][0] >= level:
+                self._path.pop()
+            self._path.append((level, words))
+        return " › ".join(words for _, words in self._path)
+
+
+def _parts(parsed: Parsed) -> Iterator[tuple[int, int]]:
+    """Stretches of the text that are cut into chunks each by itself."""
+    start = 0
+    before: Span | None = None
+    for span in parsed.spans:
+        goes_on = before is not None and _whole(before.place) == _whole(span.place)
+        if not goes_on and span.start > start:
+            yield start, span.start
+            start = span.start
+        before = span
+    yield start, len(parsed.text)
+
+
+def _whole(place: Place) -> Place:
+    """What a chunk must not leave."""
+    return Place(slide=place.slide, sheet=place.sheet, member=place.member)
+
+
+def _place(spans: Sequence[Span], start: int, end: int) -> Place | None:
+    """Where a chunk begins, and on which page it ends."""
+    first = bisect_right(spans, start, key=lambda s: s.end)
+    last = bisect_left(spans, end, key=lambda s: s.start) - 1
+    if first > last:
+        return None
+    place, until = spans[first].place, spans[last].place.page
+    return replace(place, last_page=until) if until != place.page else place
 
 
 @lru_cache(maxsize=8)

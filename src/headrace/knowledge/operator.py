@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,9 @@ from headrace.change import Change, Op, document_id, key_name
 from headrace.codec import encode
 from headrace.errors import BadInput
 from headrace.knowledge.chunk import Piece, chunk
-from headrace.knowledge.parse import Parsed, parse
+from headrace.knowledge.detect import detect
+from headrace.knowledge.parse import is_light, parse
+from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.rows import RowTemplate
 from headrace.knowledge.terms import Bag, bag
 from headrace.models import Embedder
@@ -31,6 +34,12 @@ from headrace.stores import (
 KNOWLEDGE = "knowledge"
 LARGE = 32_768
 """Bytes from which on a document is taken apart in a thread."""
+
+
+class Parser(Protocol):
+    """Reads documents that are not read beside everything else. Raises BadInput."""
+
+    async def parse(self, path: str, content: bytes, media: str) -> Parsed: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +73,19 @@ class Knowledge:
     whole_transactions = False
 
     def __init__(
-        self, documents: frozenset[str], rows: Mapping[str, RowTemplate], embedder: Embedder, work: WorkCache
+        self,
+        documents: frozenset[str],
+        rows: Mapping[str, RowTemplate],
+        embedder: Embedder,
+        work: WorkCache,
+        parser: Parser | None = None,
     ) -> None:
+        """Without a `parser`, every format is read in this process."""
         self._documents = documents
         self._rows = rows
         self._embedder = embedder
         self._work = work
+        self._parser = parser
 
     def wants(self, topic: str) -> bool:
         return topic in self._documents or topic in self._rows
@@ -85,16 +101,21 @@ class Knowledge:
         plans: list[_Plan] = []
         drafts: list[DocumentDraft] = []
         letters: list[DeadLetterDraft] = []
-        for change in latest:
-            try:
-                plans.append(await self._planned(change))
-            except BadInput as error:
-                failure = Failure(error.step, error.expected, error.got, error.remedy)
-                drafts.append(_failed(change, failure))
-                key = key_name(change.schema, change.key)
-                letters.append(
-                    DeadLetterDraft(self.name, change.schema.topic, key, change.stamp, failure, encode([change]))
-                )
+        reading = self._reading(latest)
+        try:
+            for n, change in enumerate(latest):
+                try:
+                    plans.append(await self._planned(change, reading.get(n)))
+                except BadInput as error:
+                    failure = Failure(error.step, error.expected, error.got, error.remedy)
+                    drafts.append(_failed(change, failure))
+                    key = key_name(change.schema, change.key)
+                    letters.append(
+                        DeadLetterDraft(self.name, change.schema.topic, key, change.stamp, failure, encode([change]))
+                    )
+        finally:
+            for task in reading.values():
+                task.cancel()
         vectors = await self._vectors(plans, background)
         drafts += [_draft(p, vectors) for p in plans]
         good = [p.change for p in plans] + [c for c in changes if c.op is Op.DELETE]
@@ -111,8 +132,24 @@ class Knowledge:
             await transaction.dead_letters.settle(self.name, prepared.settled, prepared.changes[-1].position)
         await transaction.dead_letters.put(prepared.letters)
 
-    async def _planned(self, change: Change) -> _Plan:
+    def _reading(self, changes: Sequence[Change]) -> Mapping[int, asyncio.Task[Parsed]]:
+        """Starts to read those documents elsewhere that are not light: several at a time, the others meanwhile."""
+        found: dict[int, asyncio.Task[Parsed]] = {}
+        for n, change in enumerate(changes):
+            if self._parser is None or change.schema.topic in self._rows:
+                continue
+            path, content = _file(change)
+            media = detect(path, content)
+            if not is_light(media, len(content)):
+                found[n] = asyncio.create_task(self._parser.parse(path, content, media), name=f"read {path}")
+        return found
+
+    async def _planned(self, change: Change, reading: asyncio.Task[Parsed] | None) -> _Plan:
         """A large document is parsed and cut in a thread: other changes and questions do not wait for it."""
+        if reading is not None:
+            plan = _Plan(change, _sha256(_file(change)[1]), await reading)
+            large = len(plan.parsed.text) > LARGE
+            return await asyncio.to_thread(self._cut, plan) if large else self._cut(plan)
         large = change.after is not None and sum(len(v) for v in change.after if isinstance(v, str | bytes)) > LARGE
         return await asyncio.to_thread(self._plan, change) if large else self._plan(change)
 
@@ -129,14 +166,13 @@ class Knowledge:
                     remedy="Leave the column out of the template, or clean it at the source.",
                 )
             title = f"{change.schema.table.rpartition('.')[2]} {key_name(change.schema, change.key)}"
-            plan = _Plan(change, _sha256(text.encode()), Parsed(title, text, False))
-            context = ""
-        else:
-            path, content = change.after
-            assert isinstance(path, str)
-            assert isinstance(content, bytes)
-            plan = _Plan(change, _sha256(content), parse(path, content))
-            context = plan.parsed.title
+            return self._cut(_Plan(change, _sha256(text.encode()), Parsed(title, text, False)))
+        path, content = _file(change)
+        return self._cut(_Plan(change, _sha256(content), parse(path, content)))
+
+    def _cut(self, plan: _Plan) -> _Plan:
+        """Into chunks, each with what is embedded of it."""
+        context = "" if plan.change.schema.topic in self._rows else plan.parsed.title
         plan.pieces = chunk(plan.parsed, self._embedder.tokenizer)
         for piece in plan.pieces:
             indexed = _indexed(context, piece)
@@ -156,6 +192,15 @@ class Knowledge:
             made = await self._embedder.embed([wanted[h] for h in missing], background=background)
             found |= dict(zip(missing, made, strict=True))
         return found
+
+
+def _file(change: Change) -> tuple[str, bytes]:
+    """A document's path and bytes."""
+    assert change.after is not None
+    path, content = change.after
+    assert isinstance(path, str)
+    assert isinstance(content, bytes)
+    return path, content
 
 
 def _collapse(changes: Sequence[Change]) -> tuple[list[Removal], list[Change]]:
@@ -191,14 +236,15 @@ def _draft(plan: _Plan, vectors: Mapping[bytes, NDArray[np.float32]]) -> Documen
     chunks = [
         ChunkDraft(
             n, piece.text, piece.start, piece.end, piece.heading, words.terms, words.counts, words.length, digest,
-            vectors[digest],
+            vectors[digest], piece.place,
         )
         for n, (piece, words, digest) in enumerate(made)
     ]  # fmt: skip
-    change = plan.change
+    change, parsed = plan.change, plan.parsed
+    media = None if change.schema.table else parsed.media
     return DocumentDraft(
         document_id(change.schema, change.key), change.schema.topic, change.stamp, plan.content_hash,
-        plan.parsed.title, plan.parsed.text, chunks,
+        parsed.title, parsed.text, chunks, None, media, parsed.dated,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from headrace.app import App
 from headrace.errors import BadRequest, HeadraceError
 from headrace.server.problems import problem, unexpected
 from headrace.server.runs import Run, Runs
-from headrace.server.shapes import AskBody, age_ms, fact_json, json_response
+from headrace.server.shapes import AskBody, age_ms, fact_json, json_response, place_json
 
 logger = structlog.get_logger("headrace.asks")
 
@@ -68,7 +68,11 @@ def citation_json(reader: Reader, citation: Citation) -> dict[str, Any]:
         "document": citation.document,
         "chunk": citation.chunk,
         "title": citation.title,
+        "heading": citation.heading,
         "quote": citation.quote,
+        "start": citation.start,
+        "end": citation.end,
+        "place": place_json(citation.place),
         "stamp": reader.stamp(citation.stamp),
         "age_ms": age_ms(citation.stamp.committed_at),
     }

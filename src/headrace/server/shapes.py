@@ -11,8 +11,9 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from headrace.answer.service import Asked, Reader
-from headrace.clock import now_us
+from headrace.clock import now_us, rfc3339
 from headrace.errors import BadRequest
+from headrace.place import Place
 from headrace.stores import Document, DocumentInfo, Fact, Passage, Profile
 
 JsonObject = dict[str, Any]
@@ -110,13 +111,20 @@ def passage_json(reader: Reader, passage: Passage) -> JsonObject:
         "document": passage.document,
         "chunk": passage.chunk,
         "title": passage.title,
+        "heading": passage.heading,
         "text": passage.text,
         "start": passage.start,
         "end": passage.end,
+        "place": place_json(passage.place),
         "score": round(passage.score, 6),
         "stamp": reader.stamp(passage.stamp),
         "age_ms": age_ms(passage.stamp.committed_at),
     }
+
+
+def place_json(place: Place | None) -> JsonObject | None:
+    """What is known of it: `page`, `last_page`, `slide`, `sheet`, `member`."""
+    return place.to_object() if place else None
 
 
 def document_info_json(reader: Reader, info: DocumentInfo) -> JsonObject:
@@ -125,6 +133,8 @@ def document_info_json(reader: Reader, info: DocumentInfo) -> JsonObject:
         "stamp": reader.stamp(info.stamp),
         "content_hash": info.content_hash,
         "title": info.title,
+        "media": info.media,
+        "dated": rfc3339(info.dated) if info.dated is not None else None,
         "chunks": info.chunks,
         "stage": info.stage,
         "error": msgspec.to_builtins(info.error) if info.error else None,
@@ -133,9 +143,12 @@ def document_info_json(reader: Reader, info: DocumentInfo) -> JsonObject:
 
 def document_json(reader: Reader, document: Document) -> JsonObject:
     chunks = [
-        {"chunk": c.chunk, "ordinal": c.ordinal, "text": c.text, "start": c.start, "end": c.end, "heading": c.heading}
+        {
+            "chunk": c.chunk, "ordinal": c.ordinal, "text": c.text, "start": c.start, "end": c.end,
+            "heading": c.heading, "place": place_json(c.place),
+        }
         for c in document.chunks
-    ]
+    ]  # fmt: skip
     return {**document_info_json(reader, document.info), "text": document.text, "chunks": chunks}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.change import Position, Row, Stamp
+from headrace.place import Place
 from headrace.token import Token
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
@@ -56,11 +57,15 @@ class ChunkDraft:
     length: int
     text_hash: bytes
     vector: NDArray[np.float32]
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentDraft:
-    """A document's new version. `failure` is set (and there are no chunks) when a step could not be done."""
+    """A document's new version. `failure` is set (and there are no chunks) when a step could not be done.
+
+    `media` is its content's type; `dated` the time that it states of itself (microseconds), if any.
+    """
 
     id: str
     topic: str
@@ -70,6 +75,8 @@ class DocumentDraft:
     text: str
     chunks: Sequence[ChunkDraft]
     failure: Failure | None = None
+    media: str | None = None
+    dated: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +124,13 @@ class Passage:
     end: int
     score: float
     stamp: Stamp
+    place: Place | None = None
+    dated: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A document's present (or then present) version, without its text."""
+    """A document's present (or then present) version, without its text; `media` and `dated` as in its draft."""
 
     id: str
     stamp: Stamp
@@ -130,6 +139,8 @@ class DocumentInfo:
     chunks: int
     stage: Literal["ready", "failed"]
     error: Failure | None
+    media: str | None = None
+    dated: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,8 @@ class PostgresKnowledgeWriter:
             "texts": [d.text for d in drafts],
             "chunk_counts": [len(d.chunks) for d in drafts],
             "failures": [msgspec.json.encode(d.failure).decode() if d.failure else None for d in drafts],
+            "medias": [d.media for d in drafts],
+            "dates": [d.dated for d in drafts],
         }
         await self._link.execute(SQL["open_documents"], args)
 
@@ -134,6 +136,7 @@ class PostgresKnowledgeWriter:
             "starts": [c.start for _, _, c in rows],
             "ends": [c.end for _, _, c in rows],
             "headings": [c.heading for _, _, c in rows],
+            "places": [msgspec.json.encode(c.place.to_object()).decode() if c.place else None for _, _, c in rows],
             "text_hashes": [c.text_hash for _, _, c in rows],
             "terms": [c.terms.astype("<i8").tobytes() for _, _, c in rows],
             "counts": [c.counts.astype("<u2").tobytes() for _, _, c in rows],

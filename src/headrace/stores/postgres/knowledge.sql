@@ -78,26 +78,29 @@ select %(tenant)s, e.document, e.source, e.topic, e.major, e.minor, e.at, e.majo
 -- name: open_documents
 -- New present versions.
 insert into document_versions (version_id, tenant, document, source, topic, opened_major, opened_minor, opened_at,
-                               content_hash, title, text, chunks, failure)
+                               content_hash, title, text, chunks, failure, media, dated)
 select d.version_id, %(tenant)s, d.document, d.source, d.topic, d.major, d.minor, d.at, d.hash, d.title, d.text, d.chunks,
-       d.failure::jsonb
+       d.failure::jsonb, d.media, d.dated
   from unnest(%(versions)s::bigint[], %(documents)s::text[], %(sources)s::text[], %(topics)s::text[],
               %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[], %(hashes)s::text[], %(titles)s::text[],
-              %(texts)s::text[], %(chunk_counts)s::integer[], %(failures)s::text[])
-       as d(version_id, document, source, topic, major, minor, at, hash, title, text, chunks, failure);
+              %(texts)s::text[], %(chunk_counts)s::integer[], %(failures)s::text[], %(medias)s::text[],
+              %(dates)s::bigint[])
+       as d(version_id, document, source, topic, major, minor, at, hash, title, text, chunks, failure, media, dated);
 
 -- name: add_chunks
 -- New chunks with their vectors and postings, all in one statement.
 with c as (
     select * from unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(ordinals)s::integer[], %(texts)s::text[],
         %(starts)s::integer[], %(ends)s::integer[], %(headings)s::text[], %(text_hashes)b::bytea[], %(terms)b::bytea[],
-        %(counts)b::bytea[], %(lengths)s::integer[], %(sources)s::text[], %(documents)s::text[], %(vectors)b::halfvec[])
+        %(counts)b::bytea[], %(lengths)s::integer[], %(sources)s::text[], %(documents)s::text[], %(vectors)b::halfvec[],
+        %(places)s::text[])
         as c(id, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms, counts, length, source,
-             document, vector)
+             document, vector, place)
 ), rows as (
     insert into chunks (chunk_id, tenant, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms,
-                        counts, length)
-    select id, %(tenant)s, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms, counts, length
+                        counts, length, place)
+    select id, %(tenant)s, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms, counts, length,
+           place::jsonb
       from c
 ), vectors as (
     insert into chunk_vectors (chunk_id, tenant, source, document, vector)

@@ -13,8 +13,19 @@ from pgvector import HalfVector
 
 from headrace.change import Position, Stamp
 from headrace.link import Link
+from headrace.place import Place
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, AsOf, Document, DocumentInfo, Failure, Filter, Passage, Terms, Vector
+from headrace.stores import (
+    DEFAULT_TENANT,
+    AsOf,
+    Document,
+    DocumentInfo,
+    Failure,
+    Filter,
+    Passage,
+    Terms,
+    Vector,
+)
 from headrace.stores.postgres import compact
 from headrace.stores.postgres.knowledge import OPERATOR
 from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, score
@@ -138,9 +149,9 @@ class PostgresKnowledgeReader:
         found = {
             chunk: Passage(
                 document, f"{document}#{ordinal}", ordinal, title, heading, text, start, end, scores[chunk],
-                Stamp(source, Position(major, minor), at),
+                Stamp(source, Position(major, minor), at), _place(place), dated,
             )
-            for chunk, document, ordinal, title, heading, text, start, end, source, major, minor, at
+            for chunk, document, ordinal, title, heading, text, start, end, source, major, minor, at, place, dated
             in await cursor.fetchall()
         }  # fmt: skip
         return [found[chunk] for chunk in scores if chunk in found]
@@ -150,13 +161,13 @@ class PostgresKnowledgeReader:
         row = await (await self._link.execute(_valid(SQL["document"], self._valid.sql), args)).fetchone()
         if row is None:
             return None
-        version, source, major, minor, at, digest, title, text, count, failure = row
+        version, source, major, minor, at, digest, title, text, count, failure, media, dated = row
         stamp = Stamp(source, Position(major, minor), at)
-        info = _info(id, stamp, digest, title, count, failure)
+        info = _info(id, stamp, digest, title, count, failure, media, dated)
         cursor = await self._link.execute(SQL["document_chunks"], {"version": version})
         chunks = [
-            Passage(id, f"{id}#{ordinal}", ordinal, title, heading, body, start, end, 0.0, stamp)
-            for _, ordinal, heading, body, start, end in await cursor.fetchall()
+            Passage(id, f"{id}#{ordinal}", ordinal, title, heading, body, start, end, 0.0, stamp, _place(place), dated)
+            for _, ordinal, heading, body, start, end, place in await cursor.fetchall()
         ]
         return Document(info, text, chunks)
 
@@ -165,8 +176,8 @@ class PostgresKnowledgeReader:
         statement, after, rows = _valid(SQL["documents"], self._valid.sql), "", [()] * PAGE
         while len(rows) == PAGE:
             rows = await (await self._link.execute(statement, {**args, "after": after})).fetchall()
-            for document, name, major, minor, at, digest, title, count, failure in rows:
-                yield _info(document, Stamp(name, Position(major, minor), at), digest, title, count, failure)
+            for document, name, major, minor, at, *about in rows:
+                yield _info(document, Stamp(name, Position(major, minor), at), *about)
                 after = document
 
 
@@ -203,6 +214,12 @@ def _valid(sql: bytes, condition: str) -> bytes:
     return sql.replace(b"{valid}", condition.encode())
 
 
-def _info(id: str, stamp: Stamp, digest: str, title: str, chunks: int, failure: Any) -> DocumentInfo:
+def _info(
+    id: str, stamp: Stamp, digest: str, title: str, chunks: int, failure: Any, media: str | None, dated: int | None
+) -> DocumentInfo:
     error = msgspec.convert(failure, Failure) if failure else None
-    return DocumentInfo(id, stamp, digest, title, chunks, "failed" if error else "ready", error)
+    return DocumentInfo(id, stamp, digest, title, chunks, "failed" if error else "ready", error, media, dated)
+
+
+def _place(stored: Any) -> Place | None:
+    return msgspec.convert(stored, Place) if stored else None

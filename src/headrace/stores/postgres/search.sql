@@ -58,7 +58,7 @@ select v.chunk_id from chunk_vectors v
 -- name: passages
 -- Chunks with what stands around them.
 select c.chunk_id, v.document, c.ordinal, v.title, c.heading, c.text, c.start_char, c.end_char, v.source,
-       v.opened_major, v.opened_minor, v.opened_at
+       v.opened_major, v.opened_minor, v.opened_at, c.place, v.dated
   from chunks c join document_versions v using (version_id)
  where c.tenant = %(tenant)s and c.chunk_id = any(%(ids)s::bigint[]);
 
@@ -76,18 +76,19 @@ select c.chunk_id, c.terms, c.counts, c.length,
 -- name: document
 -- One document's version.
 select v.version_id, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.text, v.chunks,
-       v.failure
+       v.failure, v.media, v.dated
   from document_versions v where v.tenant = %(tenant)s and v.document = %(document)s and {valid}
  order by v.opened_major desc, v.opened_minor desc limit 1;
 
 -- name: document_chunks
 -- A version's chunks in order.
-select chunk_id, ordinal, heading, text, start_char, end_char from chunks
+select chunk_id, ordinal, heading, text, start_char, end_char, place from chunks
  where version_id = %(version)s order by ordinal;
 
 -- name: documents
 -- Documents by id, a page behind a given one.
-select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.chunks, v.failure
+select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.chunks, v.failure,
+       v.media, v.dated
   from document_versions v
  where v.tenant = %(tenant)s and {valid} and (%(source)s::text is null or v.source = %(source)s)
    and v.document > %(after)s

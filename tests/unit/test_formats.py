@@ -1,0 +1,279 @@
+"""Each format: its text, where in it things stand, and what it says of its own time."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import fastavro
+import pyarrow
+import pytest
+from PIL import Image, ImageDraw
+from pyarrow import parquet
+
+from headrace.errors import BadInput
+from headrace.knowledge.parse import parse
+from headrace.knowledge.parsed import Limits, Parsed
+from headrace.place import Place
+from tests import documents as make
+
+JANUARY = int(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp() * 1_000_000)
+
+
+def at(parsed: Parsed, words: str) -> Place | None:
+    """Where some words of a text stand."""
+    start = parsed.text.index(words)
+    return next((s.place for s in parsed.spans if s.start <= start < s.end), None)
+
+
+def test_a_pdf_s_text_stands_on_its_pages_under_its_bookmarks() -> None:
+    content = make.pdf(["Bags are free.", "Fees apply."], title="Rules", date="D:20260131130000+01'00'", marks="Fees")
+
+    parsed = parse("rules.pdf", content)
+
+    assert (parsed.title, parsed.media, parsed.markdown) == ("Rules", "application/pdf", False)
+    assert at(parsed, "Bags") == Place(page=1)
+    assert at(parsed, "Fees") == Place(page=2)
+    assert parsed.outline == ((parsed.text.index("Fees"), 1, "Fees"),)
+    assert parsed.dated == JANUARY
+
+
+def test_a_word_document_is_markdown() -> None:
+    table = "".join(
+        "<w:tr>" + "".join(f"<w:tc>{make.paragraph(c)}</w:tc>" for c in row) + "</w:tr>" for row in ("AB", "12")
+    )
+    link = '<w:p><w:hyperlink r:id="l1"><w:r><w:t>the desk</w:t></w:r></w:hyperlink></w:p>'
+    gone = "<w:p><w:del><w:r><w:delText>deleted</w:delText></w:r></w:del><w:ins><w:r><w:t>new</w:t></w:r></w:ins></w:p>"
+    listed = make.paragraph("an item", '<w:numPr><w:ilvl w:val="1"/></w:numPr>')
+    body = make.paragraph("Cabin bags", '<w:pStyle w:val="H2"/>') + listed + f"<w:tbl>{table}</w:tbl>" + link + gone
+
+    parsed = parse("a.docx", make.docx(body, modified="2026-01-31T12:00:00Z", links={"l1": "https://example.com/desk"}))
+
+    assert parsed.text.split("\n\n") == [
+        "## Cabin bags", "  - an item", "| A | B |\n| --- | --- |\n| 1 | 2 |", "[the desk](https://example.com/desk)",
+        "new", "",
+    ]  # fmt: skip
+    assert (parsed.title, parsed.dated) == ("Cabin bags", JANUARY)
+
+
+def test_slides_have_titles_and_notes() -> None:
+    parsed = parse("a.pptx", make.pptx([("One", "first"), ("Two", "second")], notes={2: "say it slowly"}))
+
+    assert parsed.text == "# One\n\nfirst\n\n# Two\n\nsecond\n\n### Notes\n\nsay it slowly\n\n"
+    assert at(parsed, "first") == Place(slide=1)
+    assert at(parsed, "slowly") == Place(slide=2)
+    assert parsed.title == "One"
+
+
+def test_sheets_are_tables_under_their_names() -> None:
+    parsed = parse("a.xlsx", make.xlsx({"Fees": [["kind", "amount"], ["bag", 12.5], ["se|at", 7]], "Other": [["x"]]}))
+
+    assert parsed.text == (
+        "## Fees\n\n| kind | amount |\n| --- | --- |\n| bag | 12.5 |\n| se\\|at | 7 |\n\n## Other\n\n| x |\n| --- |\n\n"
+    )
+    assert at(parsed, "12.5") == Place(sheet="Fees")
+    assert at(parsed, "| x") == Place(sheet="Other")
+
+
+def test_a_book_is_its_chapters_in_order() -> None:
+    parsed = parse("b.epub", make.epub(["<h1>One</h1><p>a</p>", "<h1>Two</h1>"], title="Book", date="2026-01-31"))
+
+    assert (parsed.title, parsed.text) == ("Book", "# One\n\na\n\n# Two\n\n")
+    assert parsed.dated == JANUARY - 12 * 3600 * 1_000_000
+
+
+def test_a_mail_is_its_headers_text_and_attachments() -> None:
+    content = make.mail(
+        "Your bag", "It was found.", {"bag.pdf": make.pdf(["a red bag"]), "x.bin": b"\0\xff\1\2"},
+        date="Sat, 31 Jan 2026 13:00:00 +0100",
+    )  # fmt: skip
+
+    parsed = parse("post/1", content)
+
+    assert (parsed.title, parsed.media, parsed.dated) == ("Your bag", "message/rfc822", JANUARY)
+    assert "From: Ada <ada@example.com>" in parsed.text
+    assert "It was found." in parsed.text
+    assert at(parsed, "a red bag") == Place(member="bag.pdf", page=1)
+    assert "- x.bin: not read, " in parsed.text
+
+
+def test_an_archive_is_what_is_in_it_as_deep_as_it_goes() -> None:
+    inner = make.zipped({"deep.txt": "the bottom", "slides.pptx": make.pptx([("Title", "body")])})
+
+    members = {"docs/a.md": "# A\n\ntext", "inner.zip": inner, "__MACOSX/a": b"\0", "e": b""}
+    parsed = parse("a.bin", make.zipped(members))
+
+    assert parsed.media == "application/zip"
+    assert at(parsed, "text") == Place(member="docs/a.md")
+    assert at(parsed, "the bottom") == Place(member="inner.zip/deep.txt")
+    assert at(parsed, "body") == Place(member="inner.zip/slides.pptx", slide=1)
+
+
+def test_a_feed_s_entries_stand_under_their_titles() -> None:
+    feed = """<?xml version="1.0"?><rss version="2.0"><channel><title>News</title>
+      <lastBuildDate>Sat, 31 Jan 2026 12:00:00 GMT</lastBuildDate><item><title>A &amp; B</title>
+      <description>&lt;p&gt;Bags &lt;b&gt;are&lt;/b&gt; free.&lt;/p&gt;</description></item></channel></rss>"""
+
+    parsed = parse("feed.xml", feed.encode())
+
+    assert (parsed.title, parsed.dated) == ("News", JANUARY)
+    assert parsed.text == "# News\n\n## A & B\n\nBags are free.\n\n"
+
+
+def test_a_notebook_is_its_cells() -> None:
+    book = """{"cells": [{"cell_type": "markdown", "source": ["# Fees\\n", "text"]}, {"cell_type": "code",
+      "source": "print(1)", "outputs": [{"output_type": "stream", "text": ["1\\n"]}]}],
+      "metadata": {"language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}"""
+
+    parsed = parse("a.ipynb", book.encode())
+
+    assert parsed.text == "# Fees\ntext\n\n```python\nprint(1)\n```\n\n```\n1\n```\n\n"
+    assert parsed.title == "Fees"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", 'kind,amount\nbag,12\n"a, b",7\n'),
+        ("a.csv", "kind;amount\nbag;12\na, b;7\n"),
+        ("a.tsv", "kind\tamount\nbag\t12\na, b\t7\n"),
+    ],
+)
+def test_separated_values_are_a_table(name: str, text: str) -> None:
+    assert parse(name, text.encode()).text == "| kind | amount |\n| --- | --- |\n| bag | 12 |\n| a, b | 7 |\n"
+
+
+def test_json_in_one_line_is_indented() -> None:
+    line = '{"bags": [' + ", ".join(f'{{"weight": {n}}}' for n in range(60)) + "]}"
+
+    assert parse("a.json", line.encode()).text.split("\n")[:4] == ["{", ' "bags": [', "  {", '   "weight": 0']
+    assert parse("a.json", b'{"a":1}').text == '{"a":1}'
+    assert parse("a.jsonl", f"{line}\n{line}\n".encode()).text == f"{line}\n{line}\n"
+
+
+def test_rst_titles_are_headings_by_order_of_their_marks() -> None:
+    text = """=====
+Rules
+=====
+
+:date: 2026-01-31T12:00:00Z
+
+Bags
+----
+Free. See `fees`_.
+
+.. code-block:: python
+   :linenos:
+
+   def f():
+       return 1
+
+Size
+~~~~
+
+Fees
+----
+# not a heading
+"""
+    parsed = parse("a.rst", text.encode())
+
+    assert parsed.text == (
+        "# Rules\n\n:date: 2026-01-31T12:00:00Z\n\n## Bags\nFree. See `fees`_.\n\n```python\ndef f():\n    return 1\n"
+        "```\n\n### Size\n\n## Fees\n\\# not a heading\n"
+    )
+    assert (parsed.title, parsed.dated) == ("Rules", JANUARY)
+
+
+def test_rtf_is_its_text() -> None:
+    head = rb"{\rtf1\ansi{\info{\title Rules}}{\fonttbl{\f0 Arial;}}"
+
+    parsed = parse("a.txt", head + rb"\f0 Gr\u252?n \b bags\b0\par free.}")
+
+    assert (parsed.title, parsed.text) == ("Rules", "Grün bags\nfree.")
+
+
+def test_rows_of_parquet_and_avro_are_tables(tmp_path: Path) -> None:
+    rows = [{"kind": "bag", "fee": 12.5}, {"kind": "seat", "fee": None}]
+    expected = "| kind | fee |\n| --- | --- |\n| bag | 12.5 |\n| seat |  |\n"
+    columns = {"kind": ["bag", "seat"], "fee": [12.5, None]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    schema = {
+        "type": "record", "name": "fee",
+        "fields": [{"name": "kind", "type": "string"}, {"name": "fee", "type": ["null", "double"]}],
+    }  # fmt: skip
+    avro = io.BytesIO()
+    fastavro.writer(avro, schema, rows)
+
+    assert parse("a", (tmp_path / "a.parquet").read_bytes()).text == expected
+    assert parse("b", avro.getvalue()).text == expected
+
+
+def picture(text: str) -> bytes:
+    image = Image.new("RGB", (360, 60), "white")
+    ImageDraw.Draw(image).text((10, 10), text, fill="black", font_size=30)
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_picture_is_the_text_in_it() -> None:
+    assert "BAGS 4711" in parse("scan.dat", picture("BAGS 4711")).text
+
+
+def test_a_picture_is_not_read_where_that_is_switched_off_or_too_large() -> None:
+    with pytest.raises(BadInput) as caught:
+        parse("scan.png", picture("x"), Limits(ocr=False))
+    assert "[documents] ocr" in caught.value.remedy
+
+    with pytest.raises(BadInput) as caught:
+        parse("scan.png", picture("x"), Limits(pixels=1000))
+    assert caught.value.got == "360 x 60"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.html", b'<html><meta charset="windows-1252"><p>Gr\xfc\xdfe</p>'),
+        ("a.md", "Grüße".encode("utf-16")),
+        ("a.txt", "Grüße, and some more text".encode("utf-16-le")),
+        ("a.py", b"# -*- coding: latin-1 -*-\n# Gr\xfc\xdfe"),
+    ],
+)
+def test_text_in_an_encoding_that_is_stated_or_certain_is_read(name: str, content: bytes) -> None:
+    assert "Grüße" in parse(name, content).text
+
+
+def test_what_is_beside_a_page_s_main_part_is_left_out() -> None:
+    page = """<html><meta property="article:published_time" content="2026-01-31T12:00:00Z"><nav>Menu</nav><main>
+      <h1>Bags</h1><p>See <a href="/fees" title="All fees">the fees</a><span hidden>no</span>.</p>
+      <table><tr><th>kind<th>fee</tr><tr><td>bag<td>12</tr></table><footer>(c)</footer></main></html>"""
+
+    parsed = parse("a.html", page.encode())
+
+    assert parsed.text == ('# Bags\n\nSee [the fees](/fees "All fees").\n\n| kind | fee |\n| --- | --- |\n| bag | 12 |')
+    assert parsed.dated == JANUARY
+
+
+def test_front_matter_states_a_date() -> None:
+    assert parse("a.md", b"---\ntitle: A\ndate: 2026-01-31T12:00:00Z\n---\ntext").dated == JANUARY
+    assert parse("a.md", b"---\ndate: someday\n---\ntext").dated is None
+
+
+def test_an_outlook_message_is_its_headers_text_and_attachments() -> None:
+    attached = {"bag.docx": make.docx(make.paragraph("red"))}
+    content = make.msg("Your bag", "It was found.", attached, delivered_us=JANUARY)
+
+    parsed = parse("a.msg", content)
+
+    assert (parsed.title, parsed.media, parsed.dated) == ("Your bag", "application/vnd.ms-outlook", JANUARY)
+    assert parsed.text.startswith("# Your bag\n\nFrom: Ada\n\nIt was found.\n\n## bag.docx\n\nred")
+    assert at(parsed, "red") == Place(member="bag.docx")
+
+
+def test_sheets_of_old_excel_are_read() -> None:
+    parsed = parse("a.bin", (Path(__file__).parents[1] / "data" / "formats" / "sheets.xls").read_bytes())
+
+    assert parsed.media == "application/vnd.ms-excel"
+    assert "| Alpha | Beta | Gamma | Delta |" in parsed.text
+    assert at(parsed, "affc7dad") == Place(sheet="09060124-b5e7-4717-9d07-3c046eb")
