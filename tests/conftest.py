@@ -20,6 +20,11 @@ settings.register_profile("tests", parent=settings(), deadline=None, suppress_he
 settings.load_profile("tests")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/simulation/", "tests/browser/")))
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def embedded() -> AsyncIterator[EmbeddedPostgres]:
     """The embedded PostgreSQL with pgvector. Do not stop or kill it: a test of that starts its own."""

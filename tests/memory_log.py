@@ -111,7 +111,7 @@ async def catch_up(source: Source, log: MemoryLog, *, acknowledge: bool = True) 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
     """Waits until a condition holds."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             held = condition()
             if held if isinstance(held, bool) else await held:

@@ -32,9 +32,10 @@ PATIENCE_MS = 15_000
 Open = Callable[..., Awaitable[Screen]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo_server() -> Iterator[str]:
-    """The address of `headrace demo` on a scratch folder, once it has taken in the whole airline."""
+    """The address of `headrace demo` on a scratch folder, once it has taken in the whole airline. It ends before other
+    tests begin: its simulator never rests."""
     running = os.environ.get("HEADRACE_DEMO_URL")
     if running:
         yield running.rstrip("/")

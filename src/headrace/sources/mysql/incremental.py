@@ -226,6 +226,8 @@ class Incremental:
                 self._failed(self._jobs.all[job.id], error)
             finally:
                 self._again()
+            if self._closing:
+                return
             if self._jobs.all[job.id].chunk > chunks:
                 pause = _PAUSE_S
             _log.warning("a snapshot was interrupted", table=job.table, error=error, again_in_s=pause)

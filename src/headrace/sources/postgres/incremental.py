@@ -88,6 +88,7 @@ class Incremental:
         self._touched = Touched("")
         self._missing = Missing(known, chunks.gone)
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._read(), name="postgres snapshots")
@@ -227,7 +228,7 @@ class Incremental:
 
     async def _read(self) -> None:
         pause = _PAUSE_S
-        while True:
+        while not self._closing:
             job = self._jobs.active()
             if job is None:
                 self._touched = Touched("")
@@ -252,6 +253,8 @@ class Incremental:
             except (Broken, SourceError) as problem:
                 error = problem
             self._again()
+            if self._closing:
+                return  # a statement that is cancelled while its connection breaks tells only of the latter
             if isinstance(error, SourceError):
                 _log.error("a snapshot failed", table=job.table, error=str(error))
                 self._jobs.put(self._jobs.all[job.id].end(SnapshotState.FAILED, str(error)))
@@ -357,6 +360,7 @@ class Incremental:
         return {row[0] for row in await cursor.fetchall()}
 
     async def close(self) -> None:
+        self._closing = True
         try:
             if self._task is not None:
                 self._task.cancel()
