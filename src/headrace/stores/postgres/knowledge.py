@@ -114,6 +114,7 @@ class PostgresKnowledgeWriter:
             "texts": [d.text for d in drafts],
             "chunk_counts": [len(d.chunks) for d in drafts],
             "failures": [msgspec.json.encode(d.failure).decode() if d.failure else None for d in drafts],
+            "dated": [d.dated for d in drafts],
         }
         await self._link.execute(SQL["open_documents"], args)
 
@@ -139,6 +140,9 @@ class PostgresKnowledgeWriter:
             "counts": [c.counts.astype("<u2").tobytes() for _, _, c in rows],
             "lengths": [c.length for _, _, c in rows],
             "vectors": [HalfVector(c.vector) for _, _, c in rows],
+            "topics": [d.topic for d, _, _ in rows],
+            "titles": [d.title for d, _, _ in rows],
+            "ats": [d.stamp.committed_at if d.dated is None else d.dated for d, _, _ in rows],
         }
         await self._link.execute(SQL["add_chunks"], args)
 

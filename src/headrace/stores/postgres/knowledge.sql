@@ -78,30 +78,31 @@ select %(tenant)s, e.document, e.source, e.topic, e.major, e.minor, e.at, e.majo
 -- name: open_documents
 -- New present versions.
 insert into document_versions (version_id, tenant, document, source, topic, opened_major, opened_minor, opened_at,
-                               content_hash, title, text, chunks, failure)
+                               content_hash, title, text, chunks, failure, dated)
 select d.version_id, %(tenant)s, d.document, d.source, d.topic, d.major, d.minor, d.at, d.hash, d.title, d.text, d.chunks,
-       d.failure::jsonb
+       d.failure::jsonb, d.dated
   from unnest(%(versions)s::bigint[], %(documents)s::text[], %(sources)s::text[], %(topics)s::text[],
               %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[], %(hashes)s::text[], %(titles)s::text[],
-              %(texts)s::text[], %(chunk_counts)s::integer[], %(failures)s::text[])
-       as d(version_id, document, source, topic, major, minor, at, hash, title, text, chunks, failure);
+              %(texts)s::text[], %(chunk_counts)s::integer[], %(failures)s::text[], %(dated)s::bigint[])
+       as d(version_id, document, source, topic, major, minor, at, hash, title, text, chunks, failure, dated);
 
 -- name: add_chunks
 -- New chunks with their vectors and postings, all in one statement.
 with c as (
     select * from unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(ordinals)s::integer[], %(texts)s::text[],
         %(starts)s::integer[], %(ends)s::integer[], %(headings)s::text[], %(text_hashes)b::bytea[], %(terms)b::bytea[],
-        %(counts)b::bytea[], %(lengths)s::integer[], %(sources)s::text[], %(documents)s::text[], %(vectors)b::halfvec[])
+        %(counts)b::bytea[], %(lengths)s::integer[], %(sources)s::text[], %(documents)s::text[], %(vectors)b::halfvec[],
+        %(topics)s::text[], %(titles)s::text[], %(ats)s::bigint[])
         as c(id, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms, counts, length, source,
-             document, vector)
+             document, vector, topic, title, at)
 ), rows as (
     insert into chunks (chunk_id, tenant, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms,
                         counts, length)
     select id, %(tenant)s, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms, counts, length
       from c
 ), vectors as (
-    insert into chunk_vectors (chunk_id, tenant, source, document, vector)
-    select id, %(tenant)s, source, document, vector from c
+    insert into chunk_vectors (chunk_id, tenant, source, document, vector, topic, title, at)
+    select id, %(tenant)s, source, document, vector, topic, title, at from c
 ), postings as (
     insert into lexical_recent (chunk_id, tenant, terms, counts, length)
     select id, %(tenant)s, terms, counts, length from c
