@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.stores import HYBRID, Blend
-from headrace.stores.postgres.fusing import FLAT, Candidates, Spread, fuse, lexical_spread, spread
+from headrace.stores.postgres.fusing import FLAT, Candidates, Found, Spread, fuse, lexical_spread, spread
 
 NOTHING = Candidates(np.empty(0, np.int64), np.empty(0, np.float64))
 corpora = st.lists(st.tuples(st.floats(0, 40), st.floats(-1, 1)), min_size=2, max_size=30)
@@ -22,12 +22,14 @@ def candidates(scores: Sequence[float], most: int, *, above: float = -9.0) -> Ca
     return Candidates(np.array(order, np.int64), np.array([scores[i] for i in order], np.float64))
 
 
-def fused(corpus: Sequence[tuple[float, float]], blend: Blend = HYBRID, most: int = 5) -> list[tuple[int, float]]:
+def fused(
+    corpus: Sequence[tuple[float, float]], blend: Blend = HYBRID, most: int = 5, together: float = 1.0
+) -> list[tuple[int, float]]:
     words, meaning = (np.array(x, np.float64) for x in zip(*corpus, strict=True))
     lexical, nearest = candidates(words.tolist(), most, above=0.0), candidates(meaning.tolist(), most)
     both = np.union1d(lexical.ids, nearest.ids)
     spreads = (lexical_spread(words[words > 0], len(corpus)), spread(meaning))
-    return fuse(lexical, nearest, both, words[both], meaning[both], spreads, blend)
+    return fuse(Found(lexical, nearest, both, words[both], meaning[both], spreads, together), blend)
 
 
 @given(corpora, st.sampled_from(["hybrid", "rank"]))
@@ -71,7 +73,7 @@ def test_words_that_stand_out_weigh_more_than_a_meaning_that_all_share() -> None
     assert fused(corpus)[0][0] == 0
 
     # And the other way: a word that nearly all have, and one chunk far nearer than the rest.
-    corpus = [(1.0, 0.9), *[(1.0 + 0.001 * n, 0.1) for n in range(40)]]
+    corpus = [(1.0, 0.9), *[(1.0, 0.1) for _ in range(40)]]
     assert fused(corpus)[0][0] == 0
 
 
@@ -82,16 +84,24 @@ def test_the_weight_moves_the_score_from_words_to_meaning() -> None:
     assert fused(corpus, Blend(weight=0.95))[0][0] == 1
 
 
+def test_words_that_stand_nowhere_together_weigh_less() -> None:
+    corpus = [(9.0, 0.1), (0.0, 0.9), *[(0.0, 0.0)] * 20]
+
+    assert fused(corpus, together=1.0)[0][0] == 0
+    assert fused(corpus, together=0.3)[0][0] == 1
+
+
 def test_without_one_search_the_other_is_ranked() -> None:
     one = Candidates(np.array([7], np.int64), np.array([3.0]))
     none = np.empty(0, np.float64)
 
-    assert [i for i, _ in fuse(one, NOTHING, one.ids, one.scores, none, (FLAT, FLAT), HYBRID)] == [7]
-    assert [i for i, _ in fuse(NOTHING, one, one.ids, none, one.scores, (FLAT, FLAT), HYBRID)] == [7]
-    assert fuse(NOTHING, NOTHING, NOTHING.ids, none, none, (FLAT, FLAT), HYBRID) == []
+    assert [i for i, _ in fuse(Found(one, NOTHING, one.ids, one.scores, none, (FLAT, FLAT), 1.0))] == [7]
+    assert [i for i, _ in fuse(Found(NOTHING, one, one.ids, none, one.scores, (FLAT, FLAT), 0.0))] == [7]
+    assert fuse(Found(NOTHING, NOTHING, NOTHING.ids, none, none, (FLAT, FLAT), 0.0)) == []
 
 
 def test_a_spread_is_that_of_the_whole_corpus() -> None:
-    assert lexical_spread(np.array([2.0, 4.0]), 4) == Spread(1.5, pytest.approx(np.std([2, 4, 0, 0])))
+    made = lexical_spread(np.array([2.0, 4.0]), 4)
+    assert (made.mean, made.deviation) == (1.5, pytest.approx(np.std([2, 4, 0, 0])))
     assert lexical_spread(np.empty(0), 4) == FLAT
-    assert spread(np.array([0.1, 0.3])) == Spread(pytest.approx(0.2), pytest.approx(0.1))
+    assert spread(np.array([0.1, 0.3])) == Spread(0.2, 0.1)

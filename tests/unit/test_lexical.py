@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.stores.postgres.compact import FAN_IN, Postings, packed, similar
-from headrace.stores.postgres.lexical import K1, B, Recent, best, gather, score, unpack
+from headrace.stores.postgres.lexical import K1, B, Recent, best, gather, held, score, unpack
 
 Chunk = dict[int, int]
 """Term -> how often it stands in the chunk."""
@@ -132,3 +132,16 @@ def test_segments_stay_few_and_a_chunk_is_rewritten_seldom() -> None:
             written += total
     assert len(segments) <= FAN_IN * 8
     assert written / (10_000 * 256) <= 8
+
+
+def test_what_is_held_of_a_query_is_by_how_rare_its_words_are() -> None:
+    # Given: a word that all have, one that a chunk has, and one that none has.
+    corpus: dict[int, Chunk] = {n: {3: 1} for n in range(9)} | {9: {3: 1, -5: 1}}
+    found = gather([], [recent(n, c) for n, c in corpus.items()], [3, -5, 0], np.empty(0, np.int64))
+    ids = np.arange(10, dtype=np.int64)
+
+    share = held(found, [3, -5], 10, ids)
+    assert share == pytest.approx(1.0)
+    assert held(found, [3, -5], 10, ids[:9]) < 0.1
+    assert 0.3 < held(found, [3, -5, 0], 10, ids) < 0.6
+    assert held(found, [3], 10, ids[:0]) == held(found, [], 10, ids) == 0.0

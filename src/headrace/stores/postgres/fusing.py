@@ -2,7 +2,8 @@
 
 Both searches bring candidates; every candidate then has both its scores, and each is measured by how it stands out of
 the whole corpus for this very query: a number of standard deviations. A query whose words are rare weighs its words,
-one to which everything is equally near weighs its vectors little. After Bruch, Gai and Ingber, "An Analysis of Fusion
+one to which everything is equally near weighs its vectors little, and one whose words stand nowhere together, as it
+says the same in others, weighs its words little. After Bruch, Gai and Ingber, "An Analysis of Fusion
 Functions for Hybrid Retrieval" (2023): a convex sum is better than ranks, and robust when what it sums is normalised.
 """
 
@@ -12,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.stores import Blend
+from headrace.stores import HYBRID, Blend
 from headrace.stores.postgres.lexical import Ids, Scores
 
-WEIGHT = 0.4
-"""The vectors' part. Between 0.3 and 0.6 results differ by less than 1 % on every corpus tried (docs/search.md)."""
+WEIGHT = 0.3
+"""The vectors' part where the query's words are found together; where they are not, it grows. See docs/search.md."""
 RANKED_FROM = 60
 """As in Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion" (2009)."""
 HALF = 5.0
@@ -39,7 +40,7 @@ FLAT = Spread(0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What one search found, best first, and the scores of all candidates of both (0 words, or None: not known)."""
+    """What one search found, best first."""
 
     ids: Ids
     scores: Scores
@@ -59,23 +60,36 @@ def spread(scores: Scores) -> Spread:
     return Spread(round(float(scores.mean()), 6), round(float(scores.std()), 6)) if len(scores) else FLAT
 
 
-def fuse(
-    lexical: Candidates, nearest: Candidates, both: Ids, words: Scores, meaning: Scores, spreads: tuple[Spread, Spread],
-    blend: Blend,
-) -> list[tuple[int, float]]:  # fmt: skip
-    """Ids with scores between 0 and 1, best first, ties by id.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What both searches found for a query.
 
-    `both`: all candidates, ascending; `words` and `meaning`: their BM25 and their similarity; `spreads`: the corpus's.
+    `both`: all candidates, ascending; `words` and `meaning`: their BM25 and their similarity; `spreads`: of both over
+    the corpus; `together`: what share of the query the best lexical candidate holds (`lexical.held`).
     """
+
+    lexical: Candidates
+    nearest: Candidates
+    both: Ids
+    words: Scores
+    meaning: Scores
+    spreads: tuple[Spread, Spread]
+    together: float
+
+
+def fuse(found: Found, blend: Blend = HYBRID) -> list[tuple[int, float]]:
+    """Ids with scores between 0 and 1, best first, ties by id."""
+    lexical, nearest, both, spreads = found.lexical, found.nearest, found.both, found.spreads
     if blend.retriever == "lexical" or (blend.retriever != "vector" and not len(nearest.ids)):
         return _ranked(lexical.ids, _squashed(spreads[0].of(lexical.scores)))
     if blend.retriever == "vector" or not len(lexical.ids):
         return _ranked(nearest.ids, _squashed(spreads[1].of(nearest.scores)))
     if blend.retriever == "rank":
-        ranks = [_by_rank(both, found.ids) for found in (lexical, nearest)]
+        ranks = [_by_rank(both, of.ids) for of in (lexical, nearest)]
         return _ranked(both, (ranks[0] + ranks[1]) * (RANKED_FROM + 1) / 2)
     weight = WEIGHT if blend.weight is None else blend.weight
-    return _ranked(both, _squashed((1 - weight) * spreads[0].of(words) + weight * spreads[1].of(meaning)))
+    words = (1 - weight) * found.together**2 * spreads[0].of(found.words)
+    return _ranked(both, _squashed(words + weight * spreads[1].of(found.meaning)))
 
 
 def _by_rank(all_ids: Ids, found: Ids) -> Scores:

@@ -29,9 +29,9 @@ from headrace.stores import (
     Vector,
 )
 from headrace.stores.postgres import compact
-from headrace.stores.postgres.fusing import FLAT, Candidates, Spread, fuse, lexical_spread, spread
+from headrace.stores.postgres.fusing import FLAT, Candidates, Found, Spread, fuse, lexical_spread, spread
 from headrace.stores.postgres.knowledge import OPERATOR
-from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, score
+from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, held, score
 from headrace.stores.postgres.recent import RecentChunks
 from headrace.stores.postgres.valid import validity
 
@@ -42,6 +42,8 @@ CANDIDATES = 50
 LOOKED_AT = 2000
 """So many lexical candidates are held against a filter at a time."""
 SAMPLE = 512
+TOGETHER = 3
+"""So many of the best lexical candidates are looked at for how much of the query they hold."""
 NONE = Candidates(np.empty(0, np.int64), np.empty(0, np.float64))
 
 
@@ -77,9 +79,11 @@ class PostgresKnowledgeReader:
             found = await self._search_past(terms, made, deep, where)
         else:
             found = await self._search_present(terms, vector, deep, where)
-        return await self._passages(dict(fuse(*found, blend)[:k]))
+        return await self._passages(dict(fuse(found, blend)[:k]))
 
-    async def _search_present(self, terms: Terms, vector: Vector | Awaitable[Vector] | None, deep: int, where: Filter):
+    async def _search_present(
+        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, deep: int, where: Filter
+    ) -> Found:
         wanted: list[int] = terms.tolist()
         known = self._memory.recent.newest
         args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "terms": wanted, "known": known}
@@ -93,11 +97,13 @@ class PostgresKnowledgeReader:
         self._memory.chunks = chunks
         gone = np.array([r[0] for r in await dead.fetchall()], np.int64)
         fresh = await self._recent(await recent.fetchall(), wanted)
-        ids, scores = score(gather(await packed.fetchall(), fresh, wanted, gone), chunks, tokens)
+        postings = gather(await packed.fetchall(), fresh, wanted, gone)
+        ids, scores = score(postings, chunks, tokens)
         lexical = Candidates(*await self._allowed(ids, scores, deep, where))
         words = lexical_spread(scores, chunks)
         if vector is None:
-            return lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT)
+            return Found(lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT), 1.0)
+        together = held(postings, wanted, chunks, lexical.ids[:TOGETHER])
         made = await vector if isinstance(vector, Awaitable) else vector
         near = near or await self._nearest(made, deep, where)
         similar = await self._similarities(made, lexical.ids)
@@ -105,7 +111,7 @@ class PostgresKnowledgeReader:
         both = np.union1d(lexical.ids, nearest.ids)
         meaning = dict(await similar.fetchall()) | dict(zip(nearest.ids.tolist(), nearest.scores.tolist(), strict=True))
         of_both = np.array([meaning.get(id, lies.mean) for id in both.tolist()], np.float64)
-        return lexical, nearest, both, _looked_up(both, ids, scores), of_both, (words, lies)
+        return Found(lexical, nearest, both, _looked_up(both, ids, scores), of_both, (words, lies), together)
 
     async def _near(self, near: Answer, vector: Vector, deep: int, where: Filter) -> tuple[Candidates, Spread]:
         """The nearest chunks, and how all of them lie; looks at every vector where a filter left the index too few."""
@@ -164,7 +170,7 @@ class PostgresKnowledgeReader:
         chosen = np.array(kept[:deep], np.int64)
         return ids[chosen], scores[chosen]
 
-    async def _search_past(self, terms: Terms, vector: Vector | None, deep: int, where: Filter):
+    async def _search_past(self, terms: Terms, vector: Vector | None, deep: int, where: Filter) -> Found:
         """Looks at every chunk that was valid then, so that scores are exactly what they were."""
         query = HalfVector(vector if vector is not None else np.zeros(self._dimensions, np.float32))
         args = {"tenant": DEFAULT_TENANT, "vector": query, **self._valid.args, **_filter(where)}
@@ -179,12 +185,13 @@ class PostgresKnowledgeReader:
         lexical = Candidates(*best(ids[keep], scores[keep], deep))
         words = lexical_spread(scores, len(rows))
         if vector is None:
-            return lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT)
+            return Found(lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT), 1.0)
+        together = held(postings, terms.tolist(), len(rows), lexical.ids[:TOGETHER])
         similarity = np.array([r[4] for r in rows], np.float64)
         nearest = Candidates(*best(all_ids[inside], similarity[inside], deep))
         both = np.union1d(lexical.ids, nearest.ids)
         of_both = (_looked_up(both, ids, scores), _looked_up(both, all_ids, similarity))
-        return lexical, nearest, both, *of_both, (words, spread(similarity))
+        return Found(lexical, nearest, both, *of_both, (words, spread(similarity)), together)
 
     async def _passages(self, scores: Mapping[int, float]) -> list[Passage]:
         if not scores:
