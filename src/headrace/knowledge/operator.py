@@ -198,7 +198,7 @@ def _draft(plan: _Plan, vectors: Mapping[bytes, NDArray[np.float32]]) -> Documen
     change = plan.change
     return DocumentDraft(
         document_id(change.schema, change.key), change.schema.topic, change.stamp, plan.content_hash,
-        plan.parsed.title, plan.parsed.text, chunks,
+        plan.parsed.title, plan.parsed.text, chunks, dated=plan.parsed.dated,
     )  # fmt: skip
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from lxml import html as lxml_html
 from lxml.etree import ParserError
 from lxml.html import HtmlElement
 
+from headrace.clock import to_us
 from headrace.errors import BadInput
 
 MARKDOWN = frozenset({".md", ".markdown", ".mdx", ".mdown", ".mkd"})
@@ -24,6 +26,9 @@ _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
 _NO_PARAGRAPH = re.compile(r"[ \t]*(?:$|[-*+>|][ \t|-]|[-*_=+>|]+$|\d+[.)][ \t])| {4}|\t")
 _FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _FRONT_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+_FRONT_DATE = re.compile(
+    r"^date:[ \t]*[\"']?(\d{4}-\d\d-\d\d(?:[T ][0-9:.]+(?:Z|[+-]\d\d:?\d\d)?)?)[\"']?[ \t]*$", re.MULTILINE
+)
 _BLOCKS = frozenset(
     """
     address article aside blockquote body br caption dd div dl dt fieldset figcaption figure footer form h1 h2 h3 h4
@@ -36,11 +41,15 @@ _HEADINGS = {f"h{n}": n for n in range(1, 7)}
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Text in which chunks and citations have their places. `markdown`: headings are `#` lines."""
+    """Text in which chunks and citations have their places. `markdown`: headings are `#` lines.
+
+    `dated`: the time that the document states of itself, microseconds.
+    """
 
     title: str
     text: str
     markdown: bool
+    dated: int | None = None
 
 
 def parse(path: str, content: bytes) -> Parsed:
@@ -50,7 +59,7 @@ def parse(path: str, content: bytes) -> Parsed:
     if suffix in HTML or (suffix not in MARKDOWN and _LOOKS_HTML.match(text[:2000])):
         return _html(path, text)
     if suffix in MARKDOWN:
-        return Parsed(_markdown_title(text) or _name(path), text, True)
+        return Parsed(_markdown_title(text) or _name(path), text, True, _front_date(text))
     return Parsed(_name(path), text, False)
 
 
@@ -111,6 +120,19 @@ def _markdown_title(text: str) -> str:
         return named[1].strip("\"'")
     first = headings(text)[:1]
     return first[0][2] if first else ""
+
+
+def _front_date(text: str) -> int | None:
+    """Of front matter; a time without an offset is taken as UTC, and what is no date as none."""
+    front = _FRONT_MATTER.match(text)
+    stated = _FRONT_DATE.search(front[1]) if front else None
+    if stated is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(stated[1])
+    except ValueError:
+        return None
+    return to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _html(path: str, text: str) -> Parsed:
