@@ -76,7 +76,7 @@ def newest_first(query: str, passages: Sequence[Passage], now: int | None = None
     moment = now_us() if now is None else now
     while ready:
         first = min(ready)
-        group = [n for n in sorted(ready) if n == first or _contest(ready[first], ready[n])]
+        group = [n for n in sorted(ready) if n == first or _contest(ready[first], ready[n], bool(naming))]
         _order(ordered, group, moment)
         for n in group:
             del ready[n]
@@ -95,17 +95,17 @@ def _order(passages: list[Passage], group: Sequence[int], now: int) -> None:
         passages[n] = replace(passage, score=score, superseded_by=leader.chunk if older else None)
 
 
-def _contest(a: _Statement, b: _Statement) -> bool:
+def _contest(a: _Statement, b: _Statement, about_one: bool) -> bool:
+    """`about_one`: the query names something, by whatever name, that both are about."""
     if a.passage.document == b.passage.document or a.passage.at == b.passage.at or _rows(a.passage, b.passage):
         return False
-    if not _differ(a, b):
+    if not _differ(a, b) or not (a.title & a.covers <= b.covers and b.title & b.covers <= a.covers):
         return False
     common, either = len(a.plain & b.plain), len(a.plain | b.plain)
     built_alike = either > 0 and common >= ALIKE * either
-    about_one = bool(a.named & b.named)
-    if not _apart(a.passage, b.passage):
-        return built_alike and (about_one or a.title == b.title)
-    return about_one or (built_alike and (a.title == b.title or len(a.covers & b.covers) >= 3))
+    if built_alike and (about_one or a.title == b.title):
+        return True
+    return about_one and _apart(a.passage, b.passage)
 
 
 def _differ(a: _Statement, b: _Statement) -> bool:
@@ -131,7 +131,7 @@ def _rows(a: Passage, b: Passage) -> bool:
 
 
 def _said(asked: Terms, passage: Passage) -> _Statement | None:
-    above = _terms(f"{passage.title} {passage.heading}")
+    above = _terms(re.sub(r"\w*\d\w*", " ", f"{passage.title} {passage.heading}"))
     sentences = _sentences(passage.text)
     if not sentences:
         return None
@@ -145,7 +145,7 @@ def _said(asked: Terms, passage: Passage) -> _Statement | None:
     named = asked & every & names
     values = best.names - best.dates - asked or best.first - asked or best.dates - asked
     plain = best.terms - best.names - best.dates - values
-    return _Statement(passage, covers | named, named, plain, values, above - best.names)
+    return _Statement(passage, covers | named, named, plain, values, above)
 
 
 @lru_cache(maxsize=4096)
