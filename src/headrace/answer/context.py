@@ -37,13 +37,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Where a part of an answer stands: `quote` is an exact substring of the chunk's text."""
+    """Where a part of an answer stands: `quote` is an exact substring of the chunk's text, `superseded_by` the chunk
+    that says it otherwise since."""
 
     document: str
     chunk: str
     quote: str
     title: str
     stamp: Stamp
+    superseded_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,10 +256,9 @@ class _Extraction:
             p = run[0][0]
             passage, r = self.passages[p], self.reads[p]
             first, last = r.lines[run[0][1]].unit, r.lines[run[-1][1]].unit
+            quote = passage.text[first.start : last.end]
             draft.citations.append(
-                Citation(
-                    passage.document, passage.chunk, passage.text[first.start : last.end], passage.title, passage.stamp
-                )
+                Citation(passage.document, passage.chunk, quote, passage.title, passage.stamp, passage.superseded_by)
             )
             text = self._run_text([r.lines[i] for _, i in run])
             draft.parts.append(f"{text} [{len(draft.citations)}]")

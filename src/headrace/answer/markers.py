@@ -96,8 +96,9 @@ class MarkerStream:
         if index not in self._numbers:
             passage = self.sources[index]
             claim = _SENTENCE.split(self.text.rstrip())[-1]
+            quote = supporting(claim, passage)
             citation = Citation(
-                passage.document, passage.chunk, supporting(claim, passage), passage.title, passage.stamp
+                passage.document, passage.chunk, quote, passage.title, passage.stamp, passage.superseded_by
             )
             self.citations.append(citation)
             self._numbers[index] = len(self.citations)
