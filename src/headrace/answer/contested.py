@@ -26,6 +26,10 @@ COVERED = 0.75
 """The share of the best passage's words of the query that a passage must have."""
 ALIKE = 0.6
 """The share of words, values aside, that sentences built alike have in common."""
+TOLD = 0.5
+"""The share of the plainer sentence's words that must stand in the other, where they are not built alike."""
+VALUES = 3
+"""A statement of one fact differs in so few words of its value: a name of three parts, a number."""
 
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”)]*\s+|\n+")
 _CODE = re.compile(r"[{}<>=;|]|::|\w\(|\(\)|^\s*(?:#|//|@|-{3})")
@@ -50,10 +54,12 @@ class _Sentence:
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """What a passage says to a query: the words of the query it has, those that name its subject, and the values."""
+    """What a passage says to a query: the words of the query it has, those in one sentence, those that name its subject,
+    and the values."""
 
     passage: Passage
     covers: Terms
+    own: Terms
     named: Terms
     plain: Terms
     values: Terms
@@ -70,8 +76,13 @@ def newest_first(query: str, passages: Sequence[Passage], now: int | None = None
     best = max((len(s.covers) for s in said if s), default=0)
     if best < 2 or best * 2 < len(asked):
         return passages
+    own = max(len(s.own) for s in said if s)
     naming = frozenset[int]().union(*(s.named for s in said if s))
-    ready = {n: s for n, s in enumerate(said) if s and len(s.covers) >= COVERED * best and naming <= s.covers}
+    ready = {
+        n: s
+        for n, s in enumerate(said)
+        if s and len(s.covers) >= COVERED * best and len(s.own) >= COVERED * own and naming <= s.covers
+    }
     ordered = list(passages)
     moment = now_us() if now is None else now
     while ready:
@@ -105,13 +116,14 @@ def _contest(a: _Statement, b: _Statement, about_one: bool) -> bool:
     built_alike = either > 0 and common >= ALIKE * either
     if built_alike and (about_one or a.title == b.title):
         return True
-    return about_one and _apart(a.passage, b.passage)
+    told_alike = common >= TOLD * min(len(a.plain), len(b.plain))
+    return about_one and a.covers == b.covers and common > 0 and told_alike and _apart(a.passage, b.passage)
 
 
 def _differ(a: _Statement, b: _Statement) -> bool:
     """Whether each gives a value that the other does not; without values: whether a few words differ."""
     if a.values or b.values:
-        return bool(a.values - b.values) and bool(b.values - a.values)
+        return 1 <= len(a.values - b.values) <= VALUES and 1 <= len(b.values - a.values) <= VALUES
     return 1 <= len(a.plain - b.plain) <= 4 and 1 <= len(b.plain - a.plain) <= 4
 
 
@@ -145,7 +157,7 @@ def _said(asked: Terms, passage: Passage) -> _Statement | None:
     named = asked & every & names
     values = best.names - best.dates - asked or best.first - asked or best.dates - asked
     plain = best.terms - best.names - best.dates - values
-    return _Statement(passage, covers | named, named, plain, values, above)
+    return _Statement(passage, covers | named, own, named, plain, values, above)
 
 
 @lru_cache(maxsize=4096)
