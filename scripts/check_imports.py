@@ -34,6 +34,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "server": frozenset({"ground", "settings", "port", "domain", "answer", "ops", "engine", "app"}),
     "running": frozenset({"ground", "settings", "app", "server"}),
     "demo": frozenset({"ground", "settings", "port", "app", "server", "running"}),
+    "integration": frozenset({"ground", "settings"}),
     "cli": frozenset({"ground", "settings", "port", "answer", "app", "server", "running", "demo", "ops", "evaluation"}),
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
@@ -46,6 +47,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"answer(\..+)?", "answer"),
     (r"ops(\..+)?", "ops"),
     (r"engines(\..+)?", "engine"),
+    (r"integrations(\..+)?", "integration"),
     (r"evaluation(\..+)?", "evaluation"),
     (r"(app|folder)(\..+)?", "app"),
     (r"server(\..+)?", "server"),

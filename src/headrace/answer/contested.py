@@ -54,8 +54,8 @@ class _Sentence:
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """What a passage says to a query: the words of the query it has, those in one sentence, those that name its subject,
-    and the values."""
+    """What a passage says to a query: the words of the query it has, those in one sentence (`own`), those that name its
+    subject, and the values."""
 
     passage: Passage
     covers: Terms
