@@ -143,27 +143,26 @@ def _rows(a: Passage, b: Passage) -> bool:
 
 
 def _said(asked: Terms, passage: Passage) -> _Statement | None:
-    above = _terms(re.sub(r"\w*\d\w*", " ", f"{passage.title} {passage.heading}"))
-    sentences = _sentences(passage.text)
+    above = _above(f"{passage.title} {passage.heading}")
+    sentences, names = _sentences(passage.text)
     if not sentences:
         return None
     best = max(sentences, key=lambda s: len(s.terms & asked))
     own = best.terms & asked
     if not own:
         return None
-    every = frozenset[int]().union(*(s.terms for s in sentences)) | above
-    names = frozenset[int]().union(*(s.names for s in sentences))
     covers = own | (asked & above)
-    named = asked & every & names
+    named = asked & names
     values = best.names - best.dates - asked or best.first - asked or best.dates - asked
     plain = best.terms - best.names - best.dates - values
     return _Statement(passage, covers | named, own, named, plain, values, above)
 
 
 @lru_cache(maxsize=4096)
-def _sentences(text: str) -> tuple[_Sentence, ...]:
-    """The sentences of prose. Cached: the same chunks are found again and again."""
-    return tuple(_sentence(s) for s in _SENTENCE.split(text) if len(s) >= 12 and not _CODE.search(s))
+def _sentences(text: str) -> tuple[tuple[_Sentence, ...], Terms]:
+    """The sentences of prose, and all their names. Cached: the same chunks are found again and again."""
+    found = tuple(_sentence(s) for s in _SENTENCE.split(text) if len(s) >= 12 and not _CODE.search(s))
+    return found, frozenset[int]().union(*(s.names for s in found))
 
 
 def _sentence(text: str) -> _Sentence:
@@ -183,6 +182,12 @@ def _sentence(text: str) -> _Sentence:
             first = _terms(word)
             names |= first if word[1:] != word[1:].lower() or not "".join(spoken[1:2]).islower() else frozenset()
     return _Sentence(_terms(text), frozenset(names), frozenset(dates), first)
+
+
+@lru_cache(maxsize=4096)
+def _above(text: str) -> Terms:
+    """Of titles and headings, without their numbers: two years of one page have one title."""
+    return _terms(re.sub(r"\w*\d\w*", " ", text))
 
 
 @lru_cache(maxsize=4096)

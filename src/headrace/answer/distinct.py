@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from headrace.stores import Passage
@@ -20,53 +19,42 @@ SHORT = 12
 _WORD = re.compile(r"\w+(?:['’.,:/-]\w+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class _Print:
-    """What is compared: shingles, and the words that must not differ."""
-
-    shingles: frozenset[tuple[str, ...]]
-    telling: frozenset[str]
+Shingles = frozenset[tuple[str, ...]]
 
 
 def distinct(passages: Sequence[Passage], most: int) -> list[Passage]:
     """The first `most` that differ; each names the chunks that say the same and were left out."""
     kept: list[Passage] = []
-    holders: dict[tuple[str, ...], list[int]] = {}
-    prints: list[_Print] = []
+    alike: dict[frozenset[str], list[int]] = {}  # by what must not differ
     left_out: dict[int, list[str]] = {}
     for passage in passages:
-        made = _print(passage.heading if len(passage.text) < SHORT * 12 else "", passage.text)
-        same = _same(made, prints, holders)
+        others = alike.setdefault(_telling(passage.text), [])
+        same = next((n for n in others if _same(kept[n], passage)), None)
         if same is not None:
             left_out.setdefault(same, []).append(passage.chunk)
         elif len(kept) < most:
-            for shingle in made.shingles:
-                holders.setdefault(shingle, []).append(len(kept))
+            others.append(len(kept))
             kept.append(passage)
-            prints.append(made)
     for n, chunks in left_out.items():
         kept[n] = replace(kept[n], duplicates=tuple(chunks))
     return kept
 
 
-def _same(made: _Print, prints: Sequence[_Print], holders: dict[tuple[str, ...], list[int]]) -> int | None:
-    """Which of the kept passages says the same."""
-    shared = Counter(n for shingle in made.shingles for n in holders.get(shingle, ()))
-    for n, common in shared.most_common(3):
-        other = prints[n]
-        if common >= ALIKE * (len(made.shingles) + len(other.shingles) - common) and made.telling == other.telling:
-            return n
-    return None
+def _same(a: Passage, b: Passage) -> bool:
+    one, other = _shingles(a.heading, a.text), _shingles(b.heading, b.text)
+    return len(one & other) >= ALIKE * len(one | other)
 
 
 @lru_cache(maxsize=2048)
-def _print(heading: str, text: str) -> _Print:
-    spoken = _WORD.findall(text)
-    words = [w.casefold() for w in spoken]
+def _telling(text: str) -> frozenset[str]:
+    """What makes a template's copies different things: numbers, codes and names."""
+    return frozenset(w.casefold() for w in _WORD.findall(text) if not w.islower())
+
+
+@lru_cache(maxsize=2048)
+def _shingles(heading: str, text: str) -> Shingles:
+    words = [w.casefold() for w in _WORD.findall(text)]
     if len(words) < SHORT:
         words = [*heading.casefold().split(), "›", *words]
     count = max(1, len(words) - SHINGLE + 1)
-    shingles = frozenset(tuple(words[i : i + SHINGLE]) for i in range(count))
-    # What makes a template's copies different things: numbers, codes and names.
-    telling = frozenset(w for w in spoken if not w.islower())
-    return _Print(shingles, frozenset(w.casefold() for w in telling))
+    return frozenset(tuple(words[i : i + SHINGLE]) for i in range(count))

@@ -10,7 +10,7 @@ from headrace.answer.distinct import distinct
 from headrace.knowledge.terms import query_terms
 from headrace.stores import HYBRID, Blend, Filter, KnowledgeReader, Passage, Vector
 
-SPARE = 10
+SPARE = 6
 """So many passages more are looked at: duplicates fall away, and what is newer may stand a little further down."""
 
 

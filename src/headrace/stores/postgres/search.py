@@ -42,6 +42,7 @@ CANDIDATES = 50
 LOOKED_AT = 2000
 """So many lexical candidates are held against a filter at a time."""
 SAMPLE = 512
+"""From so many chunks on it is judged by a sample of so many how all of them lie."""
 TOGETHER = 3
 """So many of the best lexical candidates are looked at for how much of the query they hold."""
 NONE = Candidates(np.empty(0, np.int64), np.empty(0, np.float64))
@@ -124,7 +125,7 @@ class PostgresKnowledgeReader:
         return found, await self._lies(vector)
 
     async def _lies(self, vector: Vector) -> Spread:
-        """How a large corpus lies around a query, by a sample that is kept until the corpus has changed much."""
+        """How a corpus lies around a query, by a sample that is kept until the corpus has changed much."""
         memory = self._memory
         if memory.sample is None or not 0.8 < memory.chunks / memory.sampled < 1.25:
             cursor = await self._link.execute(SQL["sample"], {"tenant": DEFAULT_TENANT, "limit": SAMPLE}, binary=True)
@@ -148,8 +149,10 @@ class PostgresKnowledgeReader:
         return cache.holding(terms, present)
 
     async def _nearest(self, vector: Vector, deep: int, where: Filter, *, exact: bool = False) -> Answer:
-        all_of_them = exact or self._memory.chunks <= compact.EXACT_CHUNKS
-        statement = _inside(SQL["nearest_exact" if all_of_them else "nearest_indexed"], where)
+        chunks = self._memory.chunks
+        few, all_of_them = chunks <= min(SAMPLE, compact.EXACT_CHUNKS), exact or chunks <= compact.EXACT_CHUNKS
+        name = "nearest_of_few" if few else "nearest_exact" if all_of_them else "nearest_indexed"
+        statement = _inside(SQL[name], where)
         args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "limit": deep, **_filter(where)}
         return await self._link.execute(_sized(statement, self._dimensions), args)
 

@@ -29,7 +29,14 @@ select chunk_id from lexical_dead where tenant = %(tenant)s order by chunk_id;
    and (%(until)s::bigint is null or t.at < %(until)s);
 
 -- name: nearest_exact
--- The nearest present chunks, by looking at every vector (inner product, descending), and how all of them lie.
+-- The nearest present chunks, by looking at every vector (inner product, descending).
+select t.chunk_id, -(t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) as similarity
+  from chunk_vectors t
+ where t.tenant = %(tenant)s and t.open and {inside}
+ order by similarity desc, t.chunk_id limit %(limit)s;
+
+-- name: nearest_of_few
+-- As nearest_exact, and how all of them lie.
 with every as materialized (
     select t.chunk_id, -(t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) as similarity,
            {inside} as inside
