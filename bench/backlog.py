@@ -55,7 +55,7 @@ def run(settings: Settings) -> Outcome:
         server = stack.enter_context(source_server())
         source = stack.enter_context(contextlib.closing(server.make("ours", *SCHEMA)))
         running = stack.enter_context(headrace(folder, CONFIG.format(dsn=server.dsn("ours"))))
-        slot = str(_one(source, "select slot_name from pg_replication_slots"))
+        slot = str(one(source, "select slot_name from pg_replication_slots"))
         beside = f"{slot[:50]}_beside"
         source.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [beside])
         before = peak_mb(running)
@@ -81,17 +81,22 @@ def ours(running: Headrace, source: psycopg.Connection, slot: str, rows: int) ->
     os.kill(running.pid, signal.SIGSTOP)
     try:
         source.execute("call change(%s)", [rows])
-        end = _one(source, "select pg_current_wal_lsn()")
+        end = one(source, "select pg_current_wal_lsn()")
     finally:
         os.kill(running.pid, signal.SIGCONT)
     began = time.perf_counter()
+    until_confirmed(source, slot, end)
+    return time.perf_counter() - began
+
+
+def until_confirmed(source: psycopg.Connection, slot: str, end: object) -> None:
+    began = time.perf_counter()
     confirmed = "select confirmed_flush_lsn >= %s from pg_replication_slots where slot_name = %s"
-    while not _one(source, confirmed, end, slot):
+    while not one(source, confirmed, end, slot):
         if time.perf_counter() - began > LIMIT_S:
             raise Failed(f"the slot is not confirmed within {LIMIT_S:g} s")
         time.sleep(0.02)
         source.execute("select pg_logical_emit_message(true, 'bench', '')")  # lets an idle slot's end be told
-    return time.perf_counter() - began
 
 
 def recvlogical(server: SourceServer, source: psycopg.Connection, publication: str, slot: str) -> float:
@@ -99,7 +104,7 @@ def recvlogical(server: SourceServer, source: psycopg.Connection, publication: s
     program = Programs.best().folder / "pg_recvlogical"
     if not program.exists():
         raise Unavailable("no pg_recvlogical beside the server's programs")
-    end = _one(source, "select pg_current_wal_lsn()")
+    end = one(source, "select pg_current_wal_lsn()")
     options = ["-o", "proto_version=2", "-o", f"publication_names={publication}"]
     command = [program, "-d", server.dsn("ours"), "-S", slot, "--start", "-f", "/dev/null", "--endpos", str(end)]
     source.execute("select pg_logical_emit_message(true, 'bench', '')")
@@ -116,7 +121,7 @@ def peak_mb(running: Headrace) -> float:
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
-def _one(connection: psycopg.Connection, query: str, *args: object) -> object:
+def one(connection: psycopg.Connection, query: str, *args: object) -> object:
     row = connection.execute(query.encode(), args).fetchone()
     assert row is not None
     return row[0]

@@ -17,7 +17,7 @@ from get_uv import ensure_uv
 from progress import Step, StepFailed, run_together, say
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = {"demo": ("build",), "dev": ("build", "dev"), "packages": ("build", "dev")}
+GROUPS = {"demo": ("build",), "dev": ("build", "dev", "bench"), "packages": ("build", "dev", "bench")}
 
 
 def main(arguments: list[str]) -> int:

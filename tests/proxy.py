@@ -77,9 +77,11 @@ class Proxy:
         link = Link(writer, up_writer)
         self._links.add(link)
         link.pumps = [asyncio.create_task(self._pump(a, b)) for a, b in ((reader, up_writer), (up_reader, writer))]
-        await asyncio.gather(*link.pumps, return_exceptions=True)
+        # Each half ends by itself, but a reset of one side is one of the other too: nobody stays behind half-open.
+        await asyncio.wait(link.pumps, return_when=asyncio.FIRST_EXCEPTION)
         self._links.discard(link)
         link.cut()
+        await asyncio.gather(*link.pumps, return_exceptions=True)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(_BLOCK):

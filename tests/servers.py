@@ -266,6 +266,8 @@ class MariadbApart:
         fixed = {
             "datadir": str(home / "data"), "socket": str(home / "s"), "pid-file": str(home / "pid"),
             "port": str(self.port), "bind-address": self.host, "log-bin": str(home / "data" / "mariadb-bin"),
+            # A server that starts removes what others have in a folder that they share.
+            "tmpdir": str(home / "tmp"),
         }  # fmt: skip
         if self._account:
             fixed["user"] = "nobody"
@@ -274,11 +276,12 @@ class MariadbApart:
         return file
 
     def _initialise(self) -> None:
-        data = self.directory / "data"
-        data.mkdir()
+        folders = (self.directory, self.directory / "data", self.directory / "tmp")
+        for folder in folders[1:]:
+            folder.mkdir()
         self.directory.chmod(0o755)
         if self._account:
-            for path in (self.directory, data):
+            for path in folders:
                 os.chown(path, self._account.pw_uid, self._account.pw_gid)
         options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
         if self._account:

@@ -199,6 +199,7 @@ def push(
     ] = "",
     table: Annotated[str, typer.Option(help="The rows' table, instead of what the records say.")] = "",
     key: Annotated[str, typer.Option(help="The primary key's columns, joined by commas.")] = "",
+    gzip: Annotated[bool, typer.Option("--gzip", help="Send the records compressed.")] = False,
     config: ConfigFile = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
@@ -217,7 +218,7 @@ def push(
     async def send() -> Totals:
         async with running(_load(config)) as client:
             with sys.stdin.buffer if file == Path("-") else file.open("rb") as lines:
-                return await push_lines(client, source, lines, params, progress)
+                return await push_lines(client, source, lines, params, progress, compressed=gzip)
 
     totals: Totals = _run(send())
     for r in [] if as_json else totals.rejected:

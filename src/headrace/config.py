@@ -89,7 +89,7 @@ class SourceEntry(Struct, frozen=True, forbid_unknown_fields=True):
     slot: Annotated[str | None, Meta(description="for PostgreSQL: a replication slot that is there")] = None
     on_lag: Annotated[
         str,
-        Meta(description="for PostgreSQL: `warn`, `stop` or `resnapshot` beyond `max_retained`"),
+        Meta(description="for PostgreSQL: `warn`, `pause`, `stop` or `resnapshot` beyond `max_retained`"),
     ] = "warn"
     max_retained: Annotated[
         str, Meta(description="for PostgreSQL: how much WAL may be kept for us, such as `10GB`")

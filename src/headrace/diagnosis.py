@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -21,6 +21,8 @@ from headrace.server.serve import bind
 LEAST_DISK, LITTLE_DISK = 200 << 20, 2 << 30
 """Bytes free: below the first nothing works for long, below the second not for very long."""
 PATIENCE_S = 20.0
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Diagnosis = Mapping[str, Sequence[Finding]]
 """By what was looked at: `data`, `store`, `log`, `embedding`, `server`, then each source by its name."""
@@ -141,7 +143,23 @@ async def _embedding(config: Config) -> Sequence[Finding]:
 
 async def _server(config: Config, running: str | None) -> Sequence[Finding]:
     host, port = config.server.host, config.server.port
+    found = list(_reached(config))
     if running is not None:
-        return [note("port", f"a Headrace on this data folder answers at {running}")]
+        return [note("port", f"a Headrace on this data folder answers at {running}"), *found]
     bind(host, port).close()
-    return [ok("port", f"{host}:{port} is free" if port else "a free one is picked")]
+    return [ok("port", f"{host}:{port} is free" if port else "a free one is picked"), *found]
+
+
+def _reached(config: Config) -> Iterator[Finding]:
+    """From where: it has no sign-in of its own."""
+    host = config.server.host
+    pushed = ", ".join(s.name for s in config.sources if s.url.startswith("push:"))
+    if host not in _LOOPBACK:
+        yield warning(
+            "reach",
+            expected="an address of this machine alone",
+            got=f"{host}: whoever reaches it may read everything" + (f" and push into {pushed}" if pushed else ""),
+            remedy="Set [server] host to 127.0.0.1, behind a proxy that authenticates; there is no sign-in yet.",
+        )
+    elif pushed:
+        yield note("reach", f"{host}: only this machine can push into {pushed}")

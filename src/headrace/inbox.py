@@ -79,6 +79,17 @@ class Receipt:
         return self.accepted + self.duplicates + self.ignored + self.rejections
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What came of all records since the source was opened, and how many changes wait for the log now."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    ignored: int = 0
+    rejected: int = 0
+    waiting: int = 0
+
+
 class Push(Protocol):
     """One push under way.
 
@@ -104,10 +115,13 @@ class Inbox(Protocol):
     SourceError when nobody takes changes out (`put` too, when that ends meanwhile: whether they got into the log is
     not known then, and the same push with the same key finds out).
     - `again(topic, key, record)`: a rejected record once more, as its dead letter has it.
+    - `counts`: of records that the log has.
     """
 
     @property
     def name(self) -> str: ...
+    @property
+    def counts(self) -> Counts: ...
     def push(self, key: str) -> AbstractAsyncContextManager[Push]: ...
     async def again(self, topic: str, key: str, record: bytes) -> bool: ...
 

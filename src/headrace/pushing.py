@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import os
 import secrets
 import threading
@@ -75,13 +76,19 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 async def push_lines(
-    client: Client, source: str, file: BinaryIO, params: dict[str, str], told: Callable[[Totals], object]
+    client: Client,
+    source: str,
+    file: BinaryIO,
+    params: dict[str, str],
+    told: Callable[[Totals], object],
+    *,
+    compressed: bool = False,
 ) -> Totals:
     """Sends a file's lines. Raises Refused, or SourceError when Headrace stays away."""
     totals, run = Totals(), secrets.token_hex(8)
     n = 0
     async for part in parts(file):
-        answer = await _send(client, source, part, params, f"push-{run}-{n}")
+        answer = await _send(client, source, part, params, f"push-{run}-{n}", compressed)
         n += 1
         totals.lines = part.numbers[-1]
         totals.accepted += answer.accepted
@@ -96,10 +103,12 @@ async def push_lines(
     return totals
 
 
-async def _send(client: Client, source: str, part: Part, params: dict[str, str], key: str) -> _Answer:
+async def _send(client: Client, source: str, part: Part, params: dict[str, str], key: str, compressed: bool) -> _Answer:
     """The key makes sending again safe: a part that came in is not taken in twice."""
     headers = {"content-type": "application/x-ndjson", "idempotency-key": key}
     body, loop = b"\n".join(part.lines), asyncio.get_running_loop()
+    if compressed:
+        body, headers["content-encoding"] = await asyncio.to_thread(gzip.compress, body, 6), "gzip"
     deadline, pause_s = loop.time() + PATIENCE_S, 0.1
     while True:
         try:

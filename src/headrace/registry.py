@@ -23,6 +23,7 @@ DOCTORS = {
     "mysql": "headrace.sources.mysql.doctor:check",
     "mariadb": "headrace.sources.mysql.doctor:check",
     "file": "headrace.sources.files.doctor:check",
+    "push": "headrace.sources.push.doctor:check",
 }
 """How a source is looked at before it is used; a source without one is not."""
 STORE_DOCTORS = {

@@ -127,6 +127,8 @@ async def open_page(browser: Browser, demo_server: str) -> AsyncIterator[Open]:
         return screen
 
     yield open_one
+    for screen in screens:
+        await screen.page.unroute_all(behavior="ignoreErrors")  # one may be under way
     for context in contexts:
         await context.close()
     assert [error for screen in screens for error in screen.errors] == []

@@ -14,7 +14,7 @@ import pytest_asyncio
 from headrace.change import START, Change, Op, Position, Style
 from headrace.clock import now_us
 from headrace.errors import Fenced, NotFound
-from headrace.log import Append, Log, SourceHead, TopicPartition
+from headrace.log import Append, Log, SourceHead, TopicPartition, tail
 from headrace.log.memory import Memory, MemoryLog
 from headrace.log.postgres import PostgresLog
 from headrace.registry import LOGS, lookup
@@ -390,6 +390,44 @@ async def test_trimming_forgets_what_is_old_and_applied_by_all(connect: Connect)
     assert [c.position.major for c in changes_of(await following(another, 5, 2))] == [6, 6]
     await another.append("shop", [put(7, 1)])
     assert [offset for offset, _ in await whole(another, ITEMS_TOPIC)] == [10, 11, 12], "offsets go on"
+
+
+async def test_the_writers_process_reads_what_any_other_reads(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was appended lately it may have in memory: from whatever offset, that must not be seen."""
+    monkeypatch.setattr(tail, "TAIL_CHANGES", 60)
+    chance = random.Random(4)
+    log, other = await opened(connect, partitions=3), await connect()
+    for at in range(1, 60):
+        rows = [put(at, chance.randrange(40), minor=m) for m in range(1, chance.randrange(1, 9))]
+        ends = [truncate(at, minor=20)] if at % 7 == 0 else []
+        await log.append("shop", [*rows, *ends], {"at": b"%d" % at})
+        await log.append("shop", [put(at, 1, schema=ORDERS, minor=30)] if at % 3 else [], {"at": b""})
+    ends = {place: extent.next for place, extent in (await extents(log)).items()}
+    assert len(ends) == 6
+
+    for (topic, partition), end in ends.items():
+        for offset in range(end + 2):
+            limit = chance.randrange(1, 30)
+            expected = await other.read(topic, partition, offset, limit)
+            assert await log.read(topic, partition, offset, limit) == expected
+            assert len(expected) == min(limit, max(0, end - offset))
+
+
+async def test_waiting_for_what_another_process_wrote_ends_at_once(connect: Connect) -> None:
+    earlier = await opened(connect)
+    await earlier.append("shop", [put(1, 1), put(1, 2, minor=1)])
+
+    log = await opened(connect)
+
+    async with asyncio.timeout(TIMEOUT_S):
+        await log.wait(ITEMS_TOPIC, 0, 1)
+    waiting = asyncio.create_task(log.wait(ITEMS_TOPIC, 0, 2))
+    await log.append("shop", [put(2, 3)])
+    async with asyncio.timeout(TIMEOUT_S):
+        await waiting
+    assert [x.offset for x in await log.read(ITEMS_TOPIC, 0, 0, 9)] == [0, 1, 2]
 
 
 async def test_waiting_ends_when_the_offset_is_there(connect: Connect) -> None:

@@ -12,10 +12,14 @@ import pytest
 import pytest_asyncio
 
 from headrace.clock import now_us
+from headrace.config import Config, Main, Server, SourceEntry
+from headrace.diagnosis import examine
+from headrace.errors import ConfigError
 from headrace.findings import Finding, Level
 from headrace.sources import SourceSettings
 from headrace.sources.files import doctor as files_doctor
 from headrace.sources.postgres import doctor as postgres_doctor
+from headrace.sources.push import doctor as push_doctor
 from headrace.stores.embedded import binaries
 from headrace.stores.migrate import inspect
 from tests.captured_database import NAME, CapturedDatabase
@@ -201,6 +205,8 @@ async def test_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (folder / "a.md").write_text("a")
     (folder / "sub" / "large.md").write_text("x" * 2000)
     (folder / "link.md").symlink_to(folder / "a.md")
+    (folder / "sub" / "out.md").symlink_to(tmp_path)
+    (folder / "dead.md").symlink_to(folder / "none.md")
     (folder / ".hidden").write_text("x")
     (folder / os.fsdecode(b"\xff.md")).write_text("x")
     limits = tmp_path / "inotify"
@@ -210,7 +216,8 @@ async def test_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (limits / "max_user_watches").write_text("1000")
     found = await folder_findings(folder.as_uri(), max_bytes=1000)
     assert found["documents"].got.startswith("3 documents")
-    assert found["links"].got.startswith("1,")
+    assert found["links"].got == "3, which are not followed; out of the folder lead: sub/out.md"
+    assert found["file system"].level is Level.OK
     assert {c: f.level for c, f in found.items() if f.problem} == {"sizes": Level.WARNING, "names": Level.WARNING}
     assert "sub/large.md" in found["sizes"].got
 
@@ -219,10 +226,51 @@ async def test_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert found["inotify"].level is Level.ERROR
     assert "sysctl" in found["inotify"].remedy
 
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"40 1 0:38 / / rw - ext4 /dev/a rw\n41 40 0:39 / {tmp_path} rw shared:1 - nfs4 server:/ rw\n")
+    monkeypatch.setattr(files_doctor, "_MOUNTS", mounts)
+    found = await folder_findings(folder.as_uri())
+    assert found["file system"].level is Level.WARNING
+    assert found["file system"].got.startswith("nfs4")
+
     missing = await folder_findings((tmp_path / "none").as_uri())
     assert missing["folder"].level is Level.ERROR
     not_one = await folder_findings((folder / "a.md").as_uri())
     assert not_one["folder"].got == "something else"
+
+
+async def push_findings(url: str, **settings: Any) -> dict[str, Finding]:
+    return {f.check: f for f in await push_doctor.check(SourceSettings("crm", url, "id", **settings))}
+
+
+async def test_what_is_pushed_to() -> None:
+    fine = await push_findings("push:?keep=7d")
+    assert not any(f.problem for f in fine.values())
+    assert "7 days" in fine["repetitions"].got
+    assert "/v1/changes/crm" in fine["way in"].got
+
+    odd = await push_findings("push:?inbox=200000", tables=("public.*",), options={"slot": "s", "on_lag": "warn"})
+    assert {c: f.level for c, f in odd.items() if f.problem} == {"inbox": Level.WARNING, "settings": Level.WARNING}
+    assert odd["settings"].got == "tables, slot"
+    with pytest.raises(ConfigError):
+        await push_findings("push:?kept=7d")
+
+
+async def test_from_where_it_is_reached(tmp_path: Path) -> None:
+    main = Main(data=str(tmp_path))
+    pushed = (SourceEntry(name="crm", url="push:"),)
+
+    alone = await server_findings(Config(headrace=main, sources=[*pushed], server=Server(port=0)))
+    open_to_all = await server_findings(Config(headrace=main, sources=[*pushed], server=Server(host="0.0.0.0", port=0)))
+    without = await server_findings(Config(headrace=main, server=Server(port=0)))
+
+    assert (alone["reach"].level, "crm" in alone["reach"].got) == (Level.NOTE, True)
+    assert (open_to_all["reach"].level, "push into crm" in open_to_all["reach"].got) == (Level.WARNING, True)
+    assert "reach" not in without
+
+
+async def server_findings(config: Config) -> dict[str, Finding]:
+    return {f.check: f for f in (await examine(config))["server"]}
 
 
 async def test_a_store(standalone_postgres: PostgresApart, debian_postgres: PostgresApart, tmp_path: Path) -> None:

@@ -168,6 +168,63 @@ async def test_the_log_equals_the_folder_under_concurrent_writers(tmp_path: Path
         assert reader.log.documents() == contents(tmp_path)
 
 
+async def test_ten_thousand_files_under_load(tmp_path: Path) -> None:
+    # given ten thousand files in folders, beside a folder that links lead to
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    (outside / "deep" / "secret.md").write_text("secret")
+    for n in range(10_000):
+        path = root / f"f{n % 100:02}" / ("" if n % 3 else "sub") / f"{n}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(n))
+
+    def work(seed: int) -> None:
+        """As editors save, and as people move folders about; each thread has folders of its own."""
+        dice = random.Random(seed)
+        folders = [root / f"f{n:02}" for n in range(seed, 100, 2)]
+        for turn in range(500):
+            at = dice.randrange(len(folders))
+            files = sorted(folders[at].rglob("*.md"))
+            one = dice.choice(files)
+            match dice.randrange(8):
+                case 0:  # the whole folder gets another name
+                    folders[at] = folders[at].rename(root / f"g{seed}-{turn}")
+                case 1:
+                    one.unlink()
+                case 2:
+                    (one.parent / f"new{turn}.md").write_text("new")
+                case 3:
+                    one.rename(one.with_name(f"moved{turn}.md"))
+                case 4:
+                    (one.parent / f"link{turn}.md").symlink_to(outside / "deep" / "secret.md")
+                    (one.parent / f"folder{turn}").symlink_to(outside / "deep")
+                case 5:
+                    one.write_text(f"in place {turn}")
+                case _:
+                    fresh = one.with_name(f".{one.name}.swp")
+                    fresh.write_text(f"saved {turn}")
+                    fresh.replace(one)
+
+    # when all goes on during the first copy, a crash in it, and after
+    log = MemoryLog()
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(2)]
+    async with Reader(source_of(root, batch_rows=500), log) as reader:
+        await reader.until(lambda: len(log.changes()) >= 2000)
+        for thread in threads:
+            thread.start()
+        await reader.until(lambda: len(log.changes()) >= 4000)
+    log.lose(len(log.steps) - 1)
+    async with Reader(source_of(root, batch_rows=500), log) as reader:
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+        await reader.sync()
+
+        # then the log amounts to the folder, and nothing came from outside of it
+        assert log.documents() == contents(root)
+        assert len(log.documents()) > 9_000
+        assert not any(c.after and c.after[1] == b"secret" for c in log.changes())
+
+
 async def test_a_queue_that_overflows_loses_nothing(tmp_path: Path) -> None:
     most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     (tmp_path / "deleted").mkdir()

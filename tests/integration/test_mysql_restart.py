@@ -161,7 +161,7 @@ async def test_what_the_log_has_not_on_disk_is_given_again(database: CapturedMar
     assert log.changes == lost
 
 
-async def test_a_copy_that_was_cut_short_starts_over(database: CapturedMariadb) -> None:
+async def test_a_copy_that_was_cut_short_goes_on(database: CapturedMariadb) -> None:
     database.sql("create table t(id int primary key)", "insert into t select seq from seq_1_to_5000")
     source = database.source(batch_rows=1000)
     await run(source, database.log, lambda log: len(log.changes) >= 2000)

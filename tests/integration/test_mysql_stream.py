@@ -343,15 +343,92 @@ async def test_a_statement_in_the_log_that_should_be_rows(database: CapturedMari
     assert "new name" in error.remedy
 
 
-async def test_rows_without_all_columns(database: CapturedMariadb) -> None:
-    database.sql("create table t(id int primary key, a int, b int)", "insert into t values (1, 1, 1)")
+@pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB"])
+async def test_rows_without_all_columns_whose_values_are_known(database: CapturedMariadb, image: str) -> None:
+    # given a session that writes only some columns of a row into the log
+    database.sql(
+        "create table t(id int primary key, a int, big longtext)", "insert into t select seq, seq, 'x' from seq_1_to_9"
+    )
     await database.capture()
-    database.sql("set session binlog_row_image = 'MINIMAL'", "update t set a = 2 where id = 1")
+    database.sql(f"set session binlog_row_image = '{image}'")
 
+    # when nothing is missing of the new rows: they are inserted or updated whole, or gone
+    database.sql(
+        "delete from t where id = 1", "insert into t values (10, 10, 'new')", "replace into t values (2, 2, 'other')",
+        "update t set id = 33, a = 3, big = 'y' where id = 3",
+    )  # fmt: skip
+    await database.capture()
+
+    # then they are exact
+    assert database.rows("t") == await database.copied("t")
+    assert database.rows("t")[(33,)] == (33, 3, "y")
+
+
+@pytest.mark.parametrize(
+    ("image", "statement"),
+    [
+        ("MINIMAL", "update t set a = 2 where id = 1"), ("MINIMAL", "insert into t(id) values (2)"),
+        ("MINIMAL", "update t set id = 2 where id = 1"), ("NOBLOB", "update t set a = 2 where id = 1"),
+    ],
+)  # fmt: skip
+async def test_rows_without_columns_that_nobody_knows(database: CapturedMariadb, image: str, statement: str) -> None:
+    database.sql("create table t(id int primary key, a int, big longtext)", "insert into t values (1, 1, 'x')")
+    await database.capture()
+    database.sql(f"set session binlog_row_image = '{image}'", statement)
+
+    # then it is an error that names the table and what to set
     error = await failure(database)
-
-    assert "MINIMAL" in error.got
+    assert "MINIMAL or NOBLOB" in error.got
     assert f"{database.database}.t" in error.step
+    assert "SET GLOBAL binlog_row_image = 'FULL'" in error.remedy
+    assert [c.op for c in database.log.changes] == [Op.READ]
+
+
+async def test_gaps_in_the_gtids_and_several_domains(database: CapturedMariadb) -> None:
+    # given sequence numbers that leave some out, as a failover or an ignored transaction does, and a second domain
+    database.sql("create table t(id int primary key)")
+    await database.capture()
+    ((now,),) = database.query("select @@gtid_current_pos")
+    last = max(int(gtid.rpartition("-")[2]) for gtid in str(now).split(","))
+    for n in range(1, 4):
+        database.sql(f"set gtid_seq_no = {last + 1000 * n}", f"insert into t values ({n})")
+        await database.capture()
+    database.sql("set gtid_domain_id = 7", "insert into t values (4)", "set gtid_domain_id = 0")
+    await database.capture()
+    database.sql("insert into t values (5)")
+    await database.capture()
+
+    # then each transaction came once, in the log's order
+    assert [c.key for c in database.log.changes] == [(n,) for n in range(1, 6)]
+
+
+async def test_a_table_that_becomes_one_whose_rows_the_engine_changes(database: CapturedMariadb) -> None:
+    # given two captured tables
+    database.sql(
+        "create table parent(id int primary key)", "insert into parent values (1), (2)",
+        "create table child(id int primary key, p int)", "insert into child values (1, 1)",
+    )  # fmt: skip
+    await database.capture()
+
+    # when one gets a foreign key whose effect on rows no binary log tells
+    database.sql(
+        "alter table child add constraint goes_with foreign key (p) references parent(id) on delete set null",
+        "delete from parent where id = 1", "insert into parent values (3)", "insert into child values (2, 2)",
+    )  # fmt: skip
+    await database.capture()
+
+    # then it is refused by name, with what to do, and the other one goes on
+    (letter,) = database.log.rejected
+    assert letter.topic == database.topic("child")
+    assert "goes_with" in letter.error.got
+    assert f"ALTER TABLE `{database.database}`.`child` DROP FOREIGN KEY `goes_with`" in letter.error.remedy
+    assert database.rows("child") == {}
+    assert database.rows("parent") == await database.copied("parent")
+
+    # and without it, it is copied again
+    database.sql("alter table child drop foreign key goes_with", "insert into child values (3, 3)")
+    await database.capture()
+    assert database.rows("child") == await database.copied("child") == {(1,): (1, None), (2,): (2, 2), (3,): (3, 3)}
 
 
 async def test_hidden_columns_of_an_index_do_not_show(database: CapturedMariadb) -> None:

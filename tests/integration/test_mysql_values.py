@@ -151,24 +151,33 @@ async def test_what_cannot_be_carried_is_refused_by_column(database: CapturedMar
         "create table old(id int primary key) engine = myisam",
         "create table keyless(v int)",
         "create table parent(id int primary key)",
-        "create table child(id int primary key, p int, foreign key(p) references parent(id) on delete cascade)",
+        "create table child(id int primary key, p int, constraint of_p foreign key(p) references parent(id) "
+        "on delete cascade)",
+        "create table renumbered(id int primary key, p int, constraint by_p foreign key(p) references parent(id) "
+        "on update cascade)",
+        "create table held(id int primary key, p int, foreign key(p) references parent(id) on delete restrict)",
         "create table versioned(id int primary key) with system versioning",
     )
     log = await database.capture()
     database.sql(
         "insert into chinese values (1, 'a')", "insert into keyless values (1)", "insert into good values (1)",
-        "insert into old values (1)", "insert into versioned values (1)",
+        "insert into old values (1)", "insert into versioned values (1)", "insert into parent values (1)",
+        "insert into child values (1, 1)", "delete from parent", "insert into parent values (2)",
+        "insert into held values (1, 2)",
     )  # fmt: skip
     await database.capture()
 
     told = {r.topic.rpartition(".")[2]: r.error for r in log.rejected}
-    assert set(told) == {"chinese", "packed", "old", "keyless", "child", "versioned"}
+    assert set(told) == {"chinese", "packed", "old", "keyless", "child", "renumbered", "versioned"}
     assert "v in gbk" in told["chinese"].got
     assert "v of type blob" in told["packed"].got
     assert "InnoDB" in told["old"].remedy
     assert "PRIMARY KEY" in told["keyless"].remedy
-    assert "not in the binary log" in told["child"].got
-    assert [c.schema.table.rpartition(".")[2] for c in log.changes] == ["good"]
+    for table, constraint in (("child", "of_p"), ("renumbered", "by_p")):
+        assert "not in the binary log" in told[table].got
+        assert constraint in told[table].got
+        assert f"`{table}` DROP FOREIGN KEY `{constraint}`" in told[table].remedy
+    assert [c.schema.table.rpartition(".")[2] for c in log.changes] == ["good", "parent", "parent", "parent", "held"]
 
 
 async def test_a_refused_table_is_taken_when_it_is_mended(database: CapturedMariadb) -> None:

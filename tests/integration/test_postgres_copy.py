@@ -15,7 +15,7 @@ from headrace.change import START, Op
 from headrace.sources.postgres import setup, snapshot
 from headrace.sources.postgres.progress import CAPTURE
 from tests.captured_database import CapturedDatabase
-from tests.memory_log import MemoryLog, catch_up, run
+from tests.memory_log import MemoryLog, catch_up, eventually, run
 from tests.servers import FreshDatabases
 
 TYPES = [
@@ -83,6 +83,34 @@ async def test_a_copied_value_equals_the_streamed_one(database: CapturedDatabase
     types = {c.name: c.type for c in schema.columns}
     assert (types["id"], types[f"c{TYPES.index('7::small')}"]) == ("int4", "int4")
     assert types[f"c{TYPES.index('array[[1,null],[3,4]]::int[]')}"] == "int4[]"
+
+
+async def test_settings_of_the_database_and_of_writers_change_no_value(database: CapturedDatabase) -> None:
+    # given a database that has every session show values its own way
+    ((name,),) = await database.query("select quote_ident(current_database())")
+    settings = {
+        "timezone": "'Australia/Lord_Howe'", "datestyle": "'SQL, DMY'", "intervalstyle": "'sql_standard'",
+        "extra_float_digits": "-3", "bytea_output": "'escape'", "search_path": "''", "xmloption": "'document'",
+    }  # fmt: skip
+    await database.sql(
+        "create table public.t(id int primary key, at timestamptz, day date, took interval, x float8, raw bytea)",
+        *(f"alter database {name} set {setting} = {value}" for setting, value in settings.items()),
+    )
+    row = "timestamptz '2024-07-01 12:00+00', date '2024-02-03', interval '1 day 2 hours', 0.1::float8 + 0.2, '\\x5c00'"
+    await database.sql(f"insert into public.t select 1, {row}")
+    await database.capture()
+
+    # when rows are written under other settings still
+    async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as writer:
+        for n, zone in enumerate(("UTC", "America/New_York", "+05:45"), 2):
+            await writer.execute(f"set timezone = '{zone}'".encode())
+            await writer.execute(f"insert into public.t select {n}, {row}".encode())
+
+    log = await database.capture()
+
+    expected = ("2024-07-01 12:00:00+00", "2024-02-03", "1 day 02:00:00", 0.30000000000000004, b"\\\0")
+    assert {row[1:] for row in log.table("pg.public.t").values()} == {expected}
+    assert len(log.table("pg.public.t")) == 4
 
 
 async def test_nothing_is_lost_or_twice_between_copy_and_stream(database: CapturedDatabase) -> None:
@@ -378,11 +406,11 @@ async def test_a_truncate_between_the_snapshot_and_the_reading_starts_the_copy_a
     locked = setup.lock
     times: list[int] = []
 
-    async def late(connection: setup.Connection, tables: Sequence[setup.Found]) -> None:
+    async def late(connection: setup.Connection, tables: Sequence[setup.Found], *, wait: bool) -> None:
         times.append(len(tables))
         if len(times) == 1:
             await database.sql("update t set n = 1 where id = 1", "truncate t", "insert into t values (10, 0, 'y')")
-        await locked(connection, tables)
+        await locked(connection, tables, wait=wait)
 
     monkeypatch.setattr(snapshot, "lock", late)
 
@@ -392,3 +420,69 @@ async def test_a_truncate_between_the_snapshot_and_the_reading_starts_the_copy_a
     # then a second snapshot was taken, and nothing is missing
     assert times == [1] * 2 * snapshot.CONNECTIONS
     assert log.table("pg.public.t") == {(10,): (10, 0, "y")}
+
+
+async def test_a_truncate_that_waits_for_the_copy_is_not_waited_for_by_it(
+    database: CapturedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a truncate that comes when one of the copy's sessions has its locks, and the other does not
+    await database.sql("create table t(id int primary key)", "insert into t select generate_series(1, 100)")
+    await database.sql("create table u(id int primary key)", "insert into u select generate_series(1, 100)")
+    locked = setup.lock
+    truncates: list[asyncio.Task[None]] = []
+
+    async def late(connection: setup.Connection, tables: Sequence[setup.Found], *, wait: bool) -> None:
+        if not wait and not truncates:
+            truncates.append(asyncio.create_task(database.sql("truncate t")))
+            await waiting(database)
+        await locked(connection, tables, wait=wait)
+
+    monkeypatch.setattr(snapshot, "lock", late)
+
+    # then both come to their end
+    log = await database.capture()
+    await truncates[0]
+    await database.capture()
+    assert log.table("pg.public.t") == {}
+    assert len(log.table("pg.public.u")) == 100
+
+
+@pytest.mark.parametrize("statement", ["truncate t", "alter table t add column w int default 7"])
+async def test_what_waits_for_a_copy_in_progress_does_not_hold_it_up(
+    database: CapturedDatabase, statement: str
+) -> None:
+    # given a copy that has begun, then a statement that waits for its end
+    await database.sql(
+        "create table t(id int primary key, v text, s text)", "alter table t alter v set storage external",
+        "insert into t select g, repeat('x', 9000), 'y' from generate_series(1, 3000) g",
+    )  # fmt: skip
+    source = database.source(batch_rows=100)
+    asked: list[asyncio.Task[None]] = []
+    async with asyncio.timeout(60), aclosing(source.stream(database.log.resume)) as steps:
+        async for captured in steps:
+            database.log.append(captured)
+            if database.log.changes and not asked:
+                asked.append(asyncio.create_task(database.sql(statement)))
+                await waiting(database)
+            if captured.frontier > START:
+                break
+    await source.close()
+    assert len(database.log.changes) == 3000
+
+    # then it is done behind it
+    await asked[0]
+    await database.sql("insert into t(id) values (0)")
+    log = await database.capture()
+    assert log.table("pg.public.t").keys() == (await database.table("t", "id")).keys()
+
+
+async def waiting(database: CapturedDatabase) -> None:
+    """Returns when a statement waits for a lock."""
+    async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as other:
+
+        async def somebody() -> bool:
+            return bool(
+                (await other.execute("select from pg_locks where not granted and locktype = 'relation'")).rowcount
+            )
+
+        await eventually(somebody)

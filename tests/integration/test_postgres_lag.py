@@ -107,6 +107,43 @@ async def test_an_open_transaction_is_named_as_what_keeps_it(own_server: Postgre
     await database.close()
 
 
+async def test_snapshots_wait_while_much_is_kept(own_server: PostgresApart) -> None:
+    # given WAL that an open transaction keeps, and a snapshot that is asked for meanwhile
+    database = await prepared(own_server)
+    source = source_of(database, max_retained="20MB", on_lag="pause")
+    streaming = asyncio.create_task(run(source, database.log, lambda _: False))
+    async with await psycopg.AsyncConnection.connect(database.dsn) as other:
+        await other.execute("insert into t values (100, 0, 'open')")
+
+        async def much() -> bool:
+            await written(database, 8)
+            return source.retained is not None and source.retained.bytes > 20 * MB
+
+        await eventually(much)
+        assert "Snapshots wait" in seen(source).advice
+        (job,) = await source.snapshot_again("public.t", None, None)
+
+        # then it waits, and the stream goes on
+        for n in range(5):
+            await database.sql(f"update t set n = {n} where id = 1")
+            head = await source.head()
+            await eventually(lambda head=head: database.log.frontier >= head)
+        assert [(j.id, j.chunk, j.ended_at) for j in source.snapshots] == [(job.id, 0, None)]
+        await other.commit()
+
+    # and it is done once there is less
+    async def done() -> bool:
+        await database.sql("update t set n = n + 1 where id = 1", "checkpoint")
+        return source.snapshots[0].ended_at is not None
+
+    await eventually(done)
+    assert source.snapshots[0].done == 31
+    await source.close()
+    await asyncio.gather(streaming, return_exceptions=True)
+    assert database.log.table("pg.public.t") == await database.table("t", "id")
+    await database.close()
+
+
 async def test_a_consumer_that_stands_still_stops_and_frees_the_disk(own_server: PostgresApart) -> None:
     database = await prepared(own_server)
     source = source_of(database, max_retained="20MB", on_lag="stop")

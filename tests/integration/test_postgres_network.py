@@ -20,6 +20,7 @@ from headrace.sources import SourceSettings
 from headrace.sources.postgres import client as client_module
 from headrace.sources.postgres import doctor, replication
 from headrace.sources.postgres import source as source_module
+from headrace.sources.postgres.address import parse
 from tests.captured_database import NAME, CapturedDatabase
 from tests.memory_log import catch_up, eventually, run
 from tests.proxy import Proxy
@@ -272,6 +273,15 @@ async def _speaks_tls(server: PostgresApart) -> bool:
             return True
     except psycopg.OperationalError:
         return False
+
+
+async def test_the_server_ends_sessions_of_a_machine_that_is_gone(debian_postgres: PostgresApart) -> None:
+    """What they have locked would hold up the application until the system's two hours are over."""
+    query = "select current_setting('tcp_keepalives_' || s) from unnest('{idle,interval,count}'::text[]) s"
+    async with await psycopg.AsyncConnection.connect(parse(debian_postgres.dsn()).conninfo()) as connection:
+        found = await (await connection.execute(query)).fetchall()
+
+    assert [int(seconds) for (seconds,) in found] == [20, 10, 3]
 
 
 async def test_a_socket_with_scram(secured: tuple[PostgresApart, Path]) -> None:

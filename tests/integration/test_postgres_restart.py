@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 
@@ -341,6 +343,38 @@ async def test_another_cluster_or_one_that_went_back_is_an_error(database: Captu
     other.state.values[CAPTURE] = log.state.values[CAPTURE].replace(str(system).encode(), b"1" * len(str(system)))
     database.log = other
     assert "another cluster" in (await failure(database)).got
+
+
+async def test_a_server_restored_from_a_backup_is_an_error(own_server: PostgresApart) -> None:
+    # given a copy of the server's files from before the last changes, which were captured
+    database = await CapturedDatabase.connect(own_server.dsn())
+    await prepared(database)
+    await database.connection.close()
+    data, backup = own_server.directory / "data", own_server.directory / "backup"
+    own_server.stop()
+    await asyncio.to_thread(subprocess.run, ["cp", "-a", data, backup], check=True)
+    own_server.start()
+    database.connection = await psycopg.AsyncConnection.connect(own_server.dsn(), autocommit=True)
+    await database.sql("insert into t select generate_series(100, 20000)")
+    source = database.source()
+    await catch_up(source, database.log)
+    reading = asyncio.create_task(run(source, database.log, lambda _: False))
+
+    # when that takes their place while Headrace reads
+    await database.connection.close()
+    own_server.stop()
+    shutil.rmtree(data)
+    backup.rename(data)
+    own_server.start()
+
+    # then what was captured since is missed, by the running Headrace and by one that starts
+    with pytest.raises(SourceError) as caught:
+        await asyncio.wait_for(reading, 30)
+    again = await failure(database)
+    for error in (caught.value, again):
+        assert "restored from a backup" in error.got
+        assert "new name" in error.remedy
+    await source.close()
 
 
 async def test_a_slot_lost_to_its_size_limit_is_an_error(own_server: PostgresApart) -> None:

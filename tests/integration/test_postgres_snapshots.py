@@ -316,6 +316,38 @@ async def test_a_range_of_a_key_of_several_columns(database: CapturedDatabase) -
         assert {k[0] for k in read} == {2, 3}
 
 
+async def test_pages_that_are_full_of_dead_rows_cost_few_chunks(database: CapturedDatabase) -> None:
+    # given a table that only its pages tell how to read, of which all but a few rows were deleted
+    await database.sql(
+        "create table heap(id int, v text) with (autovacuum_enabled = off)", "alter table heap replica identity full",
+        "insert into heap select g, repeat('x', 100) from generate_series(1, 30000) g",
+        "delete from heap where id % 1000 <> 0",
+    )  # fmt: skip
+    async with streaming(database, batch_rows=20) as source:
+        (job,) = await again(source, "public.heap")
+    ((pages,),) = await database.query("select pg_relation_size('heap') / 8192")
+
+    assert isinstance(pages, int)
+    assert pages > 400
+    assert job.done == 30
+    assert job.chunk < 40
+
+
+async def test_what_is_expected_of_a_table_is_what_statistics_say_when_it_is_read(database: CapturedDatabase) -> None:
+    await database.sql("create table t (id int primary key)")
+
+    async with streaming(database) as source:
+        await database.sql("insert into t select generate_series(1, 5000)")
+        await database.sql("analyze t")
+        [job] = await again(source, "public.t")
+        [part] = await again(source, "public.t", "10", "19")
+
+    assert (job.done, part.done) == (5000, 10)
+    assert job.total is not None
+    assert 4900 <= job.total <= 5100
+    assert part.total is None
+
+
 async def test_what_cannot_be_read_again_is_told(database: CapturedDatabase) -> None:
     await rows(database)
     await database.sql("create table heap(v text)", "alter table heap replica identity full")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import pytest
 
 from tests.pushing import NDJSON, Answer, lines, push, settings, upsert
 from tests.whole import Whole, until, whole
+
+GZIP = {"headers": {"content-encoding": "gzip"}}
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,22 @@ def test_a_push_is_in_the_profile_and_in_the_search_after_its_token(headrace: Wh
     assert headrace.profile("email:ada@example.com", after=gone)["stamp"]["source"] == "crm"
 
 
+def test_who_follows_a_topic_gets_what_comes_as_others_read_it_later(headrace: Whole) -> None:
+    push(headrace, [upsert("letters", id=n, text=f"letter {n}") for n in range(5)])
+    address = f"http://127.0.0.1:{headrace.port}/v1/log/crm.letters"
+    expected = [(n, f"letter {n}") for n in range(3, 65)]
+
+    with httpx2.stream("GET", address, params={"follow": True, "from": 3}, timeout=60) as answer:
+        lines_that_come = answer.iter_lines()
+        followed = [json.loads(next(lines_that_come)) for _ in range(2)]
+        for first in range(5, 65, 6):
+            push(headrace, [upsert("letters", id=n, text=f"letter {n}") for n in range(first, first + 6)])
+            followed += [json.loads(next(lines_that_come)) for _ in range(6)]
+
+    assert [(e["after"]["id"], e["after"]["text"]) for e in followed] == expected
+    assert headrace.lines("/v1/log/crm.letters", **{"from": 3}) == followed
+
+
 def test_debezium_messages_with_a_changed_key_a_tombstone_and_a_truncate(headrace: Whole) -> None:
     source = {"connector": "postgresql", "schema": "public", "table": "people", "ts_us": 1767323045678901}
     messages = [
@@ -71,6 +91,7 @@ def test_debezium_messages_with_a_changed_key_a_tombstone_and_a_truncate(headrac
         ("r", {"id": 3}), ("d", {"id": 3}), ("c", {"id": 33}), ("t", {}),
     ]  # fmt: skip
     assert {e["source"]["ts_us"] for e in found} == {1767323045678901}
+    assert {(e["source"]["connector"], e["source"]["schema"]) for e in found} == {("push", "public")}
 
 
 def test_bad_lines_are_named_kept_and_do_not_stop_the_rest(headrace: Whole) -> None:
@@ -111,6 +132,41 @@ def test_the_log_of_one_source_pushed_into_another_is_the_same(headrace: Whole) 
     assert [first[n] for n in ("key", "after", "columns", "op")] == [copy[n] for n in ("key", "after", "columns", "op")]
 
 
+# ---- compressed ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("coding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_compressed_lines_are_taken_in_as_those_that_are_not(
+    headrace: Whole, coding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    body = compress(lines(upsert(f"by_{coding}", id=n, name="x" * 100) for n in range(5_000)))
+
+    answer = push(headrace, body, NDJSON, headers={"content-encoding": coding})
+
+    assert answer.counts == (5_000, 0, 0, 0)
+    assert len(logged(headrace, f"crm.by_{coding}")) == 5_000
+
+
+def test_a_compressed_stream_that_broke_off_is_made_whole_by_its_repetition(headrace: Whole) -> None:
+    body = gzip.compress(lines(upsert("cut", id=n, name=str(n * 7919)) for n in range(4000)))
+
+    broken = push(headrace, body[: len(body) // 2], NDJSON, once="cut", headers=GZIP["headers"])
+    whole = push(headrace, body, NDJSON, once="cut", headers=GZIP["headers"])
+
+    assert broken.status == 400
+    assert whole.counts == (4000, 0, 0, 0)
+    assert [e["key"]["id"] for e in logged(headrace, "crm.cut")] == list(range(4000))
+
+
+def test_the_command_sends_compressed_parts(headrace: Whole) -> None:
+    records = lines(upsert("sent", id=n) for n in range(6000))
+
+    ended = headrace.command("push", "crm", "--gzip", "--json", input=records)
+
+    assert (ended.json["accepted"], ended.json["lines"]) == (6000, 6000)
+    assert len(logged(headrace, "crm.sent")) == 6000
+
+
 # ---- once ------------------------------------------------------------------------------------------------------------
 
 
@@ -149,7 +205,12 @@ def test_a_cloudevent_comes_in_once(headrace: Whole) -> None:
         (b"{}", "application/json", {"source": "nobody"}, 404),
         (b"{}", "application/json", {"source": "folder"}, 404),
         (b"a,b", "text/csv", {}, 415),
-        (b"{}", "application/json", {"headers": {"content-encoding": "gzip"}}, 415),
+        (b"{}", "application/json", {"headers": {"content-encoding": "br"}}, 415),
+        (b"{}", "application/json", GZIP, 400),
+        (gzip.compress(b"{}", mtime=0)[:-1], "application/json", GZIP, 400),
+        (gzip.compress(b"{}", mtime=0) + b"{}", "application/json", GZIP, 400),
+        (gzip.compress(b"[" + b" " * 1_100_000 + b"]"), "application/json", GZIP, 413),
+        (gzip.compress(b"[" + b" " * 50_000_000 + b"]"), NDJSON, GZIP, 413),
         (b"{", "application/json", {}, 400),
         (b"7", "application/json", {}, 400),
         (b"{}", "application/cloudevents-batch+json", {}, 400),
@@ -165,6 +226,39 @@ def test_what_is_not_taken_is_a_problem(
 
     assert (answer.status, answer.kind) == (status, "application/problem+json")
     assert all(answer.body[name] for name in ("title", "step", "expected", "got", "remedy"))
+
+
+def test_what_comes_is_counted(headrace: Whole) -> None:
+    before = counted(headrace)
+    body = lines([upsert("counted", id=1), upsert("counted", id=2)]) + b"bad\n"
+
+    push(headrace, body, NDJSON)
+    push(headrace, b"[" + b" " * 1_100_000 + b"]")
+    push(headrace, b"{}", source="made_up")
+
+    after = counted(headrace)
+    grown = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
+    assert grown.pop('bytes_total{source="crm"}') >= len(body)
+    grown.pop('bytes_total{source=""}', None)  # refused before its body was read
+    assert grown == {
+        'records_total{outcome="accepted",source="crm"}': 2,
+        'records_total{outcome="rejected",source="crm"}': 1,
+        'requests_total{source="crm",status="202"}': 1,
+        'requests_total{source="crm",status="413"}': 1,
+        'requests_total{source="",status="404"}': 1,
+    }
+
+
+def counted(headrace: Whole) -> dict[str, float]:
+    text = httpx2.get(f"http://127.0.0.1:{headrace.port}/metrics").text
+    told = [line.removeprefix("headrace_push_").rsplit(" ", 1) for line in text.splitlines() if "_push_" in line]
+    return {name: float(value) for name, value in told if not name.startswith("#")}
+
+
+def test_a_coding_that_is_not_taken_is_told_those_that_are(headrace: Whole) -> None:
+    answer = push(headrace, b"{}", headers={"content-encoding": "zstd"})
+
+    assert (answer.status, answer.headers["accept-encoding"]) == (415, "gzip, deflate")
 
 
 def test_a_line_that_is_too_long_is_rejected_alone(headrace: Whole) -> None:

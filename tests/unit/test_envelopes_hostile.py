@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from headrace.change import Position
 from headrace.codec import decode, encode
 from headrace.envelopes import FORMATS, ChangeDraft, Hints
+from headrace.envelopes.lambdas import unwrapped
 from headrace.envelopes.read import read
 from headrace.errors import BadInput
 
@@ -20,8 +21,13 @@ COLUMNS = [
     {"type": "struct", "name": "io.debezium.data.VariableScaleDecimal", "field": "b"},
     {"type": "int64", "name": "io.debezium.time.MicroTimestamp", "field": "c"},
     {"type": "bytes", "name": "io.debezium.data.Bits", "parameters": {"length": "3"}, "field": "d"},
+    {"type": "struct", "name": "io.debezium.data.geometry.Geometry", "field": "e"},
+    {"type": "struct", "name": "io.debezium.data.geometry.Point", "field": "f"},
+    {"type": "array", "items": {"type": "int32", "name": "io.debezium.time.Date"}, "field": "g"},
 ]
-ROW = {"id": 1, "a": "AQ==", "b": {"scale": 1, "value": "AQ=="}, "c": 5, "d": "AQ=="}
+ROW = {"id": 1, "a": "AQ==", "b": {"scale": 1, "value": "AQ=="}, "c": 5, "d": "AQ==",
+       "e": {"wkb": "AQEAAAAAAAAAAADwPwAAAAAAAABA", "srid": 4326},
+       "f": {"x": 1, "y": 2.5, "srid": 1}, "g": [1, None]}  # fmt: skip
 ENVELOPE = {"op": "u", "before": {"id": 1}, "after": ROW, "source": SOURCE, "ts_ms": 1}
 SCHEMA = {"type": "struct", "fields": [{"type": "struct", "field": "after", "fields": COLUMNS}]}
 HEADERS = [["__debezium.newkey", '{"id":2}'], ["x", None]]
@@ -31,6 +37,8 @@ RECORDS: list[Any] = [
     {"topic": "s.p.t", "key": {"id": 1}, "value": {"schema": SCHEMA, "payload": ENVELOPE}, "headers": HEADERS},
     {"key": '{"id":1}', "value": json.dumps(ENVELOPE), "headers": {"__debezium.oldkey": '{"id":2}'}},
     {**ENVELOPE, "columns": {"id": "int8", "a": "bytea"}, "key": {"id": 1}, "after": {"id": 1, "a": "AQ=="}},
+    {**ENVELOPE, "columns": {"id": "int8", "a": "blob"}, "key": {"id": 1}, "after": {"id": 1, "a": "AQ=="},
+     "bytes": ["a"]},
     {"op": "c", "source": {"connector": "cassandra", "keyspace": "k", "table": "t"},
      "after": {"id": {"value": 1, "set": True}, "n": None}},
     {"key": {"id": '{"$oid":"1"}'}, "value": {"op": "c", "source": {"collection": "c", "db": "d"},
@@ -80,9 +88,9 @@ HINTS = st.builds(
 
 
 @st.composite
-def records(draw: st.DrawFn) -> Any:
+def records(draw: st.DrawFn, of: Sequence[Any] = RECORDS) -> Any:
     """A record of some format in which up to three places hold something else, or are gone."""
-    record = json.loads(json.dumps(draw(st.sampled_from(RECORDS))))
+    record = json.loads(json.dumps(draw(st.sampled_from(of))))
     for _ in range(draw(st.integers(0, 3))):
         places = _places(record)
         if not places:
@@ -126,6 +134,25 @@ def test_whatever_comes_is_held_or_named(record: Any, hints: Hints) -> None:
         assert change.schema.table
         assert (change.after is None) == (change.op in ("d", "t"))
         assert len(change.key) == (0 if change.op == "t" else len(change.schema.key))
+
+
+EVENTS: list[Any] = [
+    {"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": "e30=", "partitionKey": "{}"}}]},
+    {"Records": [{"eventSource": "aws:sqs", "body": "{}"}, {"EventSource": "aws:sns", "Sns": {"Message": "{}"}}]},
+    {
+        "eventSource": "aws:kafka",
+        "records": {"t-0": [{"topic": "t", "key": "e30=", "value": "e30=", "headers": [{"h": [1]}]}]},
+    },
+    {"invocationId": "i", "records": [{"recordId": "1", "data": "e30="}]},
+]
+
+
+@given(records(EVENTS))
+def test_whatever_an_event_holds_comes_out_or_is_no_event(event: Any) -> None:
+    inside = unwrapped(json.dumps(event).encode())
+
+    for record in inside or ():
+        held(record, Hints())
 
 
 @given(st.binary(max_size=200), HINTS)

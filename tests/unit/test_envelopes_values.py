@@ -100,6 +100,12 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+def listed(items: dict[str, object]) -> dict[str, object]:
+    return {"type": "array", "field": "x", "items": items}
+
+
+WKB = "0101000000000000000000F03F0000000000000040"
+EWKB = "0101000020E6100000000000000000F03F0000000000000040"
 T, D, C = "io.debezium.time.", "io.debezium.data.", "org.apache.kafka.connect.data."
 
 
@@ -138,6 +144,37 @@ T, D, C = "io.debezium.time.", "io.debezium.data.", "org.apache.kafka.connect.da
          "6f0f0b4e-0000-4000-8000-000000000001")),
         (field("string", D + "Enum", allowed="a,b"), "b", ("enum", "b")),
         (field("bytes", D + "Bits", length="10"), b64(b"\x05\x02"), ("bit", "1000000101")),
+        (field("bytes", D + "Bits", length="10"), b64(b"\x05"), ("bit", "0000000101")),
+        (field("bytes", D + "Bits", length="2147483647"), b64(b"\x05" + b"\x01" * 8),
+         ("bit", "00000001" * 8 + "00000101")),
+        # MySQL's own, in every mode that its connector has
+        (field("int64"), -1, ("int8", -1)),  # BIGINT UNSIGNED, long: beyond 2**63 it has wrapped there
+        (field("bytes", C + "Decimal", scale="0"), b64((2**64 - 1).to_bytes(9, "big")), ("numeric", str(2**64 - 1))),
+        (field("double"), 12.5, ("float8", 12.5)),
+        (field("string"), "12.50", ("text", "12.50")),
+        (field("float"), 0.1, ("float4", 0.1)),
+        (field("string"), "AP8=", ("text", "AP8=")),  # binary.handling.mode=base64: nothing says that it is one
+        (field("string"), "00ff", ("text", "00ff")),
+        (field("string", D + "EnumSet", allowed="a,b,c"), "a,c", ("set", "a,c")),
+        (field("int32", T + "Year"), 0, ("int4", 0)),
+        (field("int32", C + "Time"), 11_045_500, ("time", "03:04:05.5")),
+        (field("int64", T + "MicroTime"), -3_020_399_000_000, ("time", "-838:59:59")),
+        (field("string", T + "IsoDate"), "2026-01-02Z", ("date", "2026-01-02Z")),
+        (field("string", T + "IsoTimestamp"), "2026-01-02T03:04:05Z", ("timestamp", "2026-01-02T03:04:05Z")),
+        (field("struct", D + "geometry.Point"), {"x": 1.0, "y": 2.5, "wkb": "", "srid": None}, ("point", "(1,2.5)")),
+        (field("struct", D + "geometry.Point"), {"x": 1, "y": 2.5, "srid": 4326}, ("point", "SRID=4326;POINT(1 2.5)")),
+        (field("struct", D + "geometry.Geometry"), {"wkb": b64(bytes.fromhex(WKB)), "srid": None}, ("geometry", WKB)),
+        (field("struct", D + "geometry.Geometry"), {"wkb": b64(bytes.fromhex(WKB)), "srid": 4326}, ("geometry", EWKB)),
+        (field("struct", D + "geometry.Geography"), {"wkb": b64(bytes.fromhex(EWKB)), "srid": 4326}, ("geography",
+         EWKB)),
+        # arrays of what JSON does not show
+        (listed(field("int32", T + "Date")), [20455, None], ("json", '["2026-01-02", null]')),
+        (listed(field("bytes", C + "Decimal", scale="2")), [b64(b"\x04\xe2"), None], ("json", "[12.50, null]")),
+        (listed(field("bytes")), [b64(b"\xff")], ("json", '["/w=="]')),
+        (listed(listed(field("int64", T + "MicroTime"))), [[0]], ("json", '[["00:00:00"]]')),
+        (listed(field("string")), ["a", None], ("json", '["a", null]')),
+        (listed(field("int32", T + "Date")), None, ("json", None)),
+        (field("map"), {"a": "1"}, ("json", '{"a": "1"}')),
     ],
 )  # fmt: skip
 def test_a_schema_gives_the_type(described: dict[str, object], value: object, expected: tuple[str, Value]) -> None:
@@ -154,6 +191,20 @@ def test_decimals_as_bytes_are_exact(unscaled: int, scale: int) -> None:
     assert found == ("numeric", f"{'-' if unscaled < 0 else ''}{digits[:-scale]}.{digits[-scale:]}")
 
 
+def test_a_decimal_of_more_digits_than_python_reads_as_text() -> None:
+    data = (10**5000 - 1).to_bytes(2077, "big")
+
+    assert read(field("bytes", C + "Decimal", scale="2"), b64(data)) == ("numeric", f"{'9' * 4998}.99")
+
+
+@pytest.mark.parametrize("scale", ["1000000000", "-1000000000"])
+def test_a_scale_that_would_take_all_memory_is_refused(scale: str) -> None:
+    with pytest.raises(BadInput):
+        read(field("bytes", C + "Decimal", scale=scale), b64(b"\x01"))
+    with pytest.raises(BadInput):
+        read(field("struct", D + "VariableScaleDecimal"), {"scale": int(scale), "value": b64(b"\x01")})
+
+
 def test_a_decimal_of_a_thousand_digits() -> None:
     unscaled = int("7" * 1000)
     data = unscaled.to_bytes(unscaled.bit_length() // 8 + 1, "big", signed=True)
@@ -163,7 +214,15 @@ def test_a_decimal_of_a_thousand_digits() -> None:
 
 @pytest.mark.parametrize(
     ("described", "value"),
-    [(field("bytes"), "*"), (field("bytes", C + "Decimal", scale="two"), "AQ=="), (field("double"), [1])],
+    [
+        (field("struct", D + "geometry.Geometry"), {"srid": 1}),
+        (field("struct", D + "geometry.Geometry"), {"wkb": "AQ=="}),
+        (field("struct", D + "geometry.Point"), {"x": 1}),
+        (listed(field("int32", T + "Date")), 7),
+        (field("bytes"), "*"),
+        (field("bytes", C + "Decimal", scale="two"), "AQ=="),
+        (field("double"), [1]),
+    ],
 )
 def test_a_value_that_is_none_is_named(described: dict[str, object], value: object) -> None:
     with pytest.raises((BadInput, ValueError)):

@@ -7,7 +7,7 @@ import struct
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.change import Value
@@ -72,6 +72,7 @@ COLUMNS: list[tuple[WireColumn, st.SearchStrategy[tuple[bytes, Value]]]] = [
 ]  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # on a machine with much else to do
 @given(st.lists(st.integers(0, len(COLUMNS) - 1), min_size=1, max_size=20), st.data())
 def test_a_compiled_reader_reads_as_the_plain_one(kinds: list[int], data: st.DataObject) -> None:
     # given a row of any columns, some of them null, behind other bytes

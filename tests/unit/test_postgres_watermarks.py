@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from headrace.change import Change, Column, Op, Position, Row, Schema
 from headrace.sources.postgres.lines import compile_line, read_line
-from headrace.sources.postgres.missing import present
-from headrace.sources.postgres.watermarks import Passed, Touched, Visible, left_out
+from headrace.sources.postgres.watermarks import Passed, Visible
+from headrace.sources.snapshots.missing import present
+from headrace.sources.snapshots.touched import Touched, left_out
 
 SCHEMA = Schema("pg", "public.t", (Column("id", "int4"),), ("id",))
 OTHER = Schema("pg", "public.u", (Column("id", "int4"),), ("id",))

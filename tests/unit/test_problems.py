@@ -9,12 +9,10 @@ import httpx2
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
-from prometheus_client import generate_latest
 from pydantic import BaseModel
 
 from headrace import errors
 from headrace.errors import HeadraceError, Lagging
-from headrace.ops.metrics import collect
 from headrace.server.problems import install
 
 FIELDS = {"type", "title", "status", "detail", "step", "expected", "got", "remedy"}
@@ -100,36 +98,3 @@ def test_an_error_crosses_processes_whole(kind: type[HeadraceError]) -> None:
     assert (again.step, again.expected, again.got, again.remedy) == ("read", "a", "b", "Do c.")
     assert str(again) == "read: expected a, got b. Do c."
     assert 400 <= kind.status < 600
-
-
-def test_the_status_is_told_as_metrics() -> None:
-    status = {
-        "sources": [
-            {"name": "air", "state": "streaming", "freshness_ms": 250.0, "rate": 4.0},
-            {"name": "docs", "state": "down", "freshness_ms": None, "rate": 0.0},
-        ],
-        "topics": [{"name": "air.public.users", "changes": 7, "bytes": 900}],
-        "operators": [{"name": "profiles", "source": "air", "lag": {"changes": 3, "ms": 1500.0}, "dead_letters": 2}],
-        "documents": {"by_stage": {"ready": 5, "failed": 1}},
-        "profiles": 4,
-        "store": {"bytes": 1000},
-    }
-
-    lines = [line for line in generate_latest(collect(status)).decode().splitlines() if not line.startswith("#")]
-
-    assert sorted(lines) == [
-        'headrace_dead_letters{operator="profiles",source="air"} 2.0',
-        'headrace_documents{stage="failed"} 1.0',
-        'headrace_documents{stage="ready"} 5.0',
-        'headrace_operator_lag_changes{operator="profiles",source="air"} 3.0',
-        'headrace_operator_lag_seconds{operator="profiles",source="air"} 1.5',
-        "headrace_profiles 4.0",
-        'headrace_source_changes_per_second{source="air"} 4.0',
-        'headrace_source_changes_per_second{source="docs"} 0.0',
-        'headrace_source_freshness_seconds{source="air"} 0.25',
-        'headrace_source_up{source="air"} 1.0',
-        'headrace_source_up{source="docs"} 0.0',
-        "headrace_store_bytes 1000.0",
-        'headrace_topic_bytes{topic="air.public.users"} 900.0',
-        'headrace_topic_changes{topic="air.public.users"} 7.0',
-    ]

@@ -102,6 +102,5 @@ async def test_a_body_that_is_no_json_is_the_requests_fault(body: bytes, kind: s
 def test_what_a_body_is_said_to_be() -> None:
     assert media_type({"content-type": "Application/JSON; charset=utf-8"}) == "application/json"
     assert media_type({}) == "application/json"
-    for headers in ({"content-type": "text/csv"}, {"content-type": NDJSON, "content-encoding": "gzip"}):
-        with pytest.raises(NotTaken):
-            media_type(headers)
+    with pytest.raises(NotTaken):
+        media_type({"content-type": "text/csv"})

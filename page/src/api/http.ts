@@ -38,11 +38,13 @@ export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T>
   return (await response.json()) as T;
 }
 
-export async function sendJson<T>(method: "POST" | "PUT" | "PATCH", path: string, body: unknown): Promise<T> {
+type Method = "POST" | "PUT" | "PATCH" | "DELETE";
+
+export async function sendJson<T>(method: Method, path: string, body?: unknown): Promise<T> {
   const response = await fetchOk(path, {
     method,
-    headers: { "content-type": "application/json", accept: "application/json" },
-    body: JSON.stringify(body),
+    headers: { accept: "application/json", ...(body !== undefined && { "content-type": "application/json" }) },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await response.text();
   return (text ? JSON.parse(text) : null) as T;

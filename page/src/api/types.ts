@@ -148,7 +148,10 @@ export interface SearchAnswer {
 
 export interface SnapshotJob {
   id: string;
+  source: string;
   table: string;
+  /** Only one that somebody asked for can be cancelled: the others are a table's first copy. */
+  reason: "asked" | "added" | "first";
   state: "waiting" | "copying" | "comparing" | "done" | "cancelled" | "failed";
   done: number;
   total: number | null;
@@ -157,6 +160,25 @@ export interface SnapshotJob {
   eta_s: number | null;
   ended_at: string | null;
   problem: string | null;
+  note: string | null;
+}
+
+/** What a source's server keeps on its disk for Headrace. */
+export interface Retained {
+  bytes: number;
+  max_bytes: number;
+  status: string;
+  on_lag: string;
+  advice: string | null;
+}
+
+/** What came of everything that was pushed to a source since Headrace started. */
+export interface Pushed {
+  accepted: number;
+  duplicates: number;
+  ignored: number;
+  rejected: number;
+  waiting: number;
 }
 
 export interface SourceStatus {
@@ -170,6 +192,9 @@ export interface SourceStatus {
   reason?: string | null;
   snapshot?: { done: number; total: number | null; rate: number | null; eta_s: number | null } | null;
   snapshots?: SnapshotJob[];
+  reads_again?: boolean;
+  retained?: Retained | null;
+  pushed?: Pushed | null;
   rate: number;
   errors: number;
   last_error?: string | null;

@@ -27,7 +27,7 @@ export function count(value: number): string {
 }
 
 export function rate(perSecond: number): string {
-  return `${perSecond >= 10 || perSecond === 0 ? Math.round(perSecond) : perSecond.toFixed(1)}/s`;
+  return `${perSecond >= 10 || perSecond === 0 ? count(Math.round(perSecond)) : perSecond.toFixed(1)}/s`;
 }
 
 export function clockTime(iso: string): string {

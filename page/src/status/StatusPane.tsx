@@ -1,14 +1,16 @@
-import { Progress } from "@mantine/core";
-import type { OperatorStatus, SnapshotJob, SourceStatus, Status, TopicStatus } from "../api/types";
+import type { OperatorStatus, SourceStatus, Status, TopicStatus } from "../api/types";
 import { bytes, count, duration, plural, rate } from "../lib/format";
 import type { Polled } from "../lib/poll";
 import { LiveAge } from "../ui/Age";
 import { Empty, Loading } from "../ui/Empty";
+import { Pair } from "../ui/Pair";
 import { ProblemNote } from "../ui/ProblemNote";
 import { DeadLetters } from "./DeadLetters";
+import { ReadAgain, Running } from "./Snapshots";
+import { SourceCard } from "./SourceCard";
 
 /** Where every source, topic and operator stands. */
-export function StatusPane({ status: { value, problem } }: { status: Polled<Status> }) {
+export function StatusPane({ status: { value, problem, refresh } }: { status: Polled<Status> }) {
   return (
     <div className="pane status">
       <h2>Status</h2>
@@ -23,11 +25,11 @@ export function StatusPane({ status: { value, problem } }: { status: Polled<Stat
               <Empty title="No source">Add a [[sources]] entry to headrace.toml and start again.</Empty>
             )}
             {value.sources.map((source) => (
-              <Source key={source.name} source={source} />
+              <SourceCard key={source.name} source={source} onChanged={refresh} />
             ))}
           </section>
           <Operators operators={value.operators} />
-          <Topics topics={value.topics} />
+          <Topics topics={value.topics} sources={value.sources} onChanged={refresh} />
         </>
       )}
       {(value || !problem) && <DeadLetters />}
@@ -74,96 +76,6 @@ function Figure({ name, value, note, tone }: FigureProps) {
   );
 }
 
-const STATES: Record<SourceStatus["state"], string> = {
-  snapshot: "reading the snapshot",
-  streaming: "streaming",
-  down: "down",
-  starting: "starting",
-};
-
-function Source({ source }: { source: SourceStatus }) {
-  const { snapshot } = source;
-  return (
-    <article className="card">
-      <header>
-        <h4>{source.name}</h4>
-        <span className={`state state-${source.state}`}>{STATES[source.state] ?? source.state}</span>
-      </header>
-      <p className="source-detail breakable">
-        {source.kind} · {source.url}
-      </p>
-      {snapshot && <Snapshot snapshot={snapshot} name={source.name} />}
-      {source.snapshots && <Jobs jobs={source.snapshots} />}
-      <dl className="pairs">
-        <Pair name="Fresh to" value={source.freshness_ms === null ? (source.reason ?? "unknown") : duration(source.freshness_ms)} />
-        <Pair name="Position" value={source.position ?? "none yet"} />
-        <Pair name="Rate" value={rate(source.rate)} />
-        <Pair name="Errors" value={count(source.errors)} />
-      </dl>
-      {source.last_error && <p className="card-error">Last error: {source.last_error}</p>}
-    </article>
-  );
-}
-
-function Snapshot({ snapshot, name }: { snapshot: NonNullable<SourceStatus["snapshot"]>; name: string }) {
-  const { done, total, rate: pace, eta_s: eta } = snapshot;
-  return (
-    <div className="snapshot">
-      {total !== null && (
-        <Progress value={(100 * done) / Math.max(total, 1)} aria-label={`Snapshot of ${name}`} size="sm" />
-      )}
-      <p>
-        {count(done)}
-        {total !== null && ` of ${count(total)}`} rows
-        {pace !== null && `, ${rate(pace)}`}
-        {eta !== null && `, about ${duration(eta * 1000)} to go`}
-      </p>
-    </div>
-  );
-}
-
-const JOB_STATES: Record<SnapshotJob["state"], string> = {
-  waiting: "waits",
-  copying: "is read",
-  comparing: "is compared with the log",
-  done: "done",
-  cancelled: "cancelled",
-  failed: "failed",
-};
-
-/** Tables that are read beside the stream, and those that failed lately. */
-function Jobs({ jobs }: { jobs: readonly SnapshotJob[] }) {
-  const shown = jobs.filter((job) => !job.ended_at || job.state === "failed");
-  if (shown.length === 0) return null;
-  return (
-    <ul className="jobs" aria-label="Snapshots">
-      {shown.map((job) => (
-        <li key={job.id}>
-          <p>
-            <span className="breakable">{job.table}</span> {JOB_STATES[job.state] ?? job.state}
-          </p>
-          {job.problem && <p className="card-error">{job.problem}</p>}
-          {!job.ended_at && (
-            <Snapshot
-              snapshot={{ done: job.done, total: job.total, rate: job.rate, eta_s: job.eta_s }}
-              name={job.table}
-            />
-          )}
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-function Pair({ name, value }: { name: string; value: string }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
-  );
-}
-
 function Operators({ operators }: { operators: readonly OperatorStatus[] }) {
   return (
     <section aria-label="Operators">
@@ -191,7 +103,19 @@ function Operators({ operators }: { operators: readonly OperatorStatus[] }) {
   );
 }
 
-function Topics({ topics }: { topics: readonly TopicStatus[] }) {
+interface TopicsProps {
+  topics: readonly TopicStatus[];
+  sources: readonly SourceStatus[];
+  onChanged: () => void;
+}
+
+function Topics({ topics, sources, onChanged }: TopicsProps) {
+  const again = new Set(sources.filter((source) => source.reads_again && source.state !== "down").map(({ name }) => name));
+  const running = new Map(
+    sources.flatMap(({ name, snapshots = [] }) =>
+      snapshots.filter((job) => !job.ended_at).map((job) => [`${name}.${job.table}`, job]),
+    ),
+  );
   return (
     <section aria-label="Topics">
       <h3>Topics</h3>
@@ -201,8 +125,13 @@ function Topics({ topics }: { topics: readonly TopicStatus[] }) {
           <li key={topic.name}>
             <span className="topic-name">{topic.name}</span>
             <span className="source-detail">
-              {plural(topic.changes, "change")}, {bytes(topic.bytes)}, {plural(topic.partitions.length, "partition")}
+              {plural(topic.changes, "change")}, {bytes(topic.bytes)}
+              {topic.partitions.length > 1 && `, ${topic.partitions.length} partitions`}
             </span>
+            <Running job={running.get(topic.name)} />
+            {again.has(topic.source) && (
+              <ReadAgain topic={topic.name} changes={topic.changes} onChanged={onChanged} />
+            )}
           </li>
         ))}
       </ul>

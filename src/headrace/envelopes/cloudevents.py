@@ -10,12 +10,12 @@ from collections.abc import Mapping
 import msgspec
 
 from headrace.envelopes import bad
-from headrace.envelopes.connect import decoded
 from headrace.envelopes.raw import (
     Members,
     Raw,
     anything,
     anything_of,
+    decoded,
     elements,
     is_null,
     is_object,

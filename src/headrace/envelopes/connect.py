@@ -6,8 +6,6 @@ documentations give.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,9 +14,26 @@ from math import isfinite
 from types import MappingProxyType
 from typing import cast
 
+import msgspec
+
 from headrace.change import Value
 from headrace.envelopes import bad
-from headrace.envelopes.raw import NULL, Cell, Raw, anything, cell, is_object, is_text, members, shown, text
+from headrace.envelopes.geometry import geometry, point
+from headrace.envelopes.raw import (
+    NULL,
+    Cell,
+    Raw,
+    anything,
+    cell,
+    decoded,
+    elements,
+    is_object,
+    is_text,
+    members,
+    shown,
+    text,
+    whole,
+)
 from headrace.envelopes.times import date_text, time_text, timestamp_text
 from headrace.errors import BadInput
 
@@ -57,13 +72,13 @@ def row_fields(schema: bytes) -> Fields:
 
 
 @lru_cache(maxsize=512)
-def own_field(column_type: str) -> Field:
-    """A column of an envelope that names its types itself, as Headrace's do."""
-    if column_type == "bytea":
+def own_field(column_type: str, *, held: bool = False) -> Field:
+    """A column of an envelope that names its types itself, as Headrace's do. `held`: it holds bytes."""
+    if held or column_type == "bytea":
         return Field(column_type, _bytes)
     if column_type in ("float4", "float8"):
         return Field(column_type, _float)
-    return Field(column_type, _plain)
+    return Field(column_type, _own)
 
 
 def _fields(schema: object) -> list[Json]:
@@ -83,13 +98,42 @@ def _field(field: Json) -> Field:
         if not isinstance(parameters, dict):
             raise bad("a schema whose parameters are an object", repr(parameters)[:60])
         return Field(kind, make(cast("Json", parameters)))
+    if field.get("type") == "array" and isinstance(items := field.get("items"), dict):
+        return _list(_field(cast("Json", items)))
     return _PHYSICAL.get(str(field.get("type")), _JSON)
+
+
+def _list(item: Field) -> Field:
+    """JSON, of what its elements are: a date is no count of days there either. Plain ones stay as they came."""
+    if item is _JSON or item.read is _plain:
+        return _JSON
+
+    def read(raw: Raw) -> Value:
+        return text(raw) if is_text(raw) else f"[{', '.join(_element(item, e) for e in elements(raw))}]"
+
+    return Field("json", read)
+
+
+def _element(item: Field, raw: Raw) -> str:
+    kind, value = item.cell(raw)
+    if kind == "numeric" and isinstance(value, str) and Decimal(value).is_finite():
+        return value
+    if kind == "json" and isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode()  # bytes as base64 again
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
 
 
 def _plain(raw: Raw) -> Value:
+    return cell(raw)[1]
+
+
+def _own(raw: Raw) -> Value:
+    """A number is one here: what is text to the digit was written as text."""
+    if len(raw) <= 20 and raw.lstrip(b"-").isdigit() and (whole := int(raw)) < 2**64:
+        return whole if whole >= -(2**63) else raw.decode()
     return cell(raw)[1]
 
 
@@ -104,26 +148,13 @@ def _bytes(raw: Raw) -> Value:
     return decoded(text(raw))
 
 
-def decoded(encoded: str) -> bytes:
-    """Base64. Raises BadInput."""
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as problem:
-        raise bad("bytes as base64", f"{encoded[:60]!r}: {problem}") from None
-
-
 def _json_text(raw: Raw) -> Value:
     return text(raw) if is_text(raw) else raw.decode()
 
 
-def _whole(raw: Raw) -> int | None:
-    found = cell(raw)[1]
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
-
-
 def _counted(form: Callable[[int], str], raw: Raw) -> Value:
     """A count of time units; where the sender writes text instead, that text."""
-    count = _whole(raw)
+    count = whole(raw)
     return _plain(raw) if count is None else form(count)
 
 
@@ -133,11 +164,14 @@ def _scaled(scale: int, raw: Raw) -> Value:
         return raw.decode()
     encoded = text(raw)
     try:
-        unscaled = int.from_bytes(decoded(encoded), "big", signed=True)
+        data = decoded(encoded)
     except BadInput:
         return _number_text(encoded)
-    digits = tuple(int(d) for d in str(abs(unscaled)))
-    return f"{Decimal((0 if unscaled >= 0 else 1, digits, -scale)):f}"
+    if abs(scale) > _MOST_SCALE or len(data) > _MOST_DECIMAL:
+        raise bad("a decimal of a size that databases have", f"{len(data)} bytes, scale {scale}")
+    # By way of Decimal: as text Python gives integers of no more than 4300 digits.
+    sign, digits, _ = Decimal(int.from_bytes(data, "big", signed=True)).as_tuple()
+    return f"{Decimal((sign, digits, -scale)):f}"
 
 
 def _number_text(found: str) -> str:
@@ -159,7 +193,7 @@ def _variable(_: Json) -> Reader:
         parts = members(raw, "a decimal with its scale")
         if "value" not in parts:
             raise bad("a decimal with `value` and `scale`", shown(raw))
-        return _scaled(_whole(parts.get("scale", b"0")) or 0, parts["value"])
+        return _scaled(whole(parts.get("scale", b"0")) or 0, parts["value"])
 
     return read
 
@@ -168,7 +202,9 @@ def _bits(parameters: Json) -> Reader:
     length = _parameter(parameters, "length")
 
     def read(raw: Raw) -> Value:
-        return f"{int.from_bytes(decoded(text(raw)), 'little'):0{length}b}"
+        data = decoded(text(raw))
+        # Of a length without limit the schema says the largest number that there is.
+        return f"{int.from_bytes(data, 'little'):0{min(length, max(_LONGEST_WORD, 8 * len(data)))}b}"
 
     return read
 
@@ -188,6 +224,9 @@ def _count(form: Callable[..., str], *unit: int) -> Callable[[Json], Reader]:
     return _as(partial(_counted, (lambda n: form(n, *unit)) if unit else form))
 
 
+_MOST_SCALE, _MOST_DECIMAL = 20_000, 65_536
+"""PostgreSQL has the largest: 131,072 digits before the point and 16,383 behind it; the second is in bytes."""
+_LONGEST_WORD = 64
 _MILLI, _MICRO, _NANO = 1000, 1_000_000, 1_000_000_000
 _JSON = Field("json", _json_text)
 _PHYSICAL: Mapping[str, Field] = {
@@ -219,6 +258,9 @@ _LOGICAL: Mapping[str, tuple[str, Callable[[Json], Reader]]] = {
     f"{_D}Ltree": ("ltree", _as(_plain)),
     f"{_D}TsVector": ("tsvector", _as(_plain)),
     f"{_D}Bits": ("bit", _bits),
+    f"{_D}geometry.Geometry": ("geometry", _as(geometry)),
+    f"{_D}geometry.Geography": ("geography", _as(geometry)),
+    f"{_D}geometry.Point": ("point", _as(point)),
     f"{_T}Date": ("date", _count(date_text)),
     f"{_T}Time": ("time", _count(time_text, _MILLI)),
     f"{_T}MicroTime": ("time", _count(time_text, _MICRO)),

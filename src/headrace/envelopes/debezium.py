@@ -1,7 +1,8 @@
 """Debezium's envelope, of every connector: `before`, `after`, `source`, `op`; with or without its schema.
 
-Headrace's own carry two members more, `columns` (name to type, in order) and `key`, so that reading one again gives the
-same change. A row without a primary key is identified by all of its columns, when the message says that it has no key.
+Headrace's own carry more members, `columns` (name to type, in order), `key` and perhaps `bytes`, so that reading one
+again gives the same change. A row without a primary key is identified by all of its columns, when the message says that
+it has no key.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from headrace.envelopes.raw import (
     anything,
     anything_of,
     cell,
+    elements,
     is_null,
     is_object,
     is_text,
@@ -201,15 +203,15 @@ def table_of(source: Mapping[str, object]) -> str:
 
 
 def _position(source: Mapping[str, object], *, ours: bool) -> Position:
-    """(commit LSN, sequence) of our own; of others (LSN of the event or place in its file, 0)."""
-    lsn = source.get("lsn")
-    major = _integer(lsn if lsn is not None else source.get("pos")) or 0
+    """The position of our own; of others (LSN of the event or place in its file, 0)."""
     sequence = source.get("sequence")
-    if not ours or not isinstance(sequence, str):
-        return Position(major)
-    found = anything(sequence.encode())
-    numbers = cast("list[object]", found) if isinstance(found, list) else []
-    return Position(major, (_integer(numbers[1]) or 0) if len(numbers) == 2 else 0)
+    if ours and isinstance(sequence, str):
+        found = anything(sequence.encode())
+        numbers = [_integer(n) for n in cast("list[object]", found)] if isinstance(found, list) else []
+        if len(numbers) == 2:
+            return Position(numbers[0] or 0, numbers[1] or 0)
+    lsn = source.get("lsn")
+    return Position(_integer(lsn if lsn is not None else source.get("pos")) or 0)
 
 
 def _integer(found: object) -> int | None:
@@ -237,6 +239,8 @@ def _times(unit_us: int, found: object) -> int | None:
 def _own(payload: Members, facts: Facts) -> ChangeDraft:
     """With its types and key: nothing to find out."""
     types = {n: text(v) for n, v in members(payload["columns"], "columns and their types").items()}
+    held = {text(n) for n in elements(payload["bytes"])} if "bytes" in payload else set[str]()
+    fields = {n: own_field(t, held=n in held) for n, t in types.items()}
     key = {} if is_null(payload.get("key")) else members(payload["key"], "a key")
     names, columns = tuple(types), tuple(Column(n, t) for n, t in types.items())
 
@@ -244,9 +248,10 @@ def _own(payload: Members, facts: Facts) -> ChangeDraft:
         if raw is None or raw == NULL:
             return None
         found = members(raw, "a row")
-        return tuple(own_field(types[n]).cell(found.get(n, NULL))[1] for n in names)
+        return tuple(fields[n].cell(found.get(n, NULL))[1] for n in names)
 
-    identity = () if facts.op is Op.TRUNCATE else tuple(own_field(types.get(n, "")).cell(v)[1] for n, v in key.items())
+    unknown = own_field("")
+    identity = () if facts.op is Op.TRUNCATE else tuple(fields.get(n, unknown).cell(v)[1] for n, v in key.items())
     before, after = values(payload.get("before")), values(payload.get("after"))
     if (after is None) != (facts.op in (Op.DELETE, Op.TRUNCATE)):
         raise bad("a row after the change, and none behind a delete", shown(payload.get("after", b"none")))

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 
 from headrace.change import Value
 from headrace.envelopes import bad
-from headrace.envelopes.connect import decoded
 from headrace.envelopes.drafts import Cells
-from headrace.envelopes.raw import Cell, Members, Raw, cell, is_object, is_text, members, number, shown, text
+from headrace.envelopes.raw import Cell, Members, Raw, cell, decoded, is_object, is_text, members, number, shown, text
 from headrace.envelopes.times import timestamp_text
 
 

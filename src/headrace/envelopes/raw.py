@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import cast
@@ -73,6 +75,20 @@ def text(raw: Raw) -> str:
         return _text.decode(raw)
     except ValueError as problem:
         raise bad("text", f"{shown(raw)}: {_why(problem)}") from None
+
+
+def decoded(encoded: str) -> bytes:
+    """Base64. Raises BadInput."""
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as problem:
+        raise bad("bytes as base64", f"{encoded[:60]!r}: {problem}") from None
+
+
+def whole(raw: Raw) -> int | None:
+    """A whole number of 64 bits; None for anything else."""
+    found = cell(raw)[1]
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def cell(raw: Raw) -> Cell:

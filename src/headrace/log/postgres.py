@@ -48,6 +48,8 @@ class _Writer:
     position: Position
     committed_at: int
     topics: dict[str, _Topic] = field(default_factory=dict[str, _Topic])
+    ends: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
+    """Where the partitions that it has written end for readers: so nobody who follows one has to ask for it."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -134,8 +136,13 @@ class PostgresLog:
         writer.number, writer.position, writer.committed_at = number, position, committed_at
         writer.changes += count
         writer.bytes += size
+        written = [
+            (topic, partition, offset, part)
+            for (topic, partition, part, _), offset in zip(batches, offsets, strict=True)
+        ]
+        writer.ends.update({(topic, partition): first + len(part) for topic, partition, first, part in written})
         append = Append(writer.source, number, changes, position, committed_at, writer.changes, writer.bytes)
-        self._tails[writer.source].push(append)
+        self._tails[writer.source].push(append, written)
         return append
 
     async def _topic(self, source: str, topic: str) -> _Topic:
@@ -182,6 +189,10 @@ class PostgresLog:
         return appends or [alone]
 
     async def read(self, topic: str, partition: int, offset: int, limit: int) -> Sequence[Logged]:
+        source = self._source_of(topic)
+        newest = self._tails[source].logged(topic, partition, offset, limit) if source else None
+        if newest:  # beyond its end another writer may have written
+            return newest
         args = {"tenant": DEFAULT_TENANT, "topic": topic, "partition": partition, "offset": offset}
         cursor = await self._read.execute(SQL["read"], {**args, "changes": limit, "batches": max(1, min(limit, 64))})
         found: list[Logged] = []
@@ -192,29 +203,29 @@ class PostgresLog:
         return found
 
     async def wait(self, topic: str, partition: int, offset: int) -> None:
-        source = await self._source_of(topic)
-        tail = self._tails[source]
-        while True:
-            seen = tail.head
-            extent = await self._extent(topic, partition)
-            if extent is not None and extent.next > offset:
-                return
-            await tail.wait(seen)
-
-    async def _source_of(self, topic: str) -> str:
-        """The longest known source name that the topic starts with: a topic may not exist yet."""
-        names = [s for s in self._tails if topic == s or topic.startswith(s + ".")]
-        if not names:
+        source = self._source_of(topic)
+        if source is None:
             raise NotFound(
                 step="wait for changes",
                 expected="a topic of a source that is being read",
                 got=topic[:200],
                 remedy="Start Headrace with that source, then follow the topic.",
             )
-        return max(names, key=len)
+        tail, ends = self._tails[source], self._writers[source].ends
+        while True:
+            seen = tail.head
+            end = ends.get((topic, partition))
+            if (await self._end(topic, partition) if end is None else end) > offset:
+                return
+            await tail.wait(seen)
 
-    async def _extent(self, topic: str, partition: int) -> TopicPartition | None:
-        return next((t for t in await self.topics() if t.topic == topic and t.partition == partition), None)
+    def _source_of(self, topic: str) -> str | None:
+        """The longest name of an open source that the topic starts with: a topic may not exist yet."""
+        names = [s for s in self._tails if topic == s or topic.startswith(s + ".")]
+        return max(names, key=len, default=None)
+
+    async def _end(self, topic: str, partition: int) -> int:
+        return next((t.next for t in await self.topics() if t.topic == topic and t.partition == partition), 0)
 
     async def topics(self) -> Sequence[TopicPartition]:
         cursor = await self._read.execute(SQL["topics"], {"tenant": DEFAULT_TENANT})
@@ -228,7 +239,10 @@ class PostgresLog:
         ends = {"sources": list(applied.keys()), "numbers": list(applied.values())}
         args = {"tenant": DEFAULT_TENANT, "before": before, **ends}
         row = await (await self._read.execute(SQL["trim"], args)).fetchone()
-        return int(row[0]) if row else 0
+        count = int(row[0]) if row else 0
+        for tail in self._tails.values() if count else ():
+            tail.forget()
+        return count
 
     async def close(self) -> None:
         for connection in (self._write, self._read, self._sync):

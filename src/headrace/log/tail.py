@@ -6,26 +6,34 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from headrace.log import Append
+from headrace.change import Change
+from headrace.log import Append, Logged
 
 TAIL_CHANGES = 20_000
 """Bounds what a tail keeps; a reader that is further behind reads the table."""
 
 
+Part = tuple[str, int, int, Sequence[Change]]
+"""What an append wrote to one partition: topic, partition, first offset, changes."""
+
+
 class Tail:
-    """Appends in order, bounded by their number of changes."""
+    """Appends in order, bounded by their number of changes; with each, its parts."""
 
     def __init__(self, head: int) -> None:
         self.head = head
         self._appends: deque[Append] = deque()
+        self._parts: deque[Sequence[Part]] = deque()
         self._changes = 0
         self._waiting: set[asyncio.Event] = set()
 
-    def push(self, append: Append) -> None:
+    def push(self, append: Append, parts: Sequence[Part]) -> None:
         self._appends.append(append)
+        self._parts.append(parts)
         self._changes += len(append.changes)
         while self._changes > TAIL_CHANGES and len(self._appends) > 1:
             self._changes -= len(self._appends.popleft().changes)
+            self._parts.popleft()
         self.head = append.number
         for event in self._waiting:
             event.set()
@@ -43,6 +51,28 @@ class Tail:
             if changes >= limit:
                 break
         return taken
+
+    def logged(self, topic: str, partition: int, offset: int, limit: int) -> list[Logged] | None:
+        """At most `limit` changes of a partition from an offset on; None when the tail does not reach back so far."""
+        behind: list[tuple[int, Sequence[Change]]] = []
+        for parts in reversed(self._parts):  # who follows is near the end
+            behind += [(first, changes) for t, p, first, changes in parts if (t, p) == (topic, partition)]
+            if behind and behind[-1][0] <= offset:
+                break
+        else:
+            return None
+        found: list[Logged] = []
+        for first, changes in reversed(behind):
+            start = max(first, offset)
+            some = changes[start - first : start - first + limit - len(found)]
+            found += [Logged(topic, partition, n, change) for n, change in enumerate(some, start)]
+        return found
+
+    def forget(self) -> None:
+        """What the table no longer holds must not be read here either."""
+        self._appends.clear()
+        self._parts.clear()
+        self._changes = 0
 
     async def wait(self, number: int) -> None:
         """Returns when there is an append behind `number`."""

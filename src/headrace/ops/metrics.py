@@ -1,43 +1,136 @@
-"""The status as Prometheus metrics."""
+"""The status as Prometheus metrics; docs/operations.md lists them."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+Labelled = Callable[..., None]
 
 
-def collect(status: dict[str, Any]) -> CollectorRegistry:
-    """A registry filled from one status; made anew at each scrape, so that nothing stale is told."""
-    registry = CollectorRegistry()
+@dataclass(frozen=True, slots=True)
+class PushRequests:
+    """What came to `/v1/changes` since the process began: requests by (source, status), bytes by source."""
 
-    def gauge(name: str, about: str, *labels: str) -> Gauge:
-        return Gauge(f"headrace_{name}", about, labels, registry=registry)
+    answered: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
+    received: Counter[str] = field(default_factory=Counter[str])
 
-    fresh = gauge("source_freshness_seconds", "Nothing committed longer ago is missing", "source")
-    up = gauge("source_up", "1 while the source is read", "source")
-    rate = gauge("source_changes_per_second", "Captured changes", "source")
-    for source in status["sources"]:
-        up.labels(source["name"]).set(source["state"] != "down")
-        rate.labels(source["name"]).set(source["rate"])
-        if source["freshness_ms"] is not None:
-            fresh.labels(source["name"]).set(source["freshness_ms"] / 1000)
-    changes = gauge("topic_changes", "Changes ever appended", "topic")
-    size = gauge("topic_bytes", "Bytes ever appended", "topic")
-    for topic in status["topics"]:
-        changes.labels(topic["name"]).set(topic["changes"])
-        size.labels(topic["name"]).set(topic["bytes"])
-    lag = gauge("operator_lag_changes", "Changes not yet applied", "operator", "source")
-    lag_s = gauge("operator_lag_seconds", "Age of the newest applied change while others wait", "operator", "source")
-    dead = gauge("dead_letters", "Open dead letters", "operator", "source")
-    for operator in status["operators"]:
-        labels = (operator["name"], operator["source"])
-        lag.labels(*labels).set(operator["lag"]["changes"])
-        lag_s.labels(*labels).set(operator["lag"]["ms"] / 1000)
-        dead.labels(*labels).set(operator["dead_letters"])
-    documents = gauge("documents", "Present documents", "stage")
+
+class _Sheet:
+    """The metrics of one scrape, made anew each time so that nothing stale is told."""
+
+    def __init__(self) -> None:
+        self._metrics: list[Metric] = []
+
+    def gauge(self, name: str, about: str, *labels: str) -> Labelled:
+        family = GaugeMetricFamily(f"headrace_{name}", about, labels=labels)
+        self._metrics.append(family)
+        return lambda *values: family.add_metric([str(v) for v in values[:-1]], values[-1])
+
+    def counter(self, name: str, about: str, *labels: str) -> Labelled:
+        family = CounterMetricFamily(f"headrace_{name}", about, labels=labels)
+        self._metrics.append(family)
+        return lambda *values: family.add_metric([str(v) for v in values[:-1]], values[-1])
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._metrics)
+
+
+def collect(status: dict[str, Any], pushed: PushRequests) -> CollectorRegistry:
+    """A registry filled from one status."""
+    sheet = _Sheet()
+    _sources(sheet, status["sources"])
+    _snapshots(sheet, status["sources"])
+    _pushes(sheet, status["sources"], pushed)
+    _topics(sheet, status["topics"])
+    _operators(sheet, status["operators"])
+    documents = sheet.gauge("documents", "Present documents", "stage")
     for stage, count in status["documents"]["by_stage"].items():
-        documents.labels(stage).set(count)
-    gauge("profiles", "Present profiles").set(status["profiles"])
-    gauge("store_bytes", "Size of the store").set(status["store"]["bytes"])
+        documents(stage, count)
+    sheet.gauge("profiles", "Present profiles")(status["profiles"])
+    sheet.gauge("store_bytes", "Size of the store")(status["store"]["bytes"])
+    registry = CollectorRegistry()
+    registry.register(sheet)
     return registry
+
+
+def _sources(sheet: _Sheet, sources: list[dict[str, Any]]) -> None:
+    fresh = sheet.gauge("source_freshness_seconds", "Nothing committed longer ago is missing", "source")
+    up = sheet.gauge("source_up", "1 while the source is read", "source")
+    rate = sheet.gauge("source_changes_per_second", "Captured changes", "source")
+    errors = sheet.counter("source_errors", "Failures to read the source", "source")
+    retained = sheet.gauge("source_retained_bytes", "WAL that the source's server keeps for us", "source")
+    limit = sheet.gauge("source_retained_limit_bytes", "From how much on on_lag is carried out", "source")
+    for source in sources:
+        name = source["name"]
+        up(name, source["state"] != "down")
+        rate(name, source["rate"])
+        errors(name, source["errors"])
+        if source["freshness_ms"] is not None:
+            fresh(name, source["freshness_ms"] / 1000)
+        if source["retained"] is not None:
+            retained(name, source["retained"]["bytes"])
+            limit(name, source["retained"]["max_bytes"])
+
+
+def _snapshots(sheet: _Sheet, sources: list[dict[str, Any]]) -> None:
+    """Of what runs now: the first copy of a source (its table is empty), and tables that are read beside the stream."""
+    labels = ("source", "table")
+    done = sheet.gauge("snapshot_rows", "Rows read so far", *labels)
+    total = sheet.gauge("snapshot_rows_expected", "Rows expected in all", *labels)
+    rate = sheet.gauge("snapshot_rows_per_second", "Rows read", *labels)
+    left = sheet.gauge("snapshot_remaining_seconds", "Time to go at this rate", *labels)
+    states = sheet.gauge("snapshots", "Snapshots beside the stream that wait, run, or ended lately", "source", "state")
+    for source in sources:
+        name, jobs = source["name"], source["snapshots"]
+        running = [("", source["snapshot"])] if source["snapshot"] else []
+        # The first of a table's: those that wait behind it have the same labels, and a series stands once in a scrape.
+        running += {j["table"]: j for j in reversed(jobs) if not j["ended_at"]}.items()
+        for table, job in running:
+            done(name, table, job["done"])
+            for told, key in ((total, "total"), (rate, "rate"), (left, "eta_s")):
+                if job[key] is not None:
+                    told(name, table, job[key])
+        for state, count in sorted(Counter(j["state"] for j in jobs).items()):
+            states(name, state, count)
+
+
+def _pushes(sheet: _Sheet, sources: list[dict[str, Any]], pushed: PushRequests) -> None:
+    requests = sheet.counter("push_requests", "Requests to /v1/changes by their answer", "source", "status")
+    size = sheet.counter("push_bytes", "Bytes of their bodies as they came", "source")
+    records = sheet.counter("push_records", "Records by what came of them", "source", "outcome")
+    waiting = sheet.gauge("push_waiting", "Changes that wait for the log", "source")
+    for (name, status), count in sorted(pushed.answered.items()):
+        requests(name, status, count)
+    for name, count in sorted(pushed.received.items()):
+        size(name, count)
+    for source in sources:
+        if source["pushed"] is not None:
+            waiting(source["name"], source["pushed"]["waiting"])
+            for outcome in ("accepted", "duplicates", "ignored", "rejected"):
+                records(source["name"], outcome, source["pushed"][outcome])
+
+
+def _topics(sheet: _Sheet, topics: list[dict[str, Any]]) -> None:
+    changes = sheet.gauge("topic_changes", "Changes ever appended", "topic")
+    size = sheet.gauge("topic_bytes", "Bytes ever appended", "topic")
+    for topic in topics:
+        changes(topic["name"], topic["changes"])
+        size(topic["name"], topic["bytes"])
+
+
+def _operators(sheet: _Sheet, operators: list[dict[str, Any]]) -> None:
+    labels = ("operator", "source")
+    lag = sheet.gauge("operator_lag_changes", "Changes not yet applied", *labels)
+    lag_s = sheet.gauge("operator_lag_seconds", "Age of the newest applied change while others wait", *labels)
+    dead = sheet.gauge("dead_letters", "Open dead letters", *labels)
+    for operator in operators:
+        names = (operator["name"], operator["source"])
+        lag(*names, operator["lag"]["changes"])
+        lag_s(*names, operator["lag"]["ms"] / 1000)
+        dead(*names, operator["dead_letters"])

@@ -14,12 +14,14 @@ from fastapi.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from headrace.app import App
+from headrace.ops.metrics import PushRequests
 from headrace.server import problems
 from headrace.server.asks import ask_router
 from headrace.server.changes import Feed, changes_router
 from headrace.server.guard import Guard
 from headrace.server.log import log_router
 from headrace.server.push import push_router
+from headrace.server.pushed import CountPushes
 from headrace.server.reads import read_router
 from headrace.server.runs import Runs
 from headrace.server.snapshots import snapshot_router
@@ -32,7 +34,7 @@ The API is described at <a href="/docs">/docs</a>.</p></html>"""
 
 def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
     """The application; `extra` routers come with the demo."""
-    feed = Feed(app)
+    feed, pushed = Feed(app), PushRequests()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -49,7 +51,7 @@ def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
     for router in (
         read_router(app),  # first: a route is found by looking at one after another
         ask_router(app, Runs()),
-        status_router(app),
+        status_router(app, pushed),
         changes_router(feed),
         push_router(app),
         log_router(app),
@@ -62,6 +64,8 @@ def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
     web.add_middleware(
         Guard, names=[server.host, *server.hosts], max_body=server.max_body, max_stream=server.max_stream
     )
+    pushable = [s.name for s in app.config.sources if s.url.startswith("push:")]
+    web.add_middleware(CountPushes, sources=pushable, counts=pushed)  # outermost: what the guard refuses counts too
     return web
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 import structlog
@@ -11,9 +11,11 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from headrace.app import App, Core
-from headrace.envelope import encode_envelope
+from headrace.change import Style
+from headrace.envelope import Origin, encode_envelope
 from headrace.errors import NotFound, SourceError
-from headrace.log import TopicPartition
+from headrace.log import Logged, TopicPartition
+from headrace.sources import Described
 
 PAGE = 2000
 logger = structlog.get_logger("headrace.log")
@@ -60,14 +62,26 @@ async def _stored(core: Core, extents: list[TopicPartition], start: int) -> Asyn
             yield lines
 
 
+def _origin(core: Core, name: str) -> Origin:
+    """Of a source that is no longer configured only its name is known."""
+    source = core.engine.sources.get(name)
+    if isinstance(source, Described):
+        return source.origin
+    return Origin("", Style.NUMBER) if source is None else Origin(source.kind, source.style)
+
+
 async def _pages(core: Core, extent: TopicPartition, start: int) -> AsyncIterator[bytes]:
     offset = max(start, extent.first)
     while offset < extent.next:
         found = await core.log.read(extent.topic, extent.partition, offset, PAGE)
         if not found:
             return
-        yield b"".join(encode_envelope(x.change) + b"\n" for x in found)
+        yield _lines(found, _origin(core, extent.source))
         offset = found[-1].offset + 1
+
+
+def _lines(found: Sequence[Logged], origin: Origin) -> bytes:
+    return b"".join(encode_envelope(x.change, origin) + b"\n" for x in found)
 
 
 async def _follow(core: Core, extents: list[TopicPartition], start: int) -> AsyncIterator[bytes]:
@@ -79,9 +93,10 @@ async def _follow(core: Core, extents: list[TopicPartition], start: int) -> Asyn
         try:
             while True:
                 await core.log.wait(extent.topic, extent.partition, offset)
-                for x in (found := await core.log.read(extent.topic, extent.partition, offset, PAGE)):
-                    await ready.put(encode_envelope(x.change) + b"\n")
-                offset = found[-1].offset + 1 if found else offset
+                found = await core.log.read(extent.topic, extent.partition, offset, PAGE)
+                if found:
+                    await ready.put(_lines(found, _origin(core, extent.source)))
+                    offset = found[-1].offset + 1
         except Exception as error:  # noqa: BLE001 - told, and the reader sees the end
             logger.warning("the log cannot be followed any more", topic=extent.topic, error=str(error))
             await ready.put(None)

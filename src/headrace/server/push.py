@@ -15,6 +15,7 @@ from headrace.app import App
 from headrace.envelopes import FORMATS, Hints
 from headrace.errors import BadInput, BadRequest, NotFound, SourceError
 from headrace.inbox import Inbox, InboxFull, Item, KeyReused, Push, Receipt, keep_record, read_item
+from headrace.server.inflating import ACCEPTED, CodingNotTaken, coding_of, inflated
 from headrace.server.problems import problem_response
 from headrace.server.records import EVENT, EVENTS, LINES, Record, media_type, parts
 from headrace.server.shapes import json_response
@@ -24,6 +25,8 @@ AT_ONCE = 64
 """Records that are read without letting others have their turn."""
 RETRY_AFTER_S = 1
 _LONGEST_KEY = 200
+_GONE = 499
+"""For the counts: whoever sent it went away before its end."""
 
 Format = Annotated[
     str,
@@ -89,21 +92,27 @@ def push_router(app: App) -> APIRouter:
     ) -> Response:
         """Takes changes in: Debezium's envelopes, DMS records, CloudEvents, or `{op, table, key, row}`.
 
-        One JSON object, an array, or a stream of lines of any length, which is taken in as it comes. The answer comes
-        when all of it is on disk. What cannot be read is listed, kept as a dead letter, and does not stop the rest.
+        One JSON object, an array, or a stream of lines of any length, which is taken in as it comes; with
+        Content-Encoding gzip or deflate it is inflated. The answer comes when all of it is on disk. What cannot be read
+        is listed, kept as a dead letter, and does not stop the rest.
         """
         try:
-            kind = media_type(request.headers)
+            kind, coding = media_type(request.headers), coding_of(request.headers)
             hints = _hints(format or ("cloudevents" if kind in (EVENT, EVENTS) else ""), table, key or headrace_key)
             inbox = _inbox(app, source)
-            records = parts(request.stream(), kind, request.headers, app.config.server.max_body)
+            limits = app.config.server
+            most = max(limits.max_stream, limits.max_body) if kind in LINES else limits.max_body
+            body = inflated(request.stream(), coding, most)
+            records = parts(body, kind, request.headers, limits.max_body)
             async with inbox.push(_checked(idempotency_key)) as push:
                 receipt = await _take(push, records, hints)
             await app.core.engine.durable()
         except (InboxFull, SourceError) as error:
             return problem_response(error, {"retry-after": str(RETRY_AFTER_S)})
+        except CodingNotTaken as error:
+            return problem_response(error, {"accept-encoding": ", ".join(ACCEPTED)})
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
+            return Response(status_code=_GONE)  # nobody reads it
         return json_response(_answer(inbox.name, receipt), 202)
 
     return router
@@ -292,7 +301,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"description": "all of it is on disk, or listed as rejected"},
     400: _told("the body as a whole, or a parameter, cannot be understood"),
     404: _told("no source of that name is pushed to"),
-    413: _told("the body is larger than [server] max_body, or a stream than max_stream"),
+    413: _told("the body is larger than [server] max_body, or a stream than max_stream; inflated too"),
     415: _told("a Content-Type or Content-Encoding that is not taken"),
     422: _told("the Idempotency-Key came with other records before"),
     429: {**_told("too much waits already"), "headers": _RETRY},

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from headrace.envelopes import cloudevents
+from headrace.envelopes.lambdas import unwrapped
 from headrace.errors import BadRequest, HeadraceError
 
 LINES = frozenset(
@@ -45,11 +46,13 @@ class Record(NamedTuple):
 def media_type(headers: Mapping[str, str]) -> str:
     """What the body is said to be; without a word JSON. Raises NotTaken."""
     found = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    coding = headers.get("content-encoding", "identity").strip().lower()
     if found not in LINES | JSON:
-        raise _not_taken("one of " + ", ".join(sorted(LINES | JSON)), found, "Name the body's type in Content-Type.")
-    if coding not in ("", "identity"):
-        raise _not_taken("a body without Content-Encoding", coding, "Send it as it is.")
+        raise NotTaken(
+            step="read the pushed records",
+            expected="one of " + ", ".join(sorted(LINES | JSON)),
+            got=found[:100] or "none",
+            remedy="Name the body's type in Content-Type.",
+        )
     return found
 
 
@@ -77,7 +80,8 @@ def _records(body: bytes, kind: str) -> list[Record]:
             expected = "a JSON array" if kind == EVENTS else "a JSON object or array of them"
             raise _bad(expected, "nothing" if not body.strip() else repr(body[:60]))
         _whole(body)
-        return [_record(body)]
+        inside = unwrapped(body) if kind == "application/json" else None
+        return [_record(body)] if inside is None else [_record(record) for record in inside]
     if kind == EVENT:
         raise _bad("one CloudEvent", f"an array; its Content-Type is {EVENTS}")
     try:
@@ -166,7 +170,3 @@ def _bad(expected: str, got: str) -> BadRequest:
         got=got,
         remedy="Send one JSON object, an array of them, or one a line as application/x-ndjson.",
     )
-
-
-def _not_taken(expected: str, got: str, remedy: str) -> NotTaken:
-    return NotTaken(step="read the pushed records", expected=expected, got=got[:100] or "none", remedy=remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -13,16 +14,17 @@ from headrace.change import format_position, stamp_json
 from headrace.clock import now_us, rfc3339
 from headrace.engines.embedded import CAPTURE, EmbeddedEngine
 from headrace.engines.snapshots import all_jobs
+from headrace.inbox import Inbox
 from headrace.log import SourceHead
-from headrace.ops.metrics import collect
+from headrace.ops.metrics import PushRequests, collect
 from headrace.server.shapes import json_response
 from headrace.server.snapshots import shown
-from headrace.sources import Retained, Retaining, Source
+from headrace.sources import Retained, Retaining, Snapshotting, Source
 from headrace.stores import DeadLetter
 
 
-def status_router(app: App) -> APIRouter:
-    """Routes over whatever core the app has at the time."""
+def status_router(app: App, pushed: PushRequests) -> APIRouter:
+    """Routes over whatever core the app has at the time; `pushed` counts what came in."""
     router = APIRouter(tags=["status"])
 
     @router.get("/healthz")
@@ -57,7 +59,7 @@ def status_router(app: App) -> APIRouter:
     @router.get("/metrics")
     async def metrics() -> Response:
         """The status as Prometheus metrics."""
-        return Response(generate_latest(collect(await describe(app))), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(collect(await describe(app), pushed)), media_type=CONTENT_TYPE_LATEST)
 
     return router
 
@@ -102,7 +104,9 @@ def _source(engine: EmbeddedEngine, source: Source, head: SourceHead | None, let
         "reason": reason,
         "snapshot": _snapshot(copying.done, copying.total, copying.started_at) if copying else None,
         "snapshots": shown(all_jobs([source])),
+        "reads_again": isinstance(source, Snapshotting),
         "retained": _retained(source.retained) if isinstance(source, Retaining) else None,
+        "pushed": dataclasses.asdict(source.counts) if isinstance(source, Inbox) else None,
         "rate": round(meter.rate, 2),
         "errors": meter.errors,
         "last_error": meter.last_error,

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from headrace.change import Change, Position, Style
+from headrace.envelope import Origin
 from headrace.errors import HeadraceError
 from headrace.findings import Finding
 
@@ -110,6 +111,14 @@ class Retaining(Protocol):
     def retained(self) -> Retained | None:
         """As last seen; None before."""
         ...
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A source that knows more of itself than its kind: what envelopes of its changes say of it."""
+
+    @property
+    def origin(self) -> Origin: ...
 
 
 class Source(Protocol):

@@ -13,10 +13,12 @@ from headrace.findings import Finding, error, note, ok, warning
 from headrace.sources import SourceSettings
 from headrace.sources.files.address import folder_of
 from headrace.sources.files.ignore import Ignore
+from headrace.sources.files.mounts import NETWORK, kind_of
 from headrace.sources.files.reasons import is_text, key_of
 
 MOST_ENTRIES = 500_000
 _INOTIFY = Path("/proc/sys/fs/inotify")
+_MOUNTS = Path("/proc/self/mountinfo")
 _SHOWN = 3
 
 
@@ -34,6 +36,7 @@ class _Seen:
     folders: int = 0
     bytes: int = 0
     links: int = 0
+    outside: list[str] = field(default_factory=list[str])
     entries: int = 0
     closed: list[str] = field(default_factory=list[str])
     unreadable: list[str] = field(default_factory=list[str])
@@ -67,8 +70,10 @@ def _all(root: Path, settings: SourceSettings) -> Iterator[Finding]:
         yield ok("documents", counted)
     yield from _wrong(seen, settings)
     if seen.links:
-        yield note("links", f"{seen.links}, which are not followed")
+        outside = f"; {_some(seen.outside, 'out of the folder lead')}" if seen.outside else ""
+        yield note("links", f"{seen.links}, which are not followed{outside}")
     if sys.platform == "linux":
+        yield _file_system(root)
         yield _watches(seen.folders)
 
 
@@ -83,7 +88,8 @@ def _walk(root: Path, ignore: Ignore, max_bytes: int, seen: _Seen) -> None:
                     seen.entries += 1
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if entry.is_symlink():
-                        seen.links += ignore.takes_file(path)
+                        if ignore.takes_file(path):
+                            _link(root, entry, path, seen)
                     elif entry.is_dir(follow_symlinks=False):
                         if ignore.takes_folder(path):
                             stack.append(path)
@@ -93,6 +99,12 @@ def _walk(root: Path, ignore: Ignore, max_bytes: int, seen: _Seen) -> None:
             seen.closed.append(path_shown(folder))
         except FileNotFoundError:
             continue
+
+
+def _link(root: Path, entry: os.DirEntry[str], path: str, seen: _Seen) -> None:
+    seen.links += 1
+    if not Path(os.path.realpath(entry.path)).is_relative_to(os.path.realpath(root)):
+        seen.outside.append(path_shown(path))
 
 
 def _file(entry: os.DirEntry[str], path: str, max_bytes: int, seen: _Seen) -> None:
@@ -136,6 +148,21 @@ def _wrong(seen: _Seen, settings: SourceSettings) -> Iterator[Finding]:
 def _some(paths: Sequence[str], what: str) -> str:
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return f"{what}: {', '.join(paths[:_SHOWN])}{more}"
+
+
+def _file_system(root: Path) -> Finding:
+    try:
+        kind = kind_of(os.path.realpath(root), _MOUNTS.read_text("utf-8", "surrogateescape"))
+    except OSError:
+        kind = ""
+    if kind in NETWORK:
+        return warning(
+            "file system",
+            expected="one that tells of every change (inotify)",
+            got=f"{kind}: what other machines write there is found at the next start only",
+            remedy="Run Headrace where the files are, or copy them to a local folder (rsync) and read that one.",
+        )
+    return ok("file system", kind) if kind else note("file system", "its kind cannot be read here")
 
 
 def _watches(folders: int) -> Finding:

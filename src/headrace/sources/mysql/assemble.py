@@ -18,7 +18,7 @@ from headrace.sources.mysql.binlog import Begin, Header, ProtocolError, RowsKind
 from headrace.sources.mysql.ddl import Effect, Kind
 from headrace.sources.mysql.problems import incomplete, lost, nameless, statement_based
 from headrace.sources.mysql.progress import PLACE, PREPARED, Place
-from headrace.sources.mysql.shapes import Shape, Shapes, complete, read_cells, whole
+from headrace.sources.mysql.shapes import Cell, Shape, Shapes, complete, old_row, read_cells, whole
 from headrace.sources.mysql.tables import Tables
 from headrace.sources.mysql.values import Unreadable
 
@@ -97,6 +97,8 @@ class Assembler:
         self._created = self._server = 0
         self._gtid = place.gtid
         self._frontier = self._held = place.major
+        self.committed = place.committed
+        """Where the last transaction ends that was seen whole."""
         self._from = place.major
         self._changes: list[Change] = []
         self._rejected: list[Rejected] = []
@@ -126,6 +128,11 @@ class Assembler:
         return self._open is None
 
     @property
+    def parted(self) -> bool:
+        """A transaction is open of which a part was given."""
+        return self._open is not None and self._open.parted
+
+    @property
     def full(self) -> bool:
         return len(self._changes) >= self._max_rows or self._bytes >= self._max_bytes
 
@@ -140,6 +147,7 @@ class Assembler:
             self._created if same else 0,
             self._server if same else 0,
             gtid=self._gtid,
+            committed=self.committed,
         )
 
     @property
@@ -156,7 +164,7 @@ class Assembler:
     def beginning(self) -> Place:
         """Where it was begun, now that the file is known."""
         place = self._expected
-        return Place(place.file, place.offset, self._created, self._server, gtid=place.gtid)
+        return Place(place.file, place.offset, self._created, self._server, gtid=place.gtid, committed=place.committed)
 
     @property
     def ready(self) -> bool:
@@ -208,7 +216,14 @@ class Assembler:
             place = self._places[last]
             is_whole = self._open is None or self._open.start != last
             state[PLACE] = Place(
-                place.file, place.offset, place.created, place.server, place.first, is_whole, place.gtid
+                place.file,
+                place.offset,
+                place.created,
+                place.server,
+                place.first,
+                is_whole,
+                place.gtid,
+                place.committed,
             ).encode()
             self._places = {k: v for k, v in self._places.items() if k > last or (k == last and not is_whole)}
         rejected, self._rejected = self._rejected, []
@@ -368,7 +383,7 @@ class Assembler:
         self._gtid = self._open.begin.gtid or self._gtid
         self._open = None
         self._whole = len(self._changes)
-        self._frontier = max(self._frontier, self._at)
+        self._frontier = self.committed = max(self._frontier, self._at)
 
     def _roll_back(self, transaction: _Transaction, to: int) -> None:
         """Changes up to `to` of this transaction stay. Their numbers are not used again."""
@@ -428,8 +443,12 @@ class Assembler:
             return
         tables = self._tables
         follows = table in tables.captured or (transaction.kept and tables.muted(table))
-        # A table that was taken out of the configuration still counts in the transaction that was given in part.
-        counts = transaction.start == self._given.major and table in tables.counted
+        # A transaction that was given in part is numbered as it was then: a table that was taken out of the
+        # configuration still counts in it, one that was taken in does not.
+        again = transaction.start == self._given.major and transaction.skip > 0
+        counts = again and table in tables.counted
+        if again and follows and not counts:
+            return
         if follows or counts:
             if (shape := self._shape(table, event)) is not None:
                 self._mapped[number] = shape
@@ -524,23 +543,29 @@ class Assembler:
             self._add(schema, _CREATE, key, None, after)
 
     def _partial(self, shape: Shape, rows: wire.Rows, does: str) -> None:
-        """Rows without columns that did not change: completed from the old row, or refused."""
+        """Rows that a session wrote without all columns. The old row may be its key alone; the new one must be whole,
+        with what did not change out of the old one."""
         data, at, types, schema = rows.data, rows.at, shape.types, shape.schema
         while at < len(data):
             cells, at = read_cells(types, rows.before, data, at)
-            before = whole(cells, shape.shown)
-            after = before
-            if does == wire.UPDATE:
-                new, at = read_cells(types, rows.after, data, at)
-                after = whole(complete(new, cells), shape.shown)
-            if before is None or after is None:
+            if does == wire.INSERT:
+                row = self._completed(shape, cells)
+                self._add(schema, _CREATE, shape.key(row), None, row)
+                continue
+            before = old_row(cells, shape.shown, shape.key_at)
+            if before is None:
                 raise incomplete(self._shown, schema.table)
             if does == wire.UPDATE:
-                self._update(shape, before, after)
-            elif does == wire.INSERT:
-                self._add(schema, _CREATE, shape.key(after), None, after)
+                new, at = read_cells(types, rows.after, data, at)
+                self._update(shape, before, self._completed(shape, complete(new, cells)))
             else:
                 self._add(schema, _DELETE, shape.key(before), before, None)
+
+    def _completed(self, shape: Shape, cells: Sequence[Cell]) -> Row:
+        row = whole(cells, shape.shown)
+        if row is None:
+            raise incomplete(self._shown, shape.schema.table)
+        return row
 
     def _skip_row(self, shape: Shape, data: bytes, at: int) -> int:
         """Where a row ends that cannot be read."""
@@ -569,6 +594,7 @@ class Assembler:
             self._server,
             transaction.first,
             gtid=transaction.begin.gtid,
+            committed=self.committed,
         )
 
     def _reject(self, shape: Shape, problem: Exception) -> None:

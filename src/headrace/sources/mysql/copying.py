@@ -7,10 +7,10 @@ from contextlib import aclosing
 
 from headrace.change import START, Position
 from headrace.sources import Captured, SnapshotProgress
-from headrace.sources.mysql.progress import CAPTURE, PLACE, Capture, Place
+from headrace.sources.mysql.progress import CAPTURE, COPIED, PLACE, Capture, Copied, Place
 from headrace.sources.mysql.setup import Found
 from headrace.sources.mysql.shapes import Shapes
-from headrace.sources.mysql.snapshot import Copy, Progress, truncates
+from headrace.sources.mysql.snapshot import Chunk, Copy, Progress, truncates
 
 
 class Copying:
@@ -29,31 +29,36 @@ class Copying:
     async def first_run(
         self, opened: Capture, done: Capture, place: Place, emptied: bool, batch_rows: int, batch_bytes: int
     ) -> AsyncGenerator[Captured]:
-        """The first copy: the frontier stays at the start until it is complete."""
+        """The first copy: the frontier stays at the start until it is complete. How far it is stands in the state."""
         changes = truncates(self.copy, self._shapes, self.tables) if emptied else []
-        yield Captured(START, changes, {CAPTURE: opened.encode()})
-        async with aclosing(self._rows(batch_rows, batch_bytes, START)) as steps:
-            async for captured in steps:
-                yield captured
+        state = {CAPTURE: opened.encode(), PLACE: place.encode(), COPIED: Copied().encode()}
+        yield Captured(START, changes, dict(state))
+        async with aclosing(self._rows(batch_rows, batch_bytes)) as steps:
+            async for chunk, copied in steps:
+                yield Captured(START, chunk.changes, {COPIED: copied.encode()}, chunk.rejected)
         end = self.copy.moments.at(self.copy.point)
-        yield Captured(end, state={CAPTURE: done.encode(), PLACE: place.encode()})
+        yield Captured(end, state={CAPTURE: done.encode(), COPIED: None})
 
     async def added_run(
         self, done: Capture, place: Place, batch_rows: int, batch_bytes: int, frontier: Position
     ) -> AsyncGenerator[Captured]:
         """Tables copied later: given where the stream has reached the point."""
         yield Captured(frontier, truncates(self.copy, self._shapes, self.tables), {PLACE: place.encode()})
-        async with aclosing(self._rows(batch_rows, batch_bytes, frontier)) as steps:
-            async for captured in steps:
-                yield captured
+        async with aclosing(self._rows(batch_rows, batch_bytes)) as steps:
+            async for chunk, _ in steps:
+                yield Captured(frontier, chunk.changes, {}, chunk.rejected)
         yield Captured(self.copy.moments.at(self.copy.point), state={CAPTURE: done.encode()})
 
-    async def _rows(self, batch_rows: int, batch_bytes: int, frontier: Position) -> AsyncGenerator[Captured]:
+    async def _rows(self, batch_rows: int, batch_bytes: int) -> AsyncGenerator[tuple[Chunk, Copied]]:
+        """With each chunk how far the copy is when it has been given."""
+        whole: tuple[str, ...] = ()
         for table in self.tables:
-            schema = self._shapes.catalogued(table.catalogued)
+            schema, done = self._shapes.catalogued(table.catalogued), 0
             async with aclosing(self.copy.rows(table, schema, batch_rows, batch_bytes, self._progress)) as chunks:
                 async for chunk in chunks:
-                    yield Captured(frontier, chunk.changes, {}, chunk.rejected)
+                    done += len(chunk.changes) + len(chunk.rejected)
+                    yield chunk, Copied(whole, table.table, chunk.keys, done)
+            whole = (*whole, table.table)
 
     def interrupt(self) -> None:
         self.copy.interrupt()

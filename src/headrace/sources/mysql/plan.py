@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headrace.change import START
@@ -12,19 +12,34 @@ from headrace.sources import Captured, Rejected, SourceSettings
 from headrace.sources.mysql import positions, setup
 from headrace.sources.mysql.charsets import Charsets
 from headrace.sources.mysql.client import Client
-from headrace.sources.mysql.positions import Moments
 from headrace.sources.mysql.problems import lost
-from headrace.sources.mysql.progress import CAPTURE, REFUSED, Capture, Place, Run, Saved, load, refused_state
+from headrace.sources.mysql.progress import (
+    CAPTURE,
+    COPIED,
+    REFUSED,
+    Capture,
+    Copied,
+    Place,
+    Run,
+    Saved,
+    load,
+    refused_state,
+)
 from headrace.sources.mysql.session import Session
 from headrace.sources.mysql.setup import Found, Head, Server
 from headrace.sources.mysql.tables import matches
+from headrace.sources.snapshots.jobs import Jobs, Reason, Wanted
+
+COPIED_AT_ONCE_BYTES = 64 * 1024 * 1024
+"""Tables that are added together and have at most this are there before anything committed is promised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`first`: nothing complete was copied yet. `to_copy`: the tables to copy, all of them then, otherwise those that
-    were added since. `followed`: those that were copied; the catalog may be ahead of the log about them. `emptied`: an
-    earlier copy may be in our log. `place`: where the stream goes on."""
+    """`first`: all tables, `to_copy`, are to be copied as of one point. Otherwise `to_copy` are those of the tables
+    that were added since which are copied so, `added` those that are read beside the stream, and `rest` what an
+    interrupted first copy left over. `followed`: those whose changes the log has from some point on; the catalog may be
+    ahead of the log about them. `emptied`: an earlier copy may be in our log. `place`: where the stream goes on."""
 
     first: bool
     emptied: bool
@@ -35,6 +50,8 @@ class Plan:
     patterns: tuple[str, ...]
     tables: tuple[Found, ...]
     to_copy: tuple[Found, ...]
+    added: tuple[Found, ...]
+    rest: tuple[Wanted, ...]
     followed: frozenset[str]
     place: Place | None
     saved: Saved
@@ -48,31 +65,57 @@ class Plan:
         """The log's file of a place, as the server names it."""
         return next(f for f in self.files if positions.number_of(f) == place.file)
 
-    def news(self, source: str, run: Run, moments: Moments) -> Captured | None:
-        """What is refused now, what no longer is, and a changed set of tables; None when there is nothing to say."""
+    def news(self, source: str, run: Run, jobs: Jobs) -> Captured | None:
+        """What is refused now and what no longer is (told once), and tables that are read beside the stream from now
+        on; None when there is nothing to say."""
         topics = {r.topic for r in self.refused}
         captured = {f"{source}.{t.table}" for t in self.tables}
+        told, run.announced = run.announced, True
         state: dict[str, bytes | None] = {}
-        if topics ^ self.saved.refused:
+        if topics ^ self.saved.refused and not told:
             state[REFUSED] = refused_state(sorted(topics))
         if self.saved.capture is not None and not self.first:
             now = self.captured(self.saved.capture.point, self.followed, done=True)
             if now != self.saved.capture:
                 state[CAPTURE] = now.encode()
-        settled = [(topic, "") for topic in sorted(self.saved.refused & captured)]
-        if not (state or settled or self.refused):
+            if self.saved.copied is not None:
+                state[COPIED] = None
+            jobs.add(Reason.FIRST, self.rest)
+            jobs.add(Reason.ADDED, [Wanted(t.table, t.rows) for t in self.added])
+            state.update(jobs.state())
+        settled = [] if told else [(topic, "") for topic in sorted(self.saved.refused & captured)]
+        refused = () if told else self.refused
+        if not (state or settled or refused):
             return None
-        return Captured(run.frontier, state=state, rejected=self.refused, settled=settled)
+        return Captured(run.frontier, state=state, rejected=refused, settled=settled)
 
 
-async def make_plan(client: Client, run: Run, settings: SourceSettings, shown: str, database: str) -> Plan:
-    """Checks that capture can go on, sets `run.frontier`. Raises Broken or SourceError."""
+def split(tables: Sequence[Found]) -> tuple[list[Found], list[Found]]:
+    """Those that are copied as of one point, while the stream waits: small ones. The others are read beside it."""
+    small: list[Found] = []
+    size = 0
+    for table in sorted(tables, key=lambda t: t.size):
+        size += table.size
+        if size > COPIED_AT_ONCE_BYTES:
+            break
+        small.append(table)
+    names = {t.table for t in small}
+    return small, [t for t in tables if t.table not in names]
+
+
+async def make_plan(
+    client: Client, run: Run, settings: SourceSettings, shown: str, database: str, *, unfinished: bool
+) -> Plan:
+    """Checks that capture can go on, sets `run.frontier`; not while a first copy is `unfinished`.
+
+    Raises Broken or SourceError.
+    """
     saved = await load(run.resume)
     wanted = setup.patterns(settings.tables, database)
 
     capture, place = saved.capture, saved.place
-    done = capture is not None and capture.done
-    before = capture.tables if capture is not None and done else []
+    begun = capture is not None and (capture.done or (saved.copied is not None and place is not None))
+    before = capture.tables if capture is not None and begun else []
     followed = frozenset(t for t in before if matches(t, wanted))
 
     def ask(session: Session) -> tuple[Server, Head, Charsets, list[str], list[Found]]:
@@ -87,14 +130,22 @@ async def make_plan(client: Client, run: Run, settings: SourceSettings, shown: s
     tables = tuple(t for t in found if t.refused is None)
     if capture is None and run.given != START:
         raise lost(shown, "where it was read to", "changes in our log, but no state with them")
-    first = not done
+    if begun and capture is not None and place is not None and not capture.done:
+        begun = _still_there(shown, server, capture, place, files, at)
+    first = not begun
+    followed = frozenset[str]() if first else followed
     if capture is not None:
         _check_log(shown, server, capture, at)
     if capture is not None and not first:
         if place is None or (place.major < run.given.major and positions.file_of(run.given.major)):
             raise lost(shown, "where it was read to", "changes in our log, but no state with them")
         _check_place(shown, server, place, files, at)
-        run.frontier = max(run.frontier, run.given._replace(major=place.major, minor=0))
+        if capture.done and not unfinished:
+            run.frontier = max(run.frontier, run.given._replace(major=place.major, minor=0))
+    rest = [] if first or capture is None or capture.done else _rest(saved.copied or Copied(), tables, followed)
+    missing = [t for t in tables if t.table not in followed]
+    to_copy, added = (missing, list[Found]()) if first else split(missing)
+    followed |= {t.table for t in added}
     # Of a table that is followed the log tells in its turn what became of it.
     refused = [t for t in found if t.refused is not None and t.table not in followed]
     return Plan(
@@ -106,12 +157,36 @@ async def make_plan(client: Client, run: Run, settings: SourceSettings, shown: s
         tuple(files),
         wanted,
         tables,
-        tuple(t for t in tables if t.table not in followed),
+        tuple(to_copy),
+        tuple(added),
+        tuple(rest),
         followed,
         place,
         saved,
         tuple(rejected(settings.name, t, run) for t in refused),
     )
+
+
+def _rest(copied: Copied, tables: Iterable[Found], followed: Iterable[str]) -> list[Wanted]:
+    """What the first copy did not come to. Of a table that is gone by now the log tells in its turn."""
+    rows = {t.table: t.rows for t in tables}
+    rest: list[Wanted] = []
+    for table in sorted(set(followed) - set(copied.tables), key=lambda t: (t != copied.table, t)):
+        if table == copied.table and copied.keys.columns:
+            rest.append(Wanted(table, rows.get(table, 0), keys=copied.keys, done=copied.done))
+        else:
+            rest.append(Wanted(table, rows.get(table, 0)))
+    return rest
+
+
+def _still_there(shown: str, server: Server, capture: Capture, place: Place, files: list[str], at: Head) -> bool:
+    """Whether an interrupted first copy can go on; otherwise it begins again, for nothing was promised yet."""
+    try:
+        _check_log(shown, server, capture, at)
+        _check_place(shown, server, place, files, at)
+    except SourceError:
+        return False
+    return True
 
 
 def _check_log(shown: str, server: Server, capture: Capture, at: Head) -> None:

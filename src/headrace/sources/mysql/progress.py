@@ -9,8 +9,10 @@ import msgspec
 from headrace.change import START, Position
 from headrace.sources import Resume
 from headrace.sources.mysql import positions
+from headrace.sources.snapshots.jobs import Keys
 
 CAPTURE = "capture"
+COPIED = "copied"
 PLACE = "place"
 REFUSED = "refused"
 PREPARED = "xa:"
@@ -36,7 +38,7 @@ class Place(msgspec.Struct, frozen=True):
 
     `created`, `server`: of the format description that begins the file (seconds since the epoch; 0: not known).
     `first`: the checksum of the event that stands at `offset`, and `whole`: all of its transaction was given; None when
-    nothing is known to stand there. `gtid`: of the last transaction seen.
+    nothing is known to stand there. `gtid`: of the last transaction seen, and `committed`: where it ends.
     """
 
     file: int
@@ -46,10 +48,23 @@ class Place(msgspec.Struct, frozen=True):
     first: int | None = None
     whole: bool = False
     gtid: str = ""
+    committed: int = 0
 
     @property
     def major(self) -> int:
         return positions.major(self.file, self.offset)
+
+    def encode(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """How far the first copy is: tables that are whole, and of `table` what stands up to the key `keys.last`."""
+
+    tables: tuple[str, ...] = ()
+    table: str = ""
+    keys: Keys = Keys()
+    done: int = 0
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)
@@ -61,14 +76,16 @@ class Saved:
 
     capture: Capture | None
     place: Place | None
+    copied: Copied | None
     refused: frozenset[str]
 
 
 async def load(resume: Resume) -> Saved:
-    found = await resume.state.get((CAPTURE, PLACE, REFUSED))
+    found = await resume.state.get((CAPTURE, PLACE, COPIED, REFUSED))
     return Saved(
         msgspec.msgpack.decode(found[CAPTURE], type=Capture) if CAPTURE in found else None,
         msgspec.msgpack.decode(found[PLACE], type=Place) if PLACE in found else None,
+        msgspec.msgpack.decode(found[COPIED], type=Copied) if COPIED in found else None,
         frozenset(msgspec.msgpack.decode(found[REFUSED], type=list[str]) if REFUSED in found else ()),
     )
 

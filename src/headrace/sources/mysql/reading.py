@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from headrace.sources import Captured
 from headrace.sources.mysql import positions, setup
 from headrace.sources.mysql.address import Address
 from headrace.sources.mysql.assemble import Assembler, Pending
+from headrace.sources.mysql.beside import Beside
 from headrace.sources.mysql.changing import Outcome, outcome, settle
 from headrace.sources.mysql.client import Client
 from headrace.sources.mysql.copying import Copying
 from headrace.sources.mysql.ddl import Effect, Kind
 from headrace.sources.mysql.heads import Heads
-from headrace.sources.mysql.plan import Plan, rejected
+from headrace.sources.mysql.plan import Plan, rejected, split
 from headrace.sources.mysql.positions import Moments
 from headrace.sources.mysql.problems import behind
 from headrace.sources.mysql.progress import CAPTURE, PLACE, PREPARED, REFUSED, Place, Run, refused_state
@@ -27,6 +29,7 @@ from headrace.sources.mysql.setup import Found
 from headrace.sources.mysql.shapes import Shapes
 from headrace.sources.mysql.snapshot import Copy
 from headrace.sources.mysql.tables import Tables
+from headrace.sources.snapshots.jobs import Reason, Wanted
 
 BATCH_BYTES = 16 * 1024 * 1024
 IDLE_AT_MOST_EVERY_S = 0.05
@@ -46,6 +49,7 @@ class Shared:
     heads: Heads
     moments: Moments
     closed: asyncio.Event
+    beside: Beside
     copying: Copying | None = None
     told: Position = START
     told_at: float = 0.0
@@ -90,6 +94,7 @@ class Reading:
             await self._start(self._plan.place)
             if self._plan.to_copy:
                 await self._open_copy(self._plan.to_copy)
+        self._of.beside.start(self._plan, self._run, self._assembler, self._shapes, self._tables)
         async with aclosing(self._follow()) as steps:
             async for captured in steps:
                 yield captured
@@ -129,17 +134,23 @@ class Reading:
         self._tables.captured.update(names)
 
     async def _follow(self) -> AsyncGenerator[Captured]:
-        of, assembler, replication = self._of, self._assembler, self._replication
+        of, assembler, replication, beside = self._of, self._assembler, self._replication, self._of.beside
         while not of.closed.is_set():
+            beside.check()
             more = assembler.ready or replication.drain(assembler)
             if assembler.pending is not None:
                 await self._answer(assembler.pending)
             elif (taken := assembler.take()) is not None:
+                beside.see(taken.changes)
                 yield Captured(self._frontier(), taken.changes, taken.state, taken.rejected)
             elif assembler.stopped and of.copying is not None:
                 async with aclosing(self._added(of.copying)) as steps:
                     async for captured in steps:
                         yield captured
+            elif of.copying is None and (given := beside.give(assembler, self._frontier)) is not None:
+                yield given
+            elif (news := beside.news(self._frontier())) is not None:
+                yield news
             elif (delay := self._idle()) == 0:
                 yield Captured(self._frontier(), state=self._record())
             elif not more:
@@ -149,11 +160,14 @@ class Reading:
                 await replication.wait(delay)
 
     def _frontier(self) -> Position:
+        """What is told. It stands still while what an interrupted first copy left over is read."""
+        if self._of.beside.first_unfinished:
+            return self._run.frontier
         return self._of.moments.at(self._assembler.frontier)
 
     def _idle(self) -> float | None:
         """In how many seconds a frontier without changes is to be told; None when there is none."""
-        frontier = self._assembler.frontier
+        frontier = self._run.frontier.major if self._of.beside.first_unfinished else self._assembler.frontier
         if self._of.heads.due(frontier):
             return 0
         if frontier <= self._run.frontier.major:
@@ -182,17 +196,19 @@ class Reading:
         await of.end_copy()
         copy = await Copy.open(of.address, [t.table for t in together], self._plan.server.mariadb, of.moments)
         of.copying = Copying(copy, together, self._shapes)
+        of.beside.leave(t.table for t in together)
         self._tables.mute(t.table for t in together)
         self._assembler.stop_at(copy.point)
 
     async def _added(self, copying: Copying) -> AsyncGenerator[Captured]:
         names = {t.table for t in copying.tables}
+        nothing_told = self._of.beside.first_unfinished
         done = self._plan.captured(self._point, self._tables.captured | names, done=True)
         async with aclosing(
             copying.added_run(done, self._assembler.place, self._rows, BATCH_BYTES, self._run.frontier)
         ) as steps:
             async for captured in steps:
-                yield captured
+                yield dataclasses.replace(captured, frontier=self._run.frontier) if nothing_told else captured
         await self._of.end_copy()
         self._tables.mute(())
         self._tables.captured.update(names)
@@ -223,6 +239,7 @@ class Reading:
     def _refuse(self, table: str, why: str) -> None:
         found = Found(table, 0, (), (), (), _refusal(table, why))
         was = table in self._tables.captured
+        self._of.beside.leave({table})
         self._tables.captured.discard(table)
         self._tables.refused.add(table)
         self._tell([table] if was else [], [found], [])
@@ -235,15 +252,20 @@ class Reading:
                 lambda session: setup.look(session, found.touched, charsets, setup.head(session, shown)),
                 f"look at tables of {shown}",
             )
+        self._of.beside.altered({*found.gone, *found.touched})
         settled = settle(found, catalog, self._tables)
+        to_copy, added = split(settled.copy)
+        self._of.beside.leave({*found.gone, *(t.table for t in settled.copy), *(t.table for t in settled.refused)})
+        self._of.beside.jobs.add(Reason.ADDED, [Wanted(t.table, t.rows) for t in added])
+        self._tables.captured.update(t.table for t in added)
         self._tell(settled.truncated, settled.refused, settled.accepted)
         for table in found.gone:
             self._shapes.forget(table)
         self._shapes.know(t.catalogued for t in catalog)
         self._assembler.forget_shapes()
         copying = self._of.copying
-        if settled.copy or (copying is not None and any(t.table in found.gone for t in copying.tables)):
-            await self._open_copy(settled.copy)
+        if to_copy or (copying is not None and any(t.table in found.gone for t in copying.tables)):
+            await self._open_copy(to_copy)
 
     def _tell(self, truncated: Sequence[str], refused: Sequence[Found], accepted: Sequence[str]) -> None:
         name = self._of.name
@@ -252,6 +274,7 @@ class Reading:
         state: dict[str, bytes | None] = {
             CAPTURE: self._plan.captured(self._point, self._tables.captured, done=True).encode()
         }
+        state.update(self._of.beside.jobs.state())
         if now != self._refused:
             self._refused = now
             state[REFUSED] = refused_state(sorted(now))

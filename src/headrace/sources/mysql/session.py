@@ -31,6 +31,7 @@ except ImportError as error:
 Cells = tuple[bytes | None, ...]
 """A row as the server's text."""
 
+_AT_ONCE = 20
 _COM_BINLOG_DUMP = 0x12
 _dump = Struct("<IHI").pack
 
@@ -136,6 +137,21 @@ class Session:
             return cast("list[Cells]", list(self._cursor.fetchmany(count)))
         except (pymysql.MySQLError, OSError) as problem:
             raise _failed(problem) from None
+
+    def bounded(self, statement: str, size: int) -> tuple[list[Cells], int]:
+        """The first rows, up to so many bytes about (one row at least), and how many there were in all.
+
+        Raises Failed.
+        """
+        self.select(statement)
+        kept: list[Cells] = []
+        total = bytes_kept = 0
+        while rows := self.fetch(_AT_ONCE):
+            total += len(rows)
+            if bytes_kept < size:
+                kept += rows
+                bytes_kept += sum(len(cell) for row in rows for cell in row if cell is not None)
+        return kept, total
 
     def dump(self, server_id: int, file: str, offset: int) -> socket.socket:
         """From here on the server sends its log: packets on this socket, nothing else. Raises Failed."""

@@ -55,7 +55,7 @@ class Head:
 @dataclass(frozen=True, slots=True)
 class Found:
     """A table that matches. `refused` says why it cannot be captured. `types` are its columns', as a query gives
-    them."""
+    them. `size`: bytes, as the statistics know."""
 
     table: str
     rows: int
@@ -63,6 +63,7 @@ class Found:
     types: tuple[TextType, ...]
     key: tuple[str, ...]
     refused: Reason | None
+    size: int = 0
 
     @property
     def catalogued(self) -> Catalogued:
@@ -76,10 +77,11 @@ def server_id(id: str, source: str) -> int:
 
 def quoted(table: str) -> str:
     database, _, name = table.partition(".")
-    return f"{_quoted(database)}.{_quoted(name)}"
+    return f"{quoted_name(database)}.{quoted_name(name)}"
 
 
-def _quoted(name: str) -> str:
+def quoted_name(name: str) -> str:
+    """One identifier."""
     return "`" + name.replace("`", "``") + "`"
 
 
@@ -222,17 +224,45 @@ def discover(
     return _found(session, matched, known, at)
 
 
-def look(session: Session, tables: Iterable[str], known: Charsets, at: Head) -> list[Found]:
-    """Some tables as they are now; those that are not there are left out. Raises Failed."""
+def look(session: Session, tables: Iterable[str], known: Charsets, at: Head, *, readable: bool = True) -> list[Found]:
+    """Some tables as they are now; those that are not there are left out. `readable`: also whether this user may read
+    them, which waits for whoever has one locked. Raises Failed."""
     names = set(tables)
-    return _found(session, [row for row in session.rows(SQL["tables"]) if _name(row) in names], known, at)
+    rows = [row for row in session.rows(SQL["tables"]) if _name(row) in names]
+    return _found(session, rows, known, at, readable=readable)
+
+
+def one(session: Session, table: str, known: Charsets, at: Head) -> tuple[Found, tuple[str, ...]] | None:
+    """A table as it is now, and the columns of its primary key in the index's order: none of them where the index has
+    only the beginnings of values. None when it is not there. Raises Failed."""
+    database, _, name = table.partition(".")
+    rows = session.rows(SQL["table"].format(_literal(database), _literal(name)))
+    if not rows:
+        return None
+    columns = session.rows(SQL["table_columns"].format(_literal(database), _literal(name)))
+    cascades = {_text(t): _text(c) for t, c in session.rows(SQL["cascades"], database)}
+    return _one(None, rows[0], columns, cascades.get(name), known, at), key_order(session, table)
+
+
+def key_order(session: Session, table: str) -> tuple[str, ...]:
+    """The columns of a table's primary key in the index's order; none where the index has only beginnings of values.
+
+    Raises Failed.
+    """
+    database, _, name = table.partition(".")
+    order = session.rows(SQL["key_order"].format(_literal(database), _literal(name)))
+    return tuple(_text(column) for column, _ in order) if all(part is None for _, part in order) else ()
+
+
+def _literal(name: str) -> str:
+    return f"_utf8mb4 x'{name.encode().hex()}'"
 
 
 def _name(row: Cells) -> str:
     return f"{_text(row[0])}.{_text(row[1])}"
 
 
-def _found(session: Session, rows: Sequence[Cells], known: Charsets, at: Head) -> list[Found]:
+def _found(session: Session, rows: Sequence[Cells], known: Charsets, at: Head, *, readable: bool = True) -> list[Found]:
     columns: dict[str, list[Cells]] = {}
     cascades: dict[str, str] = {}
     for database in {_text(row[0]) for row in rows}:
@@ -240,12 +270,14 @@ def _found(session: Session, rows: Sequence[Cells], known: Charsets, at: Head) -
             columns.setdefault(f"{database}.{_text(row[0])}", []).append(row)
         for table, constraint in session.rows(SQL["cascades"], database):
             cascades[f"{database}.{_text(table)}"] = _text(constraint)
-    return [_one(session, row, columns.get(_name(row), []), cascades.get(_name(row)), known, at) for row in rows]
+    reader = session if readable else None
+    return [_one(reader, row, columns.get(_name(row), []), cascades.get(_name(row)), known, at) for row in rows]
 
 
 def _one(
-    session: Session, row: Cells, columns: Sequence[Cells], cascade: str | None, known: Charsets, at: Head
+    session: Session | None, row: Cells, columns: Sequence[Cells], cascade: str | None, known: Charsets, at: Head
 ) -> Found:
+    """`session`: to try whether the table may be read."""
     table = _name(row)
     key = tuple(_text(c[1]) for c in columns if c[5] == b"PRI")
     read = [text_type(_text(c[2]), _text(c[3])) for c in columns]
@@ -253,10 +285,10 @@ def _one(
     refused = (
         _refused_table(row, table, key, cascade, at)
         or _refused_column(table, columns, read, known)
-        or _unreadable(session, table)
+        or (_unreadable(session, table) if session is not None else None)
     )
     named = tuple(Column(_text(c[1]), t.name) for c, t in zip(columns, read, strict=True) if t is not None)
-    return Found(table, int(row[4] or b"0"), named, types, key, refused)
+    return Found(table, int(row[4] or b"0"), named, types, key, refused, int(row[6] or b"0"))
 
 
 def _refused_table(row: Cells, table: str, key: tuple[str, ...], cascade: str | None, at: Head) -> Reason | None:
@@ -280,7 +312,8 @@ def _refused_table(row: Cells, table: str, key: tuple[str, ...], cascade: str | 
             "rows that only statements change",
             f"the foreign key {cascade} with ON DELETE or ON UPDATE other than RESTRICT: what it does to rows is not "
             "in the binary log",
-            f"ALTER TABLE {name}: make it RESTRICT, and let the application (or a trigger) change these rows.",
+            f"ALTER TABLE {name} DROP FOREIGN KEY {quoted_name(cascade)}, ADD it with RESTRICT, and let the "
+            "application (or a trigger) change these rows.",
         )
     if at.leaves_out(database):
         return (

@@ -188,3 +188,11 @@ def whole(cells: Sequence[Cell], shown: Sequence[int] | None) -> Row | None:
         return None
     row = cast("Row", tuple(cells))
     return row if shown is None else tuple(row[i] for i in shown)
+
+
+def old_row(cells: Sequence[Cell], shown: Sequence[int] | None, key_at: Sequence[int]) -> Row | None:
+    """What a change says of the old row: columns that are missing are null in it. None when one of the key is."""
+    row = cells if shown is None else [cells[i] for i in shown]
+    if any(row[i] is MISSING for i in key_at):
+        return None
+    return tuple(None if isinstance(cell, Missing) else cell for cell in row)

@@ -12,11 +12,13 @@ from headrace.errors import BadInput
 from headrace.sources import Rejected, SnapshotProgress
 from headrace.sources.mysql import positions, setup
 from headrace.sources.mysql.address import Address
+from headrace.sources.mysql.keys import KeyColumn
 from headrace.sources.mysql.positions import Moments
 from headrace.sources.mysql.problems import copy_again, query_failed
 from headrace.sources.mysql.session import Cells, Failed, Session
-from headrace.sources.mysql.setup import SQL, Found, quoted
+from headrace.sources.mysql.setup import SQL, Found, quoted, quoted_name
 from headrace.sources.mysql.shapes import Shapes, picker
+from headrace.sources.snapshots.jobs import Keys
 
 _DEFINITION_CHANGED = frozenset({1412, 1146, 1054, 1305})
 _NO_LOCK = frozenset({1227, 1044, 1045})
@@ -24,10 +26,11 @@ _NO_LOCK = frozenset({1227, 1044, 1045})
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some copied rows."""
+    """Some copied rows. `keys`: up to where; without columns where the table has no order to go on in."""
 
     changes: list[Change]
     rejected: list[Rejected]
+    keys: Keys
 
 
 class Copy:
@@ -52,14 +55,11 @@ class Copy:
         self, table: Found, schema: Schema, batch_rows: int, batch_bytes: int, progress: Progress
     ) -> AsyncGenerator[Chunk]:
         """The rows of one table, some at a time: the next are read while these are made into changes."""
-        columns = ", ".join(
-            t.expression.format("`" + c.name.replace("`", "``") + "`")
-            for c, t in zip(table.columns, table.types, strict=True)
-        )
-        builder = _Builder(table, schema, self)
         count = min(batch_rows, 1000)
         try:
-            await asyncio.to_thread(self._session.select, f"SELECT {columns} FROM {quoted(table.table)}")
+            names = await asyncio.to_thread(setup.key_order, self._session, table.table)
+            builder = _Builder(table, schema, self, names)
+            await asyncio.to_thread(self._session.select, _select(table, names))
             reading = asyncio.create_task(asyncio.to_thread(self._session.fetch, count))
             while rows := await reading:
                 reading = asyncio.create_task(asyncio.to_thread(self._session.fetch, count))
@@ -87,6 +87,26 @@ class Copy:
         await asyncio.to_thread(self._session.close)
 
 
+def _select(table: Found, order: Sequence[str]) -> str:
+    """In the order of the primary key, which is the one in which the rows stand."""
+    if not order:
+        return f"SELECT {select_list(table)} FROM {quoted(table.table)}"
+    keys = key_columns(table, order)
+    columns = ", ".join([select_list(table), *(c.ordered for c in keys)])
+    names = ", ".join(c.quoted for c in keys)
+    return f"SELECT {columns} FROM {quoted(table.table)} FORCE INDEX (PRIMARY) ORDER BY {names}"
+
+
+def key_columns(table: Found, names: Sequence[str]) -> tuple[KeyColumn, ...]:
+    types = {c.name: c.type for c in table.columns}
+    return tuple(KeyColumn(name, types[name]) for name in names)
+
+
+def select_list(table: Found) -> str:
+    """Its columns, so that their text is what their types read."""
+    return ", ".join(t.expression.format(quoted_name(c.name)) for c, t in zip(table.columns, table.types, strict=True))
+
+
 def _failed(shown: str, failed: Failed) -> Exception:
     if failed.code in _DEFINITION_CHANGED:
         return copy_again(shown, failed.text)
@@ -97,7 +117,7 @@ def _open(address: Address, tables: Sequence[str], mariadb: bool) -> tuple[Sessi
     session = Session.open(address, read_timeout_s=None)
     try:
         session.rows(SQL["repeatable"])
-        point = _begin(session) if mariadb else _begin_locked(session, address, tables)
+        point = begin(session) if mariadb else _begin_locked(session, address, tables)
         for table in tables:
             # From here on DDL waits for us: done between the snapshot and the reading it would spoil the copy.
             session.rows(f"SELECT 1 FROM {quoted(table)} LIMIT 1")
@@ -111,7 +131,7 @@ def _open(address: Address, tables: Sequence[str], mariadb: bool) -> tuple[Sessi
         raise
 
 
-def _begin(session: Session) -> int:
+def begin(session: Session) -> int:
     """MariaDB: the snapshot tells its place."""
     session.rows(SQL["begin"].removesuffix(", READ ONLY"))
     found = {row["variable_name"].lower(): row["value"] for row in session.named(SQL["snapshot_point"])}
@@ -151,7 +171,10 @@ class Progress:
 class _Builder:
     """Makes changes of rows as text."""
 
-    def __init__(self, table: Found, schema: Schema, copy: Copy) -> None:
+    def __init__(self, table: Found, schema: Schema, copy: Copy, order: tuple[str, ...]) -> None:
+        self._columns = len(table.columns)
+        self._order = order
+        self._last: Cells = ()
         self._schema = schema
         self._copy = copy
         self._readers = tuple(t.read for t in table.types)
@@ -168,8 +191,9 @@ class _Builder:
         copy = self._copy
         position = copy.moments.at(copy.point)
         self.rows += 1
+        self._last = cells
         try:
-            row: Row = tuple([None if c is None else read(c) for read, c in zip(self._readers, cells, strict=True)])
+            row: Row = tuple([None if c is None else read(c) for read, c in zip(self._readers, cells, strict=False)])
         except ValueError as problem:
             error = BadInput(
                 step=f"read a row of {self._schema.topic}",
@@ -183,7 +207,8 @@ class _Builder:
         self._changes.append(Change(self._schema, Op.READ, position, copy.at, 0, self._key(row), None, row))
 
     def take(self) -> Chunk:
-        chunk = Chunk(self._changes, self._rejected)
+        last = tuple(cell or b"" for cell in self._last[self._columns :])
+        chunk = Chunk(self._changes, self._rejected, Keys(self._order, last) if self._order else Keys())
         self._start()
         return chunk
 

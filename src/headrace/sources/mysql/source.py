@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import struct
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from time import monotonic
 from types import AsyncGeneratorType
 from typing import cast
 
 from headrace.change import Position, Style
+from headrace.envelope import Origin
 from headrace.errors import HeadraceError, SourceError
-from headrace.sources import Captured, Resume, SnapshotProgress, SourceSettings
+from headrace.sources import Captured, Resume, SnapshotJob, SnapshotProgress, SourceSettings
 from headrace.sources.mysql import setup
 from headrace.sources.mysql.address import parse
+from headrace.sources.mysql.beside import Beside
 from headrace.sources.mysql.binlog import ProtocolError
 from headrace.sources.mysql.client import Client
 from headrace.sources.mysql.heads import Heads
@@ -31,7 +33,7 @@ _CLOSING_S = 10.0
 
 
 class MysqlSource:
-    """Implements `headrace.sources.Source`; see there for the contract.
+    """Implements `headrace.sources.Source` and `Snapshotting`; see there for the contract.
 
     A consumer appends one `Captured` before it asks for the next: prepared transactions are looked up in the state that
     earlier ones left. `ack` does nothing: how long a binary log is kept is the server's to say.
@@ -46,18 +48,27 @@ class MysqlSource:
         self.address = self._address.shown
         self._settings = settings
         self._server_id = setup.server_id(settings.id, settings.name)
+        moments = Moments()
         self._of = Shared(
             settings.name,
             self._address,
             settings.batch_rows,
             Client(self._address),
             Heads(self._poke),
-            Moments(),
+            moments,
             asyncio.Event(),
+            Beside(settings, self._address, moments, self._poke),
         )
         self._replication: Replication | None = None
         self._problem: HeadraceError | None = None
         self._stream: AsyncGeneratorType[Captured, None] | None = None
+        scheme = settings.url.partition(":")[0]
+        self._origin = Origin("mariadb" if scheme == "mariadb" else self.kind, self.style)
+
+    @property
+    def origin(self) -> Origin:
+        """Which of the two it is, and how its log is named, the server says."""
+        return self._origin
 
     @property
     def problem(self) -> HeadraceError | None:
@@ -65,7 +76,17 @@ class MysqlSource:
 
     @property
     def snapshot(self) -> SnapshotProgress | None:
-        return self._of.copying.progress if self._of.copying is not None else None
+        return self._of.copying.progress if self._of.copying is not None else self._of.beside.first_copy
+
+    @property
+    def snapshots(self) -> Sequence[SnapshotJob]:
+        return self._of.beside.jobs.shown()
+
+    async def snapshot_again(self, tables: str, first: str | None, last: str | None) -> Sequence[SnapshotJob]:
+        return await self._of.beside.ask(tables, first, last)
+
+    async def cancel_snapshot(self, id: str) -> SnapshotJob:
+        return self._of.beside.cancel(id)
 
     def stream(self, resume: Resume) -> AsyncGenerator[Captured]:
         self._stream = cast("AsyncGeneratorType[Captured, None]", self._streamed(resume))
@@ -95,13 +116,23 @@ class MysqlSource:
     async def _connected(self, run: Run) -> AsyncGenerator[Captured]:
         """One connection's part of the stream. Raises Broken or SourceError."""
         replication = self._replication = await Replication.connect(self._address, self._server_id)
+        beside = self._of.beside
         try:
-            plan = await make_plan(self._of.client, run, self._settings, self.address, self._address.database)
+            await beside.load(run.resume.state)
+            plan = await make_plan(
+                self._of.client,
+                run,
+                self._settings,
+                self.address,
+                self._address.database,
+                unfinished=beside.first_unfinished,
+            )
+            beside.begin(plan)
             self._problem = None
-            if not run.announced:
-                run.announced = True
-                if (news := plan.news(self.name, run, self._of.moments)) is not None:
-                    yield news
+            server = plan.server
+            self._origin = Origin("mariadb" if server.mariadb else "mysql", self.style, log=server.base)
+            if (news := plan.news(self.name, run, beside.jobs)) is not None:
+                yield news
             reading = Reading(self._of, plan, run, replication)
             async with aclosing(reading.steps()) as steps:
                 async for captured in steps:
@@ -110,8 +141,14 @@ class MysqlSource:
             raise unexpected_bytes(self.address, problem) from problem
         finally:
             self._replication = None
-            await self._of.end_copy()
-            await replication.close()
+            # Whoever waits for this may be cancelled in the middle: then the rest is closed all the same.
+            try:
+                await replication.close()
+            finally:
+                try:
+                    await self._of.end_copy()
+                finally:
+                    await beside.close()
 
     def _note(self, run: Run, captured: Captured) -> None:
         """Takes down what is about to be given."""

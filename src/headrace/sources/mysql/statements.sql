@@ -38,7 +38,8 @@ SELECT HEX(CONVERT(CONVERT(UNHEX(%s) USING {}) USING utf32))
 
 -- name: tables
 -- Every table that this user can see, with what capturing it depends on.
-SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_TYPE, t.ENGINE, COALESCE(t.TABLE_ROWS, 0), COALESCE(e.TRANSACTIONS, 'NO')
+SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_TYPE, t.ENGINE, COALESCE(t.TABLE_ROWS, 0), COALESCE(e.TRANSACTIONS, 'NO'),
+  COALESCE(t.DATA_LENGTH, 0)
 FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE
 WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')
   AND t.TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
@@ -48,6 +49,23 @@ ORDER BY 1, 2
 -- The columns of the tables of one database in order.
 SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLUMN_KEY
 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME, ORDINAL_POSITION
+
+-- name: table
+-- One table ({}, {}), as `tables` gives it: the server opens no other for it.
+SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_TYPE, t.ENGINE, COALESCE(t.TABLE_ROWS, 0), COALESCE(e.TRANSACTIONS, 'NO'),
+  COALESCE(t.DATA_LENGTH, 0)
+FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE
+WHERE t.TABLE_SCHEMA = {} AND t.TABLE_NAME = {} AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')
+
+-- name: table_columns
+-- Its columns, as `columns` gives them.
+SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLUMN_KEY
+FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} ORDER BY ORDINAL_POSITION
+
+-- name: key_order
+-- The primary key's columns as its index has them, and how much of each, where it is not all.
+SELECT COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS
+WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX
 
 -- name: cascades
 -- Tables of one database whose rows the engine changes by a foreign key: such changes are not in the log.
@@ -86,6 +104,18 @@ SHOW STATUS WHERE Variable_name IN ('Binlog_snapshot_file', 'Binlog_snapshot_pos
 -- name: lock_all
 -- Nothing commits while it is held (MySQL: a snapshot there does not tell its point).
 FLUSH TABLES WITH READ LOCK
+
+-- name: lock_one
+-- Ends when no transaction that wrote to the table ({}) is open: whoever comes later waits for `unlock`.
+LOCK TABLES {} READ
+
+-- name: lock_briefly
+-- Nobody who writes is to wait for us for long.
+SET SESSION lock_wait_timeout = 2
+
+-- name: rollback
+-- Ends a snapshot.
+ROLLBACK
 
 -- name: unlock
 -- Ends it.

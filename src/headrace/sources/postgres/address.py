@@ -21,7 +21,12 @@ _DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-_UNLIMITED = {
+_SESSION = {
+    # A machine of ours that is gone takes its sessions, and what they have locked, along within a minute, not the
+    # system's two hours. No tcp_user_timeout: it also ends those who read slowly.
+    "tcp_keepalives_idle": "20",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
@@ -41,7 +46,7 @@ class Address:
     def conninfo(self, *, row_settings: bool = True, connect_timeout_s: int | None = None) -> str:
         """A connection string; its session reads values in the one form that all of Headrace's sessions share."""
         given = dict(self.parameters)
-        settings = {**SESSION, **_UNLIMITED} if row_settings else _UNLIMITED
+        settings = {**SESSION, **_SESSION} if row_settings else _SESSION
         if connect_timeout_s is not None:
             given["connect_timeout"] = str(connect_timeout_s)
         options = " ".join([given.pop("options", ""), *(f"-c {k}={v}" for k, v in settings.items())]).strip()

@@ -14,13 +14,13 @@ from headrace.sources import Captured, Known, SnapshotJob, SnapshotProgress, Sna
 from headrace.sources.postgres.chunks import Chunks, check_bounds
 from headrace.sources.postgres.client import Client
 from headrace.sources.postgres.incremental import Incremental
-from headrace.sources.postgres.jobs import PREFIX, Jobs, Reason
 from headrace.sources.postgres.kept import Kept
-from headrace.sources.postgres.plan import Plan
+from headrace.sources.postgres.plan import Plan, wanted
 from headrace.sources.postgres.problems import Broken
 from headrace.sources.postgres.setup import Described, heaps
 from headrace.sources.postgres.shapes import Shapes
 from headrace.sources.postgres.watermarks import Mark, Visible
+from headrace.sources.snapshots.jobs import PREFIX, Job, Jobs, Reason
 
 CHUNK_BYTES = 8 * 1024 * 1024
 _PAGE_BYTES = 8192
@@ -39,6 +39,7 @@ class Beside:
         shown: str,
         client: Client,
         wake: Callable[[], None],
+        pausing: Callable[[], bool],
     ) -> None:
         self.jobs = Jobs(settings.name, on_change=wake)
         self._settings = settings
@@ -46,6 +47,7 @@ class Beside:
         self._conninfo = conninfo
         self._shown = shown
         self._client = client
+        self._pausing = pausing
         self._incremental: Incremental | None = None
         self._waited_for: frozenset[str] = frozenset()
         self._tables: tuple[Described, ...] = ()
@@ -68,7 +70,7 @@ class Beside:
             await self._wait_for_small_ones()
         rows = self._settings.batch_rows
         chunks = Chunks(self._conninfo, self._shown, self._publication, shapes, rows, CHUNK_BYTES)
-        self._incremental = Incremental(self.jobs, chunks, self._client, self._shown, kept, known)
+        self._incremental = Incremental(self.jobs, chunks, self._client, self._shown, kept, known, self._paused)
         self._incremental.start()
 
     async def _wait_for_small_ones(self) -> None:
@@ -77,6 +79,13 @@ class Beside:
         found = await heaps(connection, [j.oid for j in added])
         size = sum(h.pages for of in found.values() for h in of) * _PAGE_BYTES
         self._waited_for = frozenset(j.id for j in added) if size <= WAITED_FOR_BYTES else frozenset()
+
+    def _paused(self, job: Job) -> bool:
+        """Not what the frontier waits for: the server would keep more and more until it is done."""
+        return self._pausing() and not self._held_for(job)
+
+    def _held_for(self, job: Job) -> bool:
+        return job.id in self._waited_for or job.reason is Reason.FIRST
 
     async def close(self) -> None:
         incremental, self._incremental = self._incremental, None
@@ -92,7 +101,7 @@ class Beside:
     @property
     def holding(self) -> bool:
         """Whether tables are being read that everybody who asks for what is committed now waits for."""
-        return any(j.id in self._waited_for or j.reason is Reason.FIRST for j in self.jobs.all.values() if not j.ended)
+        return any(self._held_for(j) for j in self.jobs.all.values() if not j.ended)
 
     @property
     def first_copy(self) -> SnapshotProgress | None:
@@ -153,7 +162,7 @@ class Beside:
         bounds = await self._bounds(matched, first, last)
         at_work = {(j.oid, j.first, j.last) for j in self.jobs.all.values() if j.state is SnapshotState.WAITING}
         new = [d for d in matched if (d.found.oid, *bounds) not in at_work]
-        self.jobs.add(Reason.ASKED, new, first=bounds[0], last=bounds[1])
+        self.jobs.add(Reason.ASKED, [wanted(d) for d in new], first=bounds[0], last=bounds[1])
         oids = {d.found.oid for d in matched}
         asked = [j.id for j in self.jobs.all.values() if not j.ended and j.oid in oids and (j.first, j.last) == bounds]
         return [s for s in self.jobs.shown() if s.id in asked]

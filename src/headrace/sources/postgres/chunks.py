@@ -17,7 +17,6 @@ from psycopg.pq import TransactionStatus
 
 from headrace.change import Row, value_text
 from headrace.sources.postgres.copyout import copy_out
-from headrace.sources.postgres.jobs import Job, Keys, Pages
 from headrace.sources.postgres.lines import fields, unescape
 from headrace.sources.postgres.problems import connect_failed
 from headrace.sources.postgres.reading import Rows, read_rows
@@ -38,10 +37,12 @@ from headrace.sources.postgres.setup import (
 )
 from headrace.sources.postgres.shapes import Shape, Shapes
 from headrace.sources.postgres.watermarks import Visible
+from headrace.sources.snapshots.jobs import Job, Keys, Pages
 
 _FIRST_ROWS = 500
 _OWED_AT_ONCE = 500
 _ROWS_A_PAGE = 60.0
+_MOST_PAGES = 4096
 
 
 class Gone(Exception):
@@ -259,9 +260,9 @@ class Chunks:
         return Chunk(read_rows(at.shape, lines), at.visible, job)
 
     async def _some_pages(self, at: Locked, heap: Heap, start: int) -> tuple[list[bytes], int]:
-        """Lines from page `start` on, and the page after them."""
-        expected = max(1, round(self._most_rows / (heap.rows_a_page or _ROWS_A_PAGE)))
-        step = min(self._step or expected, expected)
+        """Lines from page `start` on, and the page after them. Statistics are where the number of pages begins; then
+        what was found counts: pages may be full of dead rows, and each chunk costs a way through the stream."""
+        step = self._step or max(1, round(self._most_rows / (heap.rows_a_page or _ROWS_A_PAGE)))
         table = sql.SQL("only {}").format(sql.Identifier(heap.schema, heap.name))
         while True:
             conditions = [
@@ -269,10 +270,10 @@ class Chunks:
                 sql.SQL("ctid < {}::pg_catalog.tid").format(sql.Literal(f"({start + step},0)")),
             ]
             lines, total = await self._lines(at.connection, _copy(at, table, conditions), all=step == 1)
-            if total == len(lines):
-                self._step = step * 2
+            if total == len(lines) and (total <= 2 * self._most_rows or step == 1):
+                self._step = min(step * 2, _MOST_PAGES) if total <= self._most_rows // 2 else step
                 return lines, start + step
-            step = max(1, step // 8)  # no room for all: fewer pages
+            step = max(1, min(step // 8, step * self._most_rows // total))  # no room for all: fewer pages
 
     async def _owed(self, at: Locked, job: Job) -> Chunk:
         """Rows by their keys. One that is not there any more needs nothing: the stream has told its end."""

@@ -24,14 +24,15 @@ from headrace.sources import Captured, Known, SnapshotState
 from headrace.sources.postgres.assemble import Note
 from headrace.sources.postgres.chunks import Chunk, Chunks, Gone, Vanished, key_fields
 from headrace.sources.postgres.client import Client
-from headrace.sources.postgres.jobs import Job, Jobs, Reason
 from headrace.sources.postgres.kept import Kept
-from headrace.sources.postgres.missing import Missing
 from headrace.sources.postgres.problems import Broken, query_failed
 from headrace.sources.postgres.reading import given_at
-from headrace.sources.postgres.setup import SQL
+from headrace.sources.postgres.setup import SQL, heaps
 from headrace.sources.postgres.shapes import Shape
-from headrace.sources.postgres.watermarks import Mark, Passed, Touched, Visible, left_out
+from headrace.sources.postgres.watermarks import Mark, Passed, Visible
+from headrace.sources.snapshots.jobs import Job, Jobs, Reason
+from headrace.sources.snapshots.missing import Missing
+from headrace.sources.snapshots.touched import Touched, left_out
 
 _AHEAD = 2
 _OWED_AT_ONCE = 500
@@ -61,12 +62,22 @@ class High:
 class Incremental:
     """One connection's part of the snapshots. `start` after the stream was opened, `close` with it."""
 
-    def __init__(self, jobs: Jobs, chunks: Chunks, client: Client, shown: str, kept: Kept, known: Known | None) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        chunks: Chunks,
+        client: Client,
+        shown: str,
+        kept: Kept,
+        known: Known | None,
+        paused: Callable[[Job], bool],
+    ) -> None:
         self._jobs = jobs
         self._chunks = chunks
         self._client = client
         self._shown = shown
         self._kept = kept
+        self._paused = paused
         self._run = token_hex(8)
         self._number = 0
         self._generation = 0
@@ -75,7 +86,7 @@ class Incremental:
         self._passed = Passed()
         self._before: set[int] = set()
         self._touched = Touched("")
-        self._missing = Missing(known, chunks)
+        self._missing = Missing(known, chunks.gone)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -224,6 +235,11 @@ class Incremental:
                 if self._jobs.active() is None:
                     await self._jobs.woken.wait()
                 continue
+            if self._paused(job):
+                self._again()
+                self._touched = Touched("")
+                await asyncio.sleep(_PAUSE_S)
+                continue
             try:
                 await self._work(job.id)
                 pause = _PAUSE_S
@@ -250,9 +266,12 @@ class Incremental:
         await asyncio.sleep(_BETWEEN_S)
         generation = self._generation
         await self._writers_ended(self._jobs.all[id])
+        await self._expect(id)
         await self._low_mark(id, generation)
         cursor = self._jobs.all[id]
         while (job := self._jobs.all[id]) and self._generation == generation and not job.ended:
+            if self._paused(job):
+                return
             if job.state is SnapshotState.COMPARING:
                 await self._compare(job, generation)
             elif cursor.exhausted or len(job.owed) >= _OWED_AT_ONCE:
@@ -265,6 +284,14 @@ class Incremental:
                 await self._until(lambda: self._ahead < _AHEAD, generation)
                 cursor = await self._chunk(cursor, generation, owed=False)
 
+    async def _expect(self, id: str) -> None:
+        """How many rows there are about, where nobody knew when the job was made: statistics come with time."""
+        oid = self._jobs.all[id].oid
+        found = (await heaps(await self._client.connection(), [oid]))[oid]
+        job = self._jobs.all[id]
+        if job.total is None and job.first is None and job.last is None and all(h.rows_a_page for h in found):
+            self._jobs.put(msgspec.structs.replace(job, total=round(sum(h.pages * h.rows_a_page for h in found))))
+
     async def _chunk(self, cursor: Job, generation: int, *, owed: bool) -> Job:
         async with self._chunks.read(cursor, owed=owed) as chunk:
             await self._mark(High(generation, chunk))
@@ -273,7 +300,7 @@ class Incremental:
     async def _compare(self, job: Job, generation: int) -> None:
         async with self._chunks.locked(job.oid) as at:
             shape = at.shape
-        async with aclosing(self._missing.find(job, shape)) as groups:
+        async with aclosing(self._missing.find(job, shape.schema)) as groups:
             async for keys, note in groups:
                 await self._low_mark(job.id, generation)
                 async with self._chunks.vanished(job, keys, last=not keys, note=note) as vanished:

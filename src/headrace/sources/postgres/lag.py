@@ -38,6 +38,12 @@ class Lag:
         self._options = options
         self._copying = copying
         self._warned = False
+        self._much = False
+
+    @property
+    def pausing(self) -> bool:
+        """Whether what makes the stream slower is to wait."""
+        return self._much and self._options.on_lag is OnLag.PAUSE
 
     async def look(self) -> None:
         """Raises Broken, SourceError, and psycopg.Error."""
@@ -45,7 +51,7 @@ class Lag:
         with deadline(connection, ANSWER_S):
             row = await (await connection.execute(SQL["retained"], {"name": self._slot})).fetchone()
         if row is None or row[0] is None:
-            self.retained = None
+            self.retained, self._much = None, False
             return
         bytes_, unconfirmed, status, safe, pid, since_s = row
         limit, policy = self._options.max_retained, self._options.on_lag
@@ -53,7 +59,8 @@ class Lag:
         advice = self._advice(bytes_, old, safe) if bytes_ >= limit * WARN_AT else ""
         self.retained = Retained(bytes_, limit, policy, status, advice)
         self._tell(self.retained)
-        if bytes_ > limit and policy is not OnLag.WARN:
+        self._much = bytes_ > limit * (CALM_AT if self._much else 1)
+        if bytes_ > limit and policy in (OnLag.STOP, OnLag.RESNAPSHOT):
             await self._shed(connection, bytes_)
 
     def _advice(self, retained: int, old: str, safe: int | None) -> str:
@@ -68,6 +75,8 @@ class Lag:
         match self._options.on_lag:
             case OnLag.WARN:
                 return said + f'Nothing is done {at}: set on_lag to "stop" or "resnapshot" if its disk may fill.'
+            case OnLag.PAUSE:
+                return said + f"Snapshots wait {at}, until it is much less."
             case OnLag.STOP:
                 return said + f"The slot is dropped {at}, and the source stops."
             case OnLag.RESNAPSHOT:

@@ -20,6 +20,7 @@ class OnLag(StrEnum):
     """What is done when the server keeps more WAL for us than `max_retained`."""
 
     WARN = "warn"
+    PAUSE = "pause"
     STOP = "stop"
     RESNAPSHOT = "resnapshot"
 

@@ -12,13 +12,23 @@ from headrace.clock import now_us
 from headrace.errors import SourceError
 from headrace.sources import Captured, Rejected, SourceSettings
 from headrace.sources.postgres import setup
-from headrace.sources.postgres.jobs import Jobs, Reason
 from headrace.sources.postgres.options import OnLag, Options
 from headrace.sources.postgres.problems import SlotGone, lost
-from headrace.sources.postgres.progress import CAPTURE, COPIED, REFUSED, Capture, Run, Saved, load, refused_state
+from headrace.sources.postgres.progress import (
+    CAPTURE,
+    COPIED,
+    REFUSED,
+    Capture,
+    Copied,
+    Run,
+    Saved,
+    load,
+    refused_state,
+)
 from headrace.sources.postgres.replication import Identity, Replication
 from headrace.sources.postgres.setup import Connection, Described, Found, Members, Names
 from headrace.sources.postgres.shapes import Shape, Shapes
+from headrace.sources.snapshots.jobs import Jobs, Pages, Reason, Wanted
 
 _log = structlog.get_logger(__name__)
 
@@ -69,14 +79,24 @@ class Plan:
             if now != self.capture:
                 state[CAPTURE] = now.encode()
                 state[COPIED] = None
-            jobs.add(Reason.FIRST, self.rest, self.saved.copied)
-            jobs.add(Reason.ADDED, [d for d, _ in self.to_copy])
+            jobs.add(Reason.FIRST, [wanted(d, self.saved.copied) for d in self.rest])
+            jobs.add(Reason.ADDED, [wanted(d) for d, _ in self.to_copy])
             state.update(jobs.state())
         settled = [] if told else [(topic, "") for topic in sorted(self.saved.refused & captured)]
         refused = () if told else self.refused
         if not (state or settled or refused):
             return None
         return Captured(frontier, state=state, rejected=refused, settled=settled)
+
+
+def wanted(table: Described, copied: Copied | None = None) -> Wanted:
+    """A table to read beside the stream. `copied`: what a first copy did already."""
+    found, pages = table.found, None
+    if copied is not None:
+        pages = Pages()
+        if copied.table == found.oid:
+            pages = Pages(copied.relation, copied.file, copied.page)
+    return Wanted(found.table, found.rows, found.oid, pages)
 
 
 async def make_plan(

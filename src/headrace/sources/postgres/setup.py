@@ -306,14 +306,19 @@ async def publish(connection: Connection, name: str, tables: Sequence[Found], no
         await connection.execute(sql.SQL("alter publication {} drop table {}").format(publication, dropped))
 
 
-async def lock(connection: Connection, tables: Sequence[Found]) -> None:
-    """Keeps the tables from being truncated or altered until the transaction ends; takes no snapshot."""
+async def lock(connection: Connection, tables: Sequence[Found], *, wait: bool = True) -> None:
+    """Keeps the tables from being truncated or altered until the transaction ends; takes no snapshot.
+
+    Without `wait` it is an error when another session has, or waits for, a lock against it: behind one that waits for
+    us we would wait for ever.
+    """
     if tables:
         names = sql.SQL(", ").join(
             (sql.SQL("{}") if t.kind == "p" else sql.SQL("only {}")).format(sql.Identifier(t.schema, t.name))
             for t in tables
         )
-        await connection.execute(sql.SQL("lock table {} in access share mode").format(names))
+        statement = sql.SQL("lock table {} in access share mode" + ("" if wait else " nowait"))
+        await connection.execute(statement.format(names))
 
 
 async def rewritten_since(connection: Connection, tables: Sequence[Found]) -> str | None:

@@ -122,11 +122,13 @@ class Copy:
         """
         connections: list[AsyncConnection[Any]] = []
         try:
-            for _ in range(CONNECTIONS):
+            for n in range(CONNECTIONS):
                 connections.append(await _connect(conninfo, shown))
                 await connections[-1].execute("begin isolation level repeatable read read only")
                 await connections[-1].execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
-                await lock(connections[-1], tables)
+                # A TRUNCATE that waits for the first one's locks would be waited for by the second: no server sees that
+                # circle, for the two are one only here.
+                await lock(connections[-1], tables, wait=n == 0)
             if (rewritten := await rewritten_since(connections[0], tables)) is not None:
                 raise copy_again(shown, f"{rewritten} truncated or rewritten meanwhile")
             row = await (await connections[0].execute(SQL["snapshot_time"])).fetchone()

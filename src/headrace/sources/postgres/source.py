@@ -15,6 +15,7 @@ import structlog
 from psycopg import Error
 
 from headrace.change import Position, Style
+from headrace.envelope import Origin
 from headrace.errors import HeadraceError, SourceError
 from headrace.sources import Captured, Resume, Retained, SnapshotJob, SnapshotProgress, SourceSettings
 from headrace.sources.postgres import setup
@@ -34,7 +35,7 @@ from headrace.sources.postgres.plan import Plan, make_plan
 from headrace.sources.postgres.problems import Broken, query_failed, stream_failed, unexpected_bytes
 from headrace.sources.postgres.progress import FRONTIER, Run, frontier_state
 from headrace.sources.postgres.replication import Replication, parse_lsn
-from headrace.sources.postgres.setup import SQL, Names
+from headrace.sources.postgres.setup import SQL, Connection, Names
 from headrace.sources.postgres.shapes import Shapes
 from headrace.sources.postgres.spool import Spool
 
@@ -67,6 +68,7 @@ class PostgresSource:
         address = parse(settings.url)
         self.name = settings.name
         self.address = address.shown
+        self.origin = Origin(self.kind, self.style, dict(address.parameters).get("dbname", ""))
         self._settings = settings
         self._options = read_options(settings)
         self._names = Names.of(settings.id, settings.name, self._options)
@@ -79,7 +81,10 @@ class PostgresSource:
         self._heads = Heads(self._nudge, self._hurry)
         self._replication: Replication | None = None
         self._copy: Copying | None = None
-        self._beside = Beside(settings, self._names.publication, self._conninfo, self.address, self._client, self._wake)
+        self._beside = Beside(
+            settings, self._names.publication, self._conninfo, self.address, self._client, self._wake,
+            lambda: self._lag.pausing,
+        )  # fmt: skip
         self._problem: HeadraceError | None = None
         self._closed = asyncio.Event()
         self._acks: deque[tuple[Position, int]] = deque(maxlen=_MOST_ACKS)
@@ -293,9 +298,20 @@ class PostgresSource:
             missing = shapes.missing([relation])
             if missing:
                 shapes.learn(missing, await setup.types(connection, missing))
-        if relation.oid not in plan.captured_tables:
+        if relation.oid not in plan.captured_tables and not await self._dropped(relation, connection):
             assembler.ignore(relation.oid)
         assembler.resume()
+
+    async def _dropped(self, relation: Relation, connection: Connection) -> bool:
+        """Whether it is a table that was captured, as far as one can still tell, and is gone since: what was done to it
+        before is told. With FULL only the catalog would know its key."""
+        if relation.identity == "f" or not any(c.identity for c in relation.columns):
+            return False
+        if not setup.matches(relation.table, self._settings.tables):
+            return False
+        with deadline(connection, PLAN_S):
+            found = await connection.execute(SQL["table"], {"table": relation.oid})
+        return await found.fetchone() is None
 
     async def _columns(self, table: int) -> Sequence[tuple[str, int]]:
         connection = await self._client.connection()

@@ -1,4 +1,4 @@
-"""Watermarks in the stream, and what it changed between two of them. Pure.
+"""Watermarks in the stream, and which transactions a chunk shows. Pure.
 
 After Netflix's DBLog (Andreakis, Papapanagiotou, "DBLog: A Watermark Based Change-Data-Capture Framework", 2020): a
 chunk's rows are read after a low watermark and before a high one, both stand in the stream, and a row that the stream
@@ -12,15 +12,13 @@ snapshot shows; when one that passed before is not among them, it is read again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from headrace.change import Change, Op, Row
+from headrace.change import Change
 
 PREFIX = "headrace"
-_MOST_KEYS = 200_000
-"""More than this between two watermarks are not remembered: the chunk is read again then."""
 _XIDS = 1 << 32
 
 
@@ -52,31 +50,6 @@ class Visible:
 
 
 @dataclass(slots=True)
-class Touched:
-    """What the stream changed of one table since a watermark."""
-
-    table: str
-    keys: set[Row] = field(default_factory=set[Row])
-    truncated: bool = False
-    overflow: bool = False
-
-    def see(self, changes: Iterable[Change]) -> None:
-        for c in changes:
-            if c.schema.table == self.table:
-                if c.op is Op.TRUNCATE:
-                    self.truncated = True
-                else:
-                    self.keys.add(c.key)
-        if len(self.keys) > _MOST_KEYS:
-            self.overflow = True
-            self.keys.clear()
-
-    def start(self) -> None:
-        self.keys.clear()
-        self.truncated = self.overflow = False
-
-
-@dataclass(slots=True)
 class Passed:
     """Transactions that the stream has given and that a snapshot may not show yet, by the tables that they changed."""
 
@@ -97,13 +70,3 @@ class Passed:
                 self.tables[table] = left
             else:
                 del self.tables[table]
-
-
-def left_out(keys: Sequence[Row], touched: Touched) -> set[int]:
-    """The places of a chunk's rows that the stream has told newer things of. A truncate emptied the table in between:
-    every row that is there now was inserted after it, which the stream has told too."""
-    if touched.truncated:
-        return set(range(len(keys)))
-    if not touched.keys:
-        return set()
-    return {i for i, key in enumerate(keys) if key in touched.keys}

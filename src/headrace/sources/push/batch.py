@@ -62,6 +62,9 @@ class Batch:
     state: dict[str, bytes | None] = field(default_factory=dict[str, bytes | None])
     names: list[str] = field(default_factory=list[str])
     """Of the state: what is to be remembered for a time only."""
+    accepted: int = 0
+    duplicates: int = 0
+    ignored: int = 0
 
 
 class Builder:
@@ -105,6 +108,7 @@ class Builder:
         name = id_name(item.id) if item.id else ""
         if name in self._known:
             tally.duplicates += 1
+            self.batch.duplicates += 1
             return
         drafts = self._whole(item.drafts)
         error = item.error or _incomplete(drafts)
@@ -118,6 +122,8 @@ class Builder:
             self.batch.names.append(name)
         tally.ignored += not drafts
         tally.accepted += bool(drafts)
+        self.batch.ignored += not drafts
+        self.batch.accepted += bool(drafts)
         for n, draft in enumerate(drafts):
             self._kept.note(draft)
             change = draft.change(self._source, Position(position.major, position.minor + n), self._now)

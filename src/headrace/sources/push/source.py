@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headrace.change import START, Position, Style
 from headrace.clock import HybridClock, now_us
 from headrace.errors import HeadraceError, SourceError
-from headrace.inbox import InboxFull, Item, Receipt, read_kept
+from headrace.inbox import Counts, InboxFull, Item, Receipt, read_kept
 from headrace.sources import Captured, Resume, SnapshotProgress, State
 from headrace.sources.push.address import Options
 from headrace.sources.push.batch import Batch, Builder, Delivery, Tally
@@ -51,6 +51,11 @@ class PushSource:
         self._woken = asyncio.Event()
         self._begun = asyncio.Event()
         self._closed = False
+        self._counts = Counts()
+
+    @property
+    def counts(self) -> Counts:
+        return replace(self._counts, waiting=self._waiting_items)
 
     @property
     def problem(self) -> HeadraceError | None:
@@ -124,6 +129,7 @@ class PushSource:
                 if taken or state:
                     yield Captured(batch.frontier, batch.changes, state, batch.rejected, batch.settled)
                 self._frontier = batch.frontier
+                self._count(batch)
                 _answer(taken)
                 taken = []
         finally:
@@ -164,6 +170,15 @@ class PushSource:
         for delivery in taken:
             builder.take(delivery)
         return builder.batch
+
+    def _count(self, batch: Batch) -> None:
+        before = self._counts
+        self._counts = Counts(
+            before.accepted + batch.accepted,
+            before.duplicates + batch.duplicates,
+            before.ignored + batch.ignored,
+            before.rejected + len(batch.rejected),
+        )
 
     def _take(self) -> list[Delivery]:
         taken: list[Delivery] = []

@@ -12,8 +12,6 @@ import msgspec
 
 from headrace.clock import now_us
 from headrace.sources import SnapshotJob, SnapshotState
-from headrace.sources.postgres.progress import Copied
-from headrace.sources.postgres.setup import Described
 
 PREFIX = "job:"
 _KEPT = 20
@@ -29,8 +27,8 @@ class Reason(StrEnum):
 
 
 class Pages(msgspec.Struct, frozen=True):
-    """Ranges of pages, for a table that nothing says how to read in the order of its keys, or of which some pages were
-    read already. `file`: pages of another file are others."""
+    """Ranges of PostgreSQL's pages, for a table that nothing says how to read in the order of its keys, or of which
+    some pages were read already. `file`: pages of another file are others."""
 
     relation: int = 0
     file: int = 0
@@ -42,6 +40,19 @@ class Keys(msgspec.Struct, frozen=True):
 
     columns: tuple[str, ...] = ()
     last: tuple[bytes, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A table to read. `oid`: what its server numbers it by, if it does. `rows`: what the statistics expect; 0 when
+    they know nothing. `pages`, `keys`, `done`: where an earlier reading stopped."""
+
+    table: str
+    rows: int = 0
+    oid: int = 0
+    pages: Pages | None = None
+    keys: Keys | None = None
+    done: int = 0
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -124,37 +135,32 @@ class Jobs:
     def add(
         self,
         reason: Reason,
-        tables: Sequence[Described],
-        copied: Copied | None = None,
+        tables: Sequence[Wanted],
         first: tuple[str, ...] | None = None,
         last: tuple[str, ...] | None = None,
     ) -> list[Job]:
-        """New jobs, each behind all that wait. `copied`: what a first copy did of them already."""
+        """New jobs, each behind all that wait."""
         if reason is Reason.ADDED:
-            self.supersede({t.found.table for t in tables})
+            self.supersede({t.table for t in tables})
         numbers = count(max((int(id) for id in self.all), default=0) + 1)
         bounded = first is not None or last is not None
-        added: list[Job] = []
-        for table, number in zip(tables, numbers, strict=False):
-            found, pages = table.found, None
-            if copied is not None:
-                pages = Pages()
-                if copied.table == found.oid:
-                    pages = Pages(copied.relation, copied.file, copied.page)
-            added.append(
-                Job(
-                    str(number),
-                    found.table,
-                    found.oid,
-                    reason,
-                    SnapshotState.WAITING,
-                    now_us(),
-                    pages,
-                    first=first,
-                    last=last,
-                    total=None if bounded or not found.rows else found.rows,
-                )
+        added = [
+            Job(
+                str(number),
+                table.table,
+                table.oid,
+                reason,
+                SnapshotState.WAITING,
+                now_us(),
+                table.pages,
+                table.keys or Keys(),
+                first,
+                last,
+                done=table.done,
+                total=None if bounded or not table.rows else table.rows,
             )
+            for table, number in zip(tables, numbers, strict=False)
+        ]
         self.put(*added)
         return added
 

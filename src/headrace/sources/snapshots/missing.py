@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from functools import lru_cache
 
 from headrace.change import Change, Op, Row, Schema, key_text
 from headrace.sources import Known
-from headrace.sources.postgres.chunks import Chunks
-from headrace.sources.postgres.jobs import Job
-from headrace.sources.postgres.shapes import Shape
+from headrace.sources.snapshots.jobs import Job
 
 GROUP = 4000
 """So many keys are asked for at once."""
@@ -26,12 +24,16 @@ class _TooMany(Exception):
 
 
 class Missing:
-    """Keys that may be gone: whoever gives their deletes asks once more, between watermarks."""
+    """Keys that may be gone: whoever gives their deletes asks once more, between watermarks.
 
-    def __init__(self, known: Known | None, chunks: Chunks) -> None:
+    `gone` gives those of some keys within a job's range that no row has at the moment.
+    """
+
+    def __init__(self, known: Known | None, gone: Callable[[Job, Sequence[Row]], Awaitable[Sequence[Row]]]) -> None:
         self._known = known
-        self._chunks = chunks
+        self._gone = gone
         self._found: set[Row] = set()
+        self._told: set[Row] = set()
 
     @property
     def possible(self) -> bool:
@@ -39,13 +41,14 @@ class Missing:
 
     def see(self, table: str, changes: Sequence[Change]) -> None:
         """Of what the stream tells meanwhile nothing need be found here."""
-        if self._found:
-            self._found.difference_update(c.key for c in changes if c.schema.table == table)
+        keys = {c.key for c in changes if c.schema.table == table}
+        self._found -= keys
+        self._told |= keys
 
-    async def find(self, job: Job, shape: Shape) -> AsyncGenerator[tuple[list[Row], str | None]]:
+    async def find(self, job: Job, schema: Schema) -> AsyncGenerator[tuple[list[Row], str | None]]:
         """Groups of keys, and what could not be compared, if anything."""
         assert self._known is not None
-        topic = shape.schema.topic
+        topic = schema.topic
         partitions, whole = await self._known.partitions(topic)
         note = None if whole else "rows that only older, forgotten parts of the log told are not compared"
         for partition in partitions:
@@ -53,7 +56,7 @@ class Missing:
             while parts:
                 part, of = parts.pop()
                 try:
-                    if await self._scan(job, shape, partition, (part, of)):
+                    if await self._scan(job, schema, partition, (part, of)):
                         note = note or "rows from before the key was changed are not compared"
                 except _TooMany:
                     parts += [(part + i * of, of * _FURTHER) for i in range(_FURTHER)]
@@ -63,13 +66,14 @@ class Missing:
                     yield group, note
         yield [], note
 
-    async def _scan(self, job: Job, shape: Shape, partition: int, part: _Part) -> bool:
+    async def _scan(self, job: Job, schema: Schema, partition: int, part: _Part) -> bool:
         """Collects what the log has of one partition and the source has not; whether some keys are of another form."""
         assert self._known is not None
         self._found.clear()
+        self._told.clear()
         foreign = False
-        form = _form(shape.schema)
-        async for changes in self._known.known(shape.schema.topic, partition):
+        form = _form(schema)
+        async for changes in self._known.known(schema.topic, partition):
             same = [c for c in changes if c.op is Op.TRUNCATE or _form(c.schema) == form]
             foreign = foreign or len(same) < len(changes)
             alive, ended, truncated = present(same, part)
@@ -77,7 +81,9 @@ class Missing:
                 self._found.clear()
             self._found -= ended
             for keys in _groups(alive - self._found):
-                self._found.update(await self._chunks.gone(job, keys))
+                gone = await self._gone(job, keys)
+                self._found.update(k for k in gone if k not in self._told)
+            self._told.clear()  # the next page of the log is read after this
             if len(self._found) > _MOST:
                 self._found.clear()
                 raise _TooMany

@@ -1,0 +1,1 @@
+"""Snapshots beside the stream: what sources that can read tables again have in common."""
