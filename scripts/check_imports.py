@@ -29,11 +29,13 @@ LAYERS: dict[str, frozenset[str]] = {
     "answer": frozenset({"ground", "settings", "port", "domain"}),
     "ops": frozenset({"ground", "settings", "port"}),
     "engine": frozenset({"ground", "settings", "port", "ops"}),
+    "evaluation": frozenset({"ground", "settings", "port", "domain", "answer"}),
     "app": frozenset({"ground", "settings", "port", "domain", "answer", "ops", "engine"}),
     "server": frozenset({"ground", "settings", "port", "domain", "answer", "ops", "engine", "app"}),
     "running": frozenset({"ground", "settings", "app", "server"}),
     "demo": frozenset({"ground", "settings", "port", "app", "server", "running"}),
-    "cli": frozenset({"ground", "settings", "port", "app", "server", "running", "demo", "ops"}),
+    "integration": frozenset({"ground", "settings"}),
+    "cli": frozenset({"ground", "settings", "port", "answer", "app", "server", "running", "demo", "ops", "evaluation"}),
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
     (r"(__init__|change|place|position|token|codec|envelope|errors|findings|clock|link|sqlfile)", "ground"),
@@ -45,11 +47,13 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"answer(\..+)?", "answer"),
     (r"ops(\..+)?", "ops"),
     (r"engines(\..+)?", "engine"),
+    (r"integrations(\..+)?", "integration"),
+    (r"evaluation(\..+)?", "evaluation"),
     (r"(app|folder)(\..+)?", "app"),
     (r"server(\..+)?", "server"),
     (r"running|diagnosis", "running"),
     (r"demo(\..+)?", "demo"),
-    (r"(cli|client|pushing|showing|__main__)(\..+)?", "cli"),
+    (r"(cli|client|measuring|pushing|showing|__main__)(\..+)?", "cli"),
 )
 
 

@@ -21,10 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.client import answering_at, connect, running
-from headrace.config import Config, load
+from headrace.config import Config, Models, load
 from headrace.demo.run import run_demo
 from headrace.diagnosis import Diagnosis, examine
 from headrace.errors import HeadraceError
+from headrace.evaluation.run import Report, evaluate, opened
+from headrace.measuring import evaluate_running
 from headrace.pushing import Totals, push_lines
 from headrace.running import catch_up
 from headrace.running import up as run_up
@@ -226,6 +228,40 @@ def push(
            f"{said}{totals.rejections} rejected\ntoken: {totals.token or '-'}")  # fmt: skip
     if totals.rejections:
         raise SystemExit(1)
+
+
+@app.command(name="eval")
+def evaluate_(
+    queries: Annotated[Path, typer.Option(help="JSON lines with _id and text.")],
+    qrels: Annotated[Path, typer.Option(help="Query, document and grade, separated by tabs.")],
+    corpus: Annotated[
+        Path | None, typer.Option(help="JSON lines with _id, title and text, or a folder; else what is indexed here.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", "--k", help="nDCG at so many documents.")] = 10,
+    floor: Annotated[float, typer.Option(help="Exit with 1 when the default's nDCG is lower.")] = 0.0,
+    cache: Annotated[Path, typer.Option(help="Folder where vectors are kept between runs.")] = Path(".headrace/eval"),
+    embedding: Annotated[str, typer.Option(help="The model, as [models] embedding.")] = Models().embedding,
+    config: ConfigFile = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Measure retrieval with every setting, on a test collection or on what is indexed here."""
+
+    async def run() -> Report:
+        if corpus is not None:
+            return await evaluate(opened(embedding), corpus, queries, qrels, k, cache, _say)
+        async with connect(_load(config)) as client:
+            return await evaluate_running(client, queries, qrels, k, _say)
+
+    report: Report = _run(run())
+    shown = Table("setting", f"nDCG@{k}", "recall@10", "recall@50", "MRR", box=None)
+    for s in report.settings:
+        shown.add_row(s.setting, *(f"{x:.4f}" for x in (s.ndcg, s.recall_10, s.recall_50, s.mrr)))
+    if as_json:
+        _print(dataclasses.asdict(report), True, "")
+    else:
+        _out.print(shown)
+    if report.settings[0].ndcg < floor:
+        _fail_text(f"nDCG@{k} {report.settings[0].ndcg:.4f} is below the floor of {floor}.")
 
 
 @app.command()

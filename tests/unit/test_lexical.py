@@ -1,4 +1,4 @@
-"""BM25 over packed postings against the formula written out, packing, merging and fusing."""
+"""BM25 over packed postings against the formula written out, packing, merging."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.stores.postgres.compact import FAN_IN, Postings, packed, similar
-from headrace.stores.postgres.lexical import K1, B, Recent, best, gather, score, unpack
-from headrace.stores.postgres.search import fuse
+from headrace.stores.postgres.lexical import K1, B, Recent, best, gather, held, score, unpack
 
 Chunk = dict[int, int]
 """Term -> how often it stands in the chunk."""
@@ -135,34 +134,14 @@ def test_segments_stay_few_and_a_chunk_is_rewritten_seldom() -> None:
     assert written / (10_000 * 256) <= 8
 
 
-Found = list[tuple[int, float]]
-numbers = st.lists(st.tuples(st.integers(1, 20), st.floats(-5, 50)), max_size=12, unique_by=lambda x: x[0])
+def test_what_is_held_of_a_query_is_by_how_rare_its_words_are() -> None:
+    # Given: a word that all have, one that a chunk has, and one that none has.
+    corpus: dict[int, Chunk] = {n: {3: 1} for n in range(9)} | {9: {3: 1, -5: 1}}
+    found = gather([], [recent(n, c) for n, c in corpus.items()], [3, -5, 0], np.empty(0, np.int64))
+    ids = np.arange(10, dtype=np.int64)
 
-
-@given(numbers, numbers)
-def test_fused_scores_are_between_none_and_both(
-    lexical: list[tuple[int, float]], near: list[tuple[int, float]]
-) -> None:
-    one, other = (
-        (np.array([i for i, _ in x], np.int64), np.array([s for _, s in x], np.float64)) for x in (lexical, near)
-    )
-
-    ranked = fuse(one, other)
-
-    assert {i for i, _ in ranked} == {i for i, _ in lexical} | {i for i, _ in near}
-    assert all(0 <= s <= 1 + 1e-9 for _, s in ranked)
-    assert ranked == sorted(ranked, key=lambda x: (-x[1], x[0]))
-    totals = dict(ranked)
-    only = [i for i, _ in lexical if i not in dict(near)]
-    for a in only:
-        for b in only:
-            if dict(lexical)[a] > dict(lexical)[b]:
-                assert totals[a] >= totals[b], "what one search alone found keeps its order"
-
-
-def test_what_both_searches_find_best_comes_first() -> None:
-    words = (np.array([1, 2, 3], np.int64), np.array([9.0, 5.0, 1.0]))
-    vectors = (np.array([1, 3, 4], np.int64), np.array([0.9, 0.8, 0.1]))
-
-    assert next(iter(fuse(words, vectors))) == (1, 1.0)
-    assert fuse((np.array([7], np.int64), np.array([3.0])), (np.empty(0, np.int64), np.empty(0))) == [(7, 0.5)]
+    share = held(found, [3, -5], 10, ids)
+    assert share == pytest.approx(1.0)
+    assert held(found, [3, -5], 10, ids[:9]) < 0.1
+    assert 0.3 < held(found, [3, -5, 0], 10, ids) < 0.6
+    assert held(found, [3], 10, ids[:0]) == held(found, [], 10, ids) == 0.0

@@ -51,6 +51,15 @@ def test_codes_and_numbers_keep_what_they_are() -> None:
     assert term("22s") != term("22")
 
 
+def test_an_identifier_is_found_by_its_parts_and_as_a_whole() -> None:
+    assert words("DiffExecutor.run_target") == ["diff", "executor", "diffexecutor", "run", "target", "run_target"]
+    assert words("HTTPServer parseURL _private") == [
+        "http", "server", "httpserver", "parse", "url", "parseurl", "private",
+    ]  # fmt: skip
+    assert words("HAT170 GPUs Straße ___") == ["hat170", "gpus", "strasse"]
+    assert set(query_terms("what does run target do").tolist()) <= set(bag("fn runTarget()").terms.tolist())
+
+
 def test_a_term_is_the_same_in_every_process() -> None:
     assert (term("flight"), term("hat170")) == (6537076153054869291, -8866997059318435382)
 

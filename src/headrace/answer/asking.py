@@ -13,10 +13,10 @@ from headrace.answer.compose import Done, Piece, generate
 from headrace.answer.context import Answer, Context
 from headrace.answer.question import retrieval_queries
 from headrace.answer.remember import Remembered
+from headrace.answer.retrieve import retrieve
 from headrace.answer.service import Asked, Reader, View
 from headrace.clock import now_us, to_us
 from headrace.errors import GenerationError
-from headrace.knowledge.terms import query_terms
 from headrace.models import Generator
 from headrace.profiles.identifiers import normalise
 from headrace.stores import Failure, Filter, Passage, Store, Turn
@@ -138,7 +138,7 @@ class Asker:
         queries = retrieval_queries(text, history, now, zone, profile)
         vectors = await self._embedder.embed(queries)
         found = [
-            await snapshot.knowledge.search(query_terms(q), v, self._passages, Filter())
+            await retrieve(snapshot.knowledge, q, v, self._passages, Filter())
             for q, v in zip(queries, vectors, strict=True)
         ]
         passages = merged(found, self._passages)

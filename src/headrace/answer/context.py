@@ -39,7 +39,8 @@ class Context:
 @dataclass(frozen=True, slots=True)
 class Citation:
     """Where a part of an answer stands: `quote` is an exact substring of the chunk's text, at `start` to `end` in the
-    document's (characters); `heading` and `place` are the chunk's."""
+    document's (characters); `heading` and `place` are the chunk's. `superseded_by`: the chunk that says it otherwise
+    since."""
 
     document: str
     chunk: str
@@ -50,13 +51,14 @@ class Citation:
     start: int | None = None
     end: int | None = None
     place: Place | None = None
+    superseded_by: str | None = None
 
 
 def cited(passage: Passage, start: int, end: int) -> Citation:
     """A citation of a part of a passage, by characters of its text."""
     return Citation(
         passage.document, passage.chunk, passage.text[start:end], passage.title, passage.stamp, passage.heading,
-        passage.start + start, passage.start + end, passage.place,
+        passage.start + start, passage.start + end, passage.place, passage.superseded_by,
     )  # fmt: skip
 
 

@@ -28,6 +28,8 @@ from headrace.answer.words import Stems, stem
 from headrace.stores import Passage
 
 _EMPTY: Stems = frozenset()
+STALE = 0.4
+"""How much worse a line stands in a passage that a newer one contradicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Evidence:
             if not self._allowed(w, passage, r):
                 continue
             at_hand = 0.25 if passage.document == w.limits.document else 0.0
+            at_hand -= STALE if passage.superseded_by else 0.0
             prior = at_hand + 0.04 * (passage.score / best if best > 0 else 0.0) + 0.02 / (1 + pi)
             for li in range(len(r.lines)):
                 if (candidate := self._score(w, r, pi, li, prior)) is not None:

@@ -16,6 +16,7 @@ NOT_FOUND = "The sources do not answer this"
 SYSTEM = f"""\
 You answer questions from the numbered sources and facts below, and from nothing else.
 - After each sentence, name what it rests on: [1] for source 1, [F1] for fact 1.
+- A source marked superseded is out of date: a newer one says otherwise.
 - Copy numbers, names, dates and codes exactly.
 - If the sources and facts do not hold the answer, say only: "{NOT_FOUND}."
 - "I" and "my" in the question mean the person described in <profile> and <facts>.
@@ -101,8 +102,9 @@ def _attribute(text: str) -> str:
 
 def _source(passage: Passage, number: int) -> str:
     where = " › ".join(dict.fromkeys(t for t in (passage.title, passage.heading) if t))
-    committed = rfc3339(passage.stamp.committed_at)[:19]
-    return f'<source n="{number}" title="{_attribute(where)}" as_of="{committed}">\n{_escape(passage.text)}\n</source>'
+    stale = ' superseded="yes"' if passage.superseded_by else ""
+    head = f'<source n="{number}" title="{_attribute(where)}" as_of="{rfc3339(passage.at)[:19]}"{stale}>'
+    return f"{head}\n{_escape(passage.text)}\n</source>"
 
 
 def _fact(fact: Fact, number: int) -> str:

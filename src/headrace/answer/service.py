@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from headrace.answer.remember import Remembered
+from headrace.answer.retrieve import USUAL, Retrieval, retrieve
 from headrace.change import Position, Stamp, Style, format_position, stamp_json
 from headrace.clock import now_us, parse_rfc3339
 from headrace.errors import BadRequest, Lagging
-from headrace.knowledge.terms import query_terms
 from headrace.operators import OVERTAKING, Lag, Marks, Progress
 from headrace.stores import Applied, AsOf, Filter, Passage, Snapshot, Store, Vector
 from headrace.token import Token, heads, parse_token
@@ -88,14 +88,14 @@ class Reader:
 
     @asynccontextmanager
     async def search(
-        self, asked: Asked, query: str, k: int, where: Filter, *operators: str
+        self, asked: Asked, query: str, k: int, where: Filter, *operators: str, how: Retrieval = USUAL
     ) -> AsyncGenerator[tuple[View, Sequence[Passage]]]:
         """The k best passages for a query, and the view in which they are. The query is embedded meanwhile."""
         known = self._embedder.known(query)
         vector = asyncio.create_task(self._vector(query)) if known is None else known
         try:
             async with self.view(asked, *operators) as view:
-                yield view, await view.snapshot.knowledge.search(query_terms(query), vector, k, where)
+                yield view, await retrieve(view.snapshot.knowledge, query, vector, k, where, how)
         finally:
             if isinstance(vector, asyncio.Task):
                 vector.cancel()

@@ -15,7 +15,9 @@ import snowballstemmer
 
 from headrace.stores import Counts, Terms
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
+_WORD = re.compile(r"\w+(?:['’][^\W\d_]+)?")
+# runTarget, HTTPServer; not HAT170, utf8 or GPUs.
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 _stemming = threading.Lock()
 _stemmer = snowballstemmer.stemmer("english")
 
@@ -38,8 +40,18 @@ class Bag:
 
 
 def words(text: str) -> list[str]:
-    """A text's words, compatibility-folded and lower-cased, in order."""
-    return [w.replace("’", "'") for w in _WORD.findall(unicodedata.normalize("NFKC", text).casefold())]
+    """A text's words, compatibility-folded and lower-cased, in order; of an identifier its parts and then the whole."""
+    return [part for word in _WORD.findall(unicodedata.normalize("NFKC", text)) for part in _parts(word)]
+
+
+@lru_cache(maxsize=200_000)
+def _parts(word: str) -> tuple[str, ...]:
+    folded = word.casefold().replace("’", "'")
+    pieces = [p for p in word.split("_") if p]
+    if len(pieces) == 1 and (word[1:].islower() or not word.isascii()):
+        return (folded.strip("_"),)
+    parts = [p.casefold().replace("’", "'") for piece in pieces for p in _HUMP.split(piece)]
+    return tuple(parts) if len(parts) < 2 else (*parts, folded.strip("_"))
 
 
 @lru_cache(maxsize=200_000)

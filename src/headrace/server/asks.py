@@ -75,6 +75,7 @@ def citation_json(reader: Reader, citation: Citation) -> dict[str, Any]:
         "place": place_json(citation.place),
         "stamp": reader.stamp(citation.stamp),
         "age_ms": age_ms(citation.stamp.committed_at),
+        **({} if citation.superseded_by is None else {"superseded_by": citation.superseded_by}),
     }
 
 

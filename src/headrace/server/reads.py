@@ -21,12 +21,14 @@ from headrace.server.shapes import (
     asked_of,
     document_info_json,
     document_json,
+    filter_of,
     json_line,
     json_response,
     passage_json,
     profile_json,
+    retrieval_of,
 )
-from headrace.stores import Filter, Profile
+from headrace.stores import Profile
 
 
 def read_router(app: App) -> APIRouter:
@@ -42,9 +44,9 @@ def read_router(app: App) -> APIRouter:
     async def search(body: SearchBody) -> Response:
         """The passages that fit a query best, with their stamps."""
         reader = app.core.reader
-        where = Filter(body.filter.source, body.filter.document_prefix) if body.filter else Filter()
+        where, how = filter_of(body.filter), retrieval_of(body)
         asked = Asked(body.after, body.as_of, body.wait_ms)
-        async with reader.search(asked, body.query, body.k, where, KNOWLEDGE) as (view, passages):
+        async with reader.search(asked, body.query, body.k, where, KNOWLEDGE, how=how) as (view, passages):
             results = [passage_json(reader, p) for p in passages]
             return json_response({"results": results, **await _freshness(view)})
 

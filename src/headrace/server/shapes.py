@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -10,11 +11,12 @@ import msgspec
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from headrace.answer.retrieve import Retrieval
 from headrace.answer.service import Asked, Reader
-from headrace.clock import now_us, rfc3339
+from headrace.clock import now_us, rfc3339, to_us
 from headrace.errors import BadRequest
 from headrace.place import Place
-from headrace.stores import Document, DocumentInfo, Fact, Passage, Profile
+from headrace.stores import Blend, Document, DocumentInfo, Fact, Filter, Passage, Profile, Retriever
 
 JsonObject = dict[str, Any]
 _encoder = msgspec.json.Encoder()
@@ -28,18 +30,36 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class FilterBody(_Body):
-    """What a search is limited to."""
+Short = Annotated[str, Field(max_length=2000)]
 
-    source: str | None = None
-    document_prefix: str | None = None
+
+class FilterBody(_Body):
+    """What a search is limited to. `title`: words in it, in whatever case. `since`, `until` (excluded): RFC 3339 times
+    of the documents: their own where they state one, else their commits'."""
+
+    source: Short | None = None
+    document_prefix: Short | None = None
+    topic: Short | None = None
+    title: Short | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class SearchBody(_Body):
-    """`after`: a token that must be applied first; `as_of`: a token or time to read at."""
+    """`after`: a token that must be applied first; `as_of`: a token or time to read at.
+
+    `retriever`: by words and meaning together, by one alone, or by the sum of their ranks; `vector_weight`: the part of
+    the meaning. `distinct`: what says the same is given once. `newest`: of passages that state the same fact with
+    different values the newest leads. `neighbours`: so many chunks of text around each.
+    """
 
     query: Text
     k: Annotated[int, Field(ge=1, le=100)] = 10
+    retriever: Retriever = "hybrid"
+    vector_weight: Annotated[float, Field(ge=0, le=1)] | None = None
+    distinct: bool = True
+    newest: bool = True
+    neighbours: Annotated[int, Field(ge=0, le=10)] = 0
     after: Token | None = None
     as_of: Token | None = None
     filter: FilterBody | None = None
@@ -87,6 +107,17 @@ def asked_of(params: Mapping[str, str]) -> Asked:
     return Asked(params.get("after"), params.get("as_of"), int(wait))
 
 
+def filter_of(body: FilterBody | None) -> Filter:
+    if body is None:
+        return Filter()
+    times = (None if t is None else to_us(t if t.tzinfo else t.replace(tzinfo=UTC)) for t in (body.since, body.until))
+    return Filter(body.source, body.document_prefix, body.topic, body.title, *times)
+
+
+def retrieval_of(body: SearchBody) -> Retrieval:
+    return Retrieval(Blend(body.retriever, body.vector_weight), body.distinct, body.newest, body.neighbours)
+
+
 def _unreadable(name: str, expected: str, got: str) -> BadRequest:
     return BadRequest(
         step=f"read the parameter {name}", expected=expected, got=got, remedy="See /openapi.json for what it may be."
@@ -107,6 +138,7 @@ def age_ms(committed_at: int) -> float:
 
 
 def passage_json(reader: Reader, passage: Passage) -> JsonObject:
+    """`dated`, `superseded_by`, `duplicates`, `before` and `behind` only where there is something to say."""
     return {
         "document": passage.document,
         "chunk": passage.chunk,
@@ -119,12 +151,25 @@ def passage_json(reader: Reader, passage: Passage) -> JsonObject:
         "score": round(passage.score, 6),
         "stamp": reader.stamp(passage.stamp),
         "age_ms": age_ms(passage.stamp.committed_at),
+        "superseded": passage.superseded_by is not None,
+        **_said(passage),
     }
 
 
 def place_json(place: Place | None) -> JsonObject | None:
     """What is known of it: `page`, `last_page`, `slide`, `sheet`, `member`."""
     return place.to_object() if place else None
+
+
+def _said(passage: Passage) -> JsonObject:
+    said: JsonObject = {
+        "dated": None if passage.dated is None else rfc3339(passage.dated),
+        "superseded_by": passage.superseded_by,
+        "duplicates": list(passage.duplicates),
+        "before": passage.before,
+        "behind": passage.behind,
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 def document_info_json(reader: Reader, info: DocumentInfo) -> JsonObject:
@@ -138,6 +183,7 @@ def document_info_json(reader: Reader, info: DocumentInfo) -> JsonObject:
         "chunks": info.chunks,
         "stage": info.stage,
         "error": msgspec.to_builtins(info.error) if info.error else None,
+        **({} if info.dated is None else {"dated": rfc3339(info.dated)}),
     }
 
 

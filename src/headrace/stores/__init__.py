@@ -112,7 +112,12 @@ class KnowledgeWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as found: `score` is the fused one; `start`, `end` are characters in the document's text."""
+    """A chunk as found: `score` is the fused one; `start`, `end` are characters in the document's text.
+
+    `dated`: the time that its document states of itself. `superseded_by`: the chunk that says the same of a later time
+    with another value. `duplicates`: chunks left out because they say the same. `before` and `behind`: the text around
+    it, when it was asked for.
+    """
 
     document: str
     chunk: str
@@ -126,6 +131,15 @@ class Passage:
     stamp: Stamp
     place: Place | None = None
     dated: int | None = None
+    superseded_by: str | None = None
+    duplicates: tuple[str, ...] = ()
+    before: str = ""
+    behind: str = ""
+
+    @property
+    def at(self) -> int:
+        """The document's time: its own where it states one, else its commit (microseconds)."""
+        return self.stamp.committed_at if self.dated is None else self.dated
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +168,46 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a search is limited to."""
+    """What a search is limited to; times are the documents' own or their commits' (microseconds), `until` excluded."""
 
     source: str | None = None
     document_prefix: str | None = None
+    topic: str | None = None
+    title: str | None = None
+    """Words in its title, in whatever case."""
+    since: int | None = None
+    until: int | None = None
+
+
+Retriever = Literal["hybrid", "lexical", "vector", "rank"]
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """How passages are ranked: by words and meaning together, by one alone, or (`rank`) by the sum of 1/(60 + rank).
+
+    `weight` is the vectors' part of the hybrid score, 0 to 1; None: the store's own.
+    """
+
+    retriever: Retriever = "hybrid"
+    weight: float | None = None
+
+
+HYBRID = Blend()
 
 
 class KnowledgeReader(Protocol):
     """Reads documents and searches chunks in one snapshot, of the present or as of a cut."""
 
     async def search(
-        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter
+        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter, blend: Blend = HYBRID
     ) -> Sequence[Passage]:
-        """The k best passages by fused vector and BM25 rank, best first. A vector that is still being made is awaited
-        as late as possible."""
+        """The k best passages by vector and BM25 together, best first. A vector that is still being made is awaited as
+        late as possible."""
+        ...
+
+    async def around(self, passages: Sequence[Passage], reach: int) -> Sequence[Passage]:
+        """The same passages with up to `reach` chunks of text before and behind each."""
         ...
 
     async def document(self, id: str) -> Document | None: ...

@@ -142,6 +142,9 @@ class PostgresKnowledgeWriter:
             "counts": [c.counts.astype("<u2").tobytes() for _, _, c in rows],
             "lengths": [c.length for _, _, c in rows],
             "vectors": [HalfVector(c.vector) for _, _, c in rows],
+            "topics": [d.topic for d, _, _ in rows],
+            "titles": [d.title for d, _, _ in rows],
+            "ats": [d.stamp.committed_at if d.dated is None else d.dated for d, _, _ in rows],
         }
         await self._link.execute(SQL["add_chunks"], args)
 

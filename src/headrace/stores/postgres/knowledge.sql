@@ -93,9 +93,9 @@ with c as (
     select * from unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(ordinals)s::integer[], %(texts)s::text[],
         %(starts)s::integer[], %(ends)s::integer[], %(headings)s::text[], %(text_hashes)b::bytea[], %(terms)b::bytea[],
         %(counts)b::bytea[], %(lengths)s::integer[], %(sources)s::text[], %(documents)s::text[], %(vectors)b::halfvec[],
-        %(places)s::text[])
+        %(places)s::text[], %(topics)s::text[], %(titles)s::text[], %(ats)s::bigint[])
         as c(id, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms, counts, length, source,
-             document, vector, place)
+             document, vector, place, topic, title, at)
 ), rows as (
     insert into chunks (chunk_id, tenant, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms,
                         counts, length, place)
@@ -103,8 +103,8 @@ with c as (
            place::jsonb
       from c
 ), vectors as (
-    insert into chunk_vectors (chunk_id, tenant, source, document, vector)
-    select id, %(tenant)s, source, document, vector from c
+    insert into chunk_vectors (chunk_id, tenant, source, document, vector, topic, title, at)
+    select id, %(tenant)s, source, document, vector, topic, title, at from c
 ), postings as (
     insert into lexical_recent (chunk_id, tenant, terms, counts, length)
     select id, %(tenant)s, terms, counts, length from c

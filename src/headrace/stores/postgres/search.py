@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from pgvector import HalfVector
 
 from headrace.change import Position, Stamp
-from headrace.link import Link
+from headrace.link import Answer, Link
 from headrace.place import Place
 from headrace.sqlfile import load
 from headrace.stores import (
     DEFAULT_TENANT,
+    HYBRID,
     AsOf,
+    Blend,
     Document,
     DocumentInfo,
     Failure,
@@ -27,26 +30,35 @@ from headrace.stores import (
     Vector,
 )
 from headrace.stores.postgres import compact
+from headrace.stores.postgres.fusing import FLAT, Candidates, Found, Spread, fuse, lexical_spread, spread
 from headrace.stores.postgres.knowledge import OPERATOR
-from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, score
+from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, held, score
 from headrace.stores.postgres.recent import RecentChunks
 from headrace.stores.postgres.valid import validity
 
 SQL = load(Path(__file__).with_name("search.sql"))
 PAGE = 1000
 CANDIDATES = 50
-"""How many chunks each of the two searches contributes."""
-VECTOR_WEIGHT = 0.5
-"""The vector search's part in the fused score; both are scaled to 0..1 first."""
+"""How many chunks each of the two searches contributes at least."""
+LOOKED_AT = 2000
+"""So many lexical candidates are held against a filter at a time."""
+SAMPLE = 512
+"""From so many chunks on it is judged by a sample of so many how all of them lie."""
+TOGETHER = 3
+"""So many of the best lexical candidates are looked at for how much of the query they hold."""
+NONE = Candidates(np.empty(0, np.int64), np.empty(0, np.float64))
 
 
 @dataclass(slots=True)
 class SearchMemory:
-    """What searches remember between them: about how many chunks there are, and the terms of the unpacked ones."""
+    """What searches remember between them: about how many chunks there are, the terms of the unpacked ones, and some
+    vectors with the number of chunks there were then."""
 
     dimensions: int
     chunks: int = 0
     recent: RecentChunks = field(default_factory=RecentChunks)
+    sample: NDArray[np.float32] | None = None
+    sampled: int = 0
 
 
 class PostgresKnowledgeReader:
@@ -58,38 +70,74 @@ class PostgresKnowledgeReader:
         self._past = at.token is not None or at.time is not None
         self._dimensions = memory.dimensions
         self._memory = memory
+        self._chunks: dict[str, int] = {}
 
     async def search(
-        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter
+        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter, blend: Blend = HYBRID
     ) -> Sequence[Passage]:
+        deep = max(CANDIDATES, k)
         if self._past:
             made = await vector if isinstance(vector, Awaitable) else vector
-            lexical, nearest = await self._search_past(terms, made, where)
+            found = await self._search_past(terms, made, deep, where)
         else:
-            lexical, nearest = await self._search_present(terms, vector, where)
-        ranked = fuse(lexical, nearest)[:k]
-        return await self._passages(dict(ranked))
+            found = await self._search_present(terms, vector, deep, where)
+        return await self._passages(dict(fuse(found, blend)[:k]))
 
-    async def _search_present(self, terms: Terms, vector: Vector | Awaitable[Vector] | None, where: Filter):
+    async def _search_present(
+        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, deep: int, where: Filter
+    ) -> Found:
         wanted: list[int] = terms.tolist()
         known = self._memory.recent.newest
-        args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "terms": wanted, "known": known, **_filter(where)}
+        args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "terms": wanted, "known": known}
         execute = self._link.execute
         corpus = await execute(SQL["corpus"], args)
         packed = await execute(SQL["postings"], args, binary=True)
         recent = await execute(SQL["recent"], args, binary=True)
         dead = await execute(SQL["dead"], args, binary=True)
-        near = await self._nearest(vector, where) if isinstance(vector, np.ndarray) else None
+        near = await self._nearest(vector, deep, where) if isinstance(vector, np.ndarray) else None
         chunks, tokens = await corpus.fetchone() or (0, 0)
         self._memory.chunks = chunks
         gone = np.array([r[0] for r in await dead.fetchall()], np.int64)
         fresh = await self._recent(await recent.fetchall(), wanted)
-        ids, scores = score(gather(await packed.fetchall(), fresh, wanted, gone), chunks, tokens)
-        lexical = await self._allowed(ids, scores, where)
-        if isinstance(vector, Awaitable):
-            near = await self._nearest(await vector, where)
-        rows = await near.fetchall() if near else []
-        return lexical, (np.array([r[0] for r in rows], np.int64), np.array([-r[1] for r in rows], np.float64))
+        postings = gather(await packed.fetchall(), fresh, wanted, gone)
+        ids, scores = score(postings, chunks, tokens)
+        lexical = Candidates(*await self._allowed(ids, scores, deep, where))
+        words = lexical_spread(scores, chunks)
+        if vector is None:
+            return Found(lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT), 1.0)
+        together = held(postings, wanted, chunks, lexical.ids[:TOGETHER])
+        made = await vector if isinstance(vector, Awaitable) else vector
+        near = near or await self._nearest(made, deep, where)
+        similar = await self._similarities(made, lexical.ids)
+        nearest, lies = await self._near(near, made, deep, where)
+        both = np.union1d(lexical.ids, nearest.ids)
+        meaning = dict(await similar.fetchall()) | dict(zip(nearest.ids.tolist(), nearest.scores.tolist(), strict=True))
+        of_both = np.array([meaning.get(id, lies.mean) for id in both.tolist()], np.float64)
+        return Found(lexical, nearest, both, _looked_up(both, ids, scores), of_both, (words, lies), together)
+
+    async def _near(self, near: Answer, vector: Vector, deep: int, where: Filter) -> tuple[Candidates, Spread]:
+        """The nearest chunks, and how all of them lie; looks at every vector where a filter left the index too few."""
+        rows = await near.fetchall()
+        if self._memory.chunks > compact.EXACT_CHUNKS and where != Filter() and len(rows) < deep:
+            rows = await (await self._nearest(vector, deep, where, exact=True)).fetchall()
+        found = Candidates(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.float64))
+        if rows and len(rows[0]) == 4:
+            return found, Spread(round(rows[0][2], 6), round(rows[0][3], 6))
+        return found, await self._lies(vector)
+
+    async def _lies(self, vector: Vector) -> Spread:
+        """How a corpus lies around a query, by a sample that is kept until the corpus has changed much."""
+        memory = self._memory
+        if memory.sample is None or not 0.8 < memory.chunks / memory.sampled < 1.25:
+            cursor = await self._link.execute(SQL["sample"], {"tenant": DEFAULT_TENANT, "limit": SAMPLE}, binary=True)
+            rows = await cursor.fetchall()
+            memory.sample = np.array([r[0].to_numpy() for r in rows], np.float32).reshape(-1, self._dimensions)
+            memory.sampled = max(memory.chunks, 1)
+        return spread((memory.sample @ vector).astype(np.float64))
+
+    async def _similarities(self, vector: Vector, ids: Ids) -> Answer:
+        args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "ids": ids.tolist()}
+        return await self._link.execute(_sized(SQL["similarities"], self._dimensions), args)
 
     async def _recent(self, rows: Sequence[Any], terms: Sequence[int]) -> list[Recent]:
         """Unpacked chunks of this snapshot that hold one of the terms; only unknown ones are read."""
@@ -101,33 +149,36 @@ class PostgresKnowledgeReader:
             cache.add(_recent(r) for r in await cursor.fetchall())
         return cache.holding(terms, present)
 
-    async def _nearest(self, vector: Vector, where: Filter):
-        name = "nearest_exact" if self._memory.chunks <= compact.EXACT_CHUNKS else "nearest_indexed"
-        args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "limit": CANDIDATES, **_filter(where)}
-        return await self._link.execute(_sized(SQL[name], self._dimensions), args)
+    async def _nearest(self, vector: Vector, deep: int, where: Filter, *, exact: bool = False) -> Answer:
+        chunks = self._memory.chunks
+        few, all_of_them = chunks <= min(SAMPLE, compact.EXACT_CHUNKS), exact or chunks <= compact.EXACT_CHUNKS
+        name = "nearest_of_few" if few else "nearest_exact" if all_of_them else "nearest_indexed"
+        statement = _inside(SQL[name], where)
+        args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "limit": deep, **_filter(where)}
+        return await self._link.execute(_sized(statement, self._dimensions), args)
 
-    async def _allowed(self, ids: Ids, scores: Scores, where: Filter) -> tuple[Ids, Scores]:
+    async def _allowed(self, ids: Ids, scores: Scores, deep: int, where: Filter) -> tuple[Ids, Scores]:
         """The best lexical candidates inside the filter; looks further down only when a filter takes some away."""
         if where == Filter():
-            return best(ids, scores, CANDIDATES)
+            return best(ids, scores, deep)
         order = np.lexsort((ids, -scores))
         kept: list[int] = []
-        for start in range(0, len(order), 2000):
-            part = ids[order[start : start + 2000]]
+        for start in range(0, len(order), LOOKED_AT):
+            part = ids[order[start : start + LOOKED_AT]]
             args = {"tenant": DEFAULT_TENANT, "ids": part.tolist(), **_filter(where)}
-            cursor = await self._link.execute(SQL["allowed"], args)
+            cursor = await self._link.execute(_inside(SQL["allowed"], where), args)
             allowed = np.array([r[0] for r in await cursor.fetchall()], np.int64)
-            kept += order[start : start + 2000][np.isin(part, allowed)].tolist()
-            if len(kept) >= CANDIDATES:
+            kept += order[start : start + LOOKED_AT][np.isin(part, allowed)].tolist()
+            if len(kept) >= deep:
                 break
-        chosen = np.array(kept[:CANDIDATES], np.int64)
+        chosen = np.array(kept[:deep], np.int64)
         return ids[chosen], scores[chosen]
 
-    async def _search_past(self, terms: Terms, vector: Vector | None, where: Filter):
+    async def _search_past(self, terms: Terms, vector: Vector | None, deep: int, where: Filter) -> Found:
         """Looks at every chunk that was valid then, so that scores are exactly what they were."""
         query = HalfVector(vector if vector is not None else np.zeros(self._dimensions, np.float32))
         args = {"tenant": DEFAULT_TENANT, "vector": query, **self._valid.args, **_filter(where)}
-        statement = _valid(_sized(SQL["past_chunks"], self._dimensions), self._valid.sql)
+        statement = _inside(_valid(_sized(SQL["past_chunks"], self._dimensions), self._valid.sql), where)
         rows = await (await self._link.execute(statement, args, binary=True)).fetchall()
         recent = [_recent(r) for r in rows]
         postings = gather([], recent, terms.tolist(), np.empty(0, np.int64))
@@ -135,11 +186,16 @@ class PostgresKnowledgeReader:
         inside = np.array([r[5] for r in rows], bool)
         all_ids = np.array([r[0] for r in rows], np.int64)
         keep = np.isin(ids, all_ids[inside])
-        lexical = best(ids[keep], scores[keep], CANDIDATES)
+        lexical = Candidates(*best(ids[keep], scores[keep], deep))
+        words = lexical_spread(scores, len(rows))
         if vector is None:
-            return lexical, (np.empty(0, np.int64), np.empty(0, np.float64))
+            return Found(lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT), 1.0)
+        together = held(postings, terms.tolist(), len(rows), lexical.ids[:TOGETHER])
         similarity = np.array([r[4] for r in rows], np.float64)
-        return lexical, best(all_ids[inside], similarity[inside], CANDIDATES)
+        nearest = Candidates(*best(all_ids[inside], similarity[inside], deep))
+        both = np.union1d(lexical.ids, nearest.ids)
+        of_both = (_looked_up(both, ids, scores), _looked_up(both, all_ids, similarity))
+        return Found(lexical, nearest, both, *of_both, (words, spread(similarity)), together)
 
     async def _passages(self, scores: Mapping[int, float]) -> list[Passage]:
         if not scores:
@@ -154,7 +210,19 @@ class PostgresKnowledgeReader:
             for chunk, document, ordinal, title, heading, text, start, end, source, major, minor, at, place, dated
             in await cursor.fetchall()
         }  # fmt: skip
+        self._chunks |= {p.chunk: chunk for chunk, p in found.items()}
         return [found[chunk] for chunk in scores if chunk in found]
+
+    async def around(self, passages: Sequence[Passage], reach: int) -> Sequence[Passage]:
+        ids = [self._chunks[p.chunk] for p in passages]
+        args = {"tenant": DEFAULT_TENANT, "ids": ids, "reach": reach}
+        texts: dict[int, dict[int, str]] = {}
+        for chunk, offset, text in await (await self._link.execute(SQL["neighbours"], args)).fetchall():
+            texts.setdefault(chunk, {})[offset] = text
+        sides = [(texts.get(id, {}), p) for id, p in zip(ids, passages, strict=True)]
+        return [
+            replace(p, before=_joined(of, range(-reach, 0)), behind=_joined(of, range(1, reach + 1))) for of, p in sides
+        ]
 
     async def document(self, id: str) -> Document | None:
         args = {"tenant": DEFAULT_TENANT, "document": id, **self._valid.args}
@@ -186,24 +254,27 @@ def _recent(row: Sequence[Any]) -> Recent:
     return Recent(id, np.frombuffer(terms, "<i8"), np.frombuffer(counts, "<u2"), length)
 
 
-def fuse(lexical: tuple[Ids, Scores], nearest: tuple[Ids, Scores]) -> list[tuple[int, float]]:
-    """A convex sum of both scores, each scaled to 0..1 over its candidates; best first, ties by id."""
-    total: dict[int, float] = {}
-    for (ids, scores), weight in ((lexical, 1 - VECTOR_WEIGHT), (nearest, VECTOR_WEIGHT)):
-        for id, value in zip(ids.tolist(), _scaled(scores).tolist(), strict=True):
-            total[id] = total.get(id, 0.0) + weight * value
-    return sorted(total.items(), key=lambda item: (-item[1], item[0]))
+def _looked_up(wanted: Ids, ids: Ids, scores: Scores) -> Scores:
+    """Scores of some ids, 0 where there is none; `ids` ascend."""
+    if not len(ids):
+        return np.zeros(len(wanted), np.float64)
+    places = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    return np.where(ids[places] == wanted, scores[places], 0.0)
 
 
-def _scaled(scores: Scores) -> Scores:
-    if not len(scores):
-        return scores
-    low, high = scores.min(), scores.max()
-    return np.ones_like(scores) if high == low else (scores - low) / (high - low)
+def _filter(where: Filter) -> dict[str, str | int | None]:
+    return {
+        "source": where.source, "prefix": where.document_prefix, "topic": where.topic, "title": where.title,
+        "since": where.since, "until": where.until,
+    }  # fmt: skip
 
 
-def _filter(where: Filter) -> dict[str, str | None]:
-    return {"source": where.source, "prefix": where.document_prefix}
+def _inside(sql: bytes, where: Filter) -> bytes:
+    return sql.replace(b"{inside}", b"true" if where == Filter() else b"(" + SQL["inside"].rstrip(b"; \n") + b")")
+
+
+def _joined(texts: Mapping[int, str], offsets: range) -> str:
+    return "\n".join(texts[n] for n in offsets if n in texts)
 
 
 def _sized(sql: bytes, dimensions: int) -> bytes:

@@ -19,41 +19,65 @@ select chunk_id, terms, counts, length from lexical_recent where chunk_id = any(
 -- Chunks whose packed postings stand though they are no longer present.
 select chunk_id from lexical_dead where tenant = %(tenant)s order by chunk_id;
 
+-- name: inside
+-- What a search is limited to, of a chunk's vector `t`.
+(%(source)s::text is null or t.source = %(source)s)
+   and (%(prefix)s::text is null or starts_with(t.document, %(prefix)s))
+   and (%(topic)s::text is null or t.topic = %(topic)s)
+   and (%(title)s::text is null or position(lower(%(title)s::text) in lower(t.title)) > 0)
+   and (%(since)s::bigint is null or t.at >= %(since)s)
+   and (%(until)s::bigint is null or t.at < %(until)s);
+
 -- name: nearest_exact
--- The nearest present chunks, by looking at every vector (negative inner product, ascending).
-select chunk_id, (vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) + 0.0 as distance
-  from chunk_vectors
- where tenant = %(tenant)s and open
-   and (%(source)s::text is null or source = %(source)s)
-   and (%(prefix)s::text is null or starts_with(document, %(prefix)s))
- order by distance, chunk_id limit %(limit)s;
+-- The nearest present chunks, by looking at every vector (inner product, descending).
+select t.chunk_id, -(t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) as similarity
+  from chunk_vectors t
+ where t.tenant = %(tenant)s and t.open and {inside}
+ order by similarity desc, t.chunk_id limit %(limit)s;
+
+-- name: nearest_of_few
+-- As nearest_exact, and how all of them lie.
+with every as materialized (
+    select t.chunk_id, -(t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) as similarity,
+           {inside} as inside
+      from chunk_vectors t
+     where t.tenant = %(tenant)s and t.open
+), spread as (
+    select avg(similarity) as mean, stddev_pop(similarity) as deviation from every
+)
+select chunk_id, similarity, mean, deviation from every, spread where inside
+ order by similarity desc, chunk_id limit %(limit)s;
 
 -- name: nearest_indexed
--- The nearest present chunks: by the index, and by looking at those that are not in it yet (negative inner product).
+-- The nearest present chunks: by the index, and by looking at those that are not in it yet (inner product).
 with near as materialized (
-    select chunk_id, vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) as distance
-      from chunk_vectors
-     where tenant = %(tenant)s and open and indexed
-       and (%(source)s::text is null or source = %(source)s)
-       and (%(prefix)s::text is null or starts_with(document, %(prefix)s))
-     order by vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) limit %(limit)s
+    select t.chunk_id, t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) as distance
+      from chunk_vectors t
+     where t.tenant = %(tenant)s and t.open and t.indexed and {inside}
+     order by t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) limit %(limit)s
 ), fresh as materialized (
-    select chunk_id, (vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) + 0.0 as distance
-      from chunk_vectors
-     where tenant = %(tenant)s and open and not indexed
-       and (%(source)s::text is null or source = %(source)s)
-       and (%(prefix)s::text is null or starts_with(document, %(prefix)s))
+    select t.chunk_id, (t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) + 0.0 as distance
+      from chunk_vectors t
+     where t.tenant = %(tenant)s and t.open and not t.indexed and {inside}
      order by distance limit %(limit)s
 )
-select chunk_id, distance from near union all select chunk_id, distance from fresh
- order by distance, chunk_id limit %(limit)s;
+select chunk_id, -distance from near union all select chunk_id, -distance from fresh
+ order by 2 desc, 1 limit %(limit)s;
+
+-- name: sample
+-- Some present vectors, by which it is judged how all of them lie.
+select t.vector from chunk_vectors t
+ where t.tenant = %(tenant)s and t.open order by hashint8(t.chunk_id), t.chunk_id limit %(limit)s;
+
+-- name: similarities
+-- How near some chunks are (inner product).
+select t.chunk_id, -(t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}))
+  from chunk_vectors t where t.tenant = %(tenant)s and t.chunk_id = any(%(ids)s::bigint[]);
 
 -- name: allowed
 -- Which of the found chunks are present and inside the filter.
-select v.chunk_id from chunk_vectors v
- where v.tenant = %(tenant)s and v.open and v.chunk_id = any(%(ids)s::bigint[])
-   and (%(source)s::text is null or v.source = %(source)s)
-   and (%(prefix)s::text is null or starts_with(v.document, %(prefix)s));
+select t.chunk_id from chunk_vectors t
+ where t.tenant = %(tenant)s and t.open and t.chunk_id = any(%(ids)s::bigint[]) and {inside};
 
 -- name: passages
 -- Chunks with what stands around them.
@@ -66,12 +90,19 @@ select c.chunk_id, v.document, c.ordinal, v.title, c.heading, c.text, c.start_ch
 -- Every chunk that was valid at a point, with its terms and vector, and whether it is inside the filter.
 select c.chunk_id, c.terms, c.counts, c.length,
        -(t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) as similarity,
-       (%(source)s::text is null or v.source = %(source)s)
-       and (%(prefix)s::text is null or starts_with(v.document, %(prefix)s)) as inside
+       {inside} as inside
   from document_versions v
   join chunks c using (version_id) join chunk_vectors t using (chunk_id)
  where v.tenant = %(tenant)s and {valid}
  order by c.chunk_id;
+
+-- name: neighbours
+-- What stands before and behind some chunks in their own documents.
+select c.chunk_id, n.ordinal - c.ordinal, n.text
+  from chunks c join chunks n on n.version_id = c.version_id
+   and n.ordinal between c.ordinal - %(reach)s::integer and c.ordinal + %(reach)s::integer and n.ordinal <> c.ordinal
+ where c.tenant = %(tenant)s and c.chunk_id = any(%(ids)s::bigint[])
+ order by c.chunk_id, n.ordinal;
 
 -- name: document
 -- One document's version.

@@ -1,0 +1,1 @@
+"""Measures retrieval with queries whose right documents are known."""

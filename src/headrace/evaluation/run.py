@@ -1,0 +1,93 @@
+"""Runs a collection's queries with every setting of the retriever, and measures each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from headrace.answer.retrieve import Retrieval
+from headrace.clock import now_us
+from headrace.evaluation import beir
+from headrace.evaluation.beir import Judgements, Query
+from headrace.evaluation.cached import CachedEmbedder
+from headrace.evaluation.indexed import Say, indexed
+from headrace.evaluation.measures import ndcg, recall, reciprocal_rank
+from headrace.models import Embedder
+from headrace.registry import EMBEDDERS, lookup
+from headrace.stores import Blend
+
+DEPTH = 100
+"""Passages that are asked for: enough for fifty documents."""
+SETTINGS = {
+    "default": Retrieval(),
+    "words alone": Retrieval(Blend("lexical")),
+    "meaning alone": Retrieval(Blend("vector")),
+    "by rank": Retrieval(Blend("rank")),
+    **{f"weight {w:.1f}": Retrieval(Blend(weight=w)) for w in (0.2, 0.3, 0.5, 0.6, 0.8)},
+}
+
+Search = Callable[[str, int, Retrieval], Awaitable[Sequence[str]]]
+"""A query's documents, best first, by the k best passages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Means over the queries; `ndcg` at the k asked for."""
+
+    setting: str
+    ndcg: float
+    recall_10: float
+    recall_50: float
+    mrr: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`embedded`: texts whose vectors were not kept from an earlier run."""
+
+    documents: int | None
+    queries: int
+    k: int
+    embedded: int
+    settings: Sequence[Scores]
+
+
+def opened(url: str) -> Embedder:
+    """The embedder of an address. Raises ConfigError."""
+    return lookup("embedders", EMBEDDERS, url)(url)
+
+
+async def evaluate(
+    embedder: Embedder, corpus: Path, queries: Path, qrels: Path, k: int, cache: Path, say: Say
+) -> Report:
+    """A collection in a temporary store. Raises BadRequest for files that cannot be read."""
+    judged = beir.judgements(qrels)
+    asked = beir.queries(queries, judged)
+    items = beir.corpus(corpus, now_us())
+    beir.known(judged, [i.id for i in items], qrels)
+    kept = CachedEmbedder(embedder, cache / "vectors.sqlite")
+    try:
+        async with indexed(items, kept, say) as made:
+            settings = await measure(made.search, asked, judged, k, say)
+        return Report(len(items), len(asked), k, kept.made, settings)
+    finally:
+        await kept.close()
+
+
+async def measure(search: Search, asked: Sequence[Query], judged: Judgements, k: int, say: Say) -> list[Scores]:
+    found: list[Scores] = []
+    for name, setting in SETTINGS.items():
+        rankings = [(await search(q.text, DEPTH, setting), judged[q.id]) for q in asked]
+        found.append(
+            Scores(
+                name,
+                fmean(ndcg(r, g, k) for r, g in rankings),
+                fmean(recall(r, g, 10) for r, g in rankings),
+                fmean(recall(r, g, 50) for r, g in rankings),
+                fmean(reciprocal_rank(r, g) for r, g in rankings),
+            )
+        )
+        say(f"{name}: done")
+    return found

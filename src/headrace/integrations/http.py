@@ -1,0 +1,104 @@
+"""What every integration asks and gets: passages with what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from headrace.errors import HeadraceError
+
+TIMEOUT_S = 70.0
+"""More than a read may wait for a token."""
+
+
+class SearchRefused(HeadraceError):
+    """Headrace answered with a problem, or not at all."""
+
+    title = "Headrace did not answer a search"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How to search: `filter`, `after` and `as_of` as in `POST /v1/search`; `token`: what is sent as bearer."""
+
+    url: str
+    k: int = 10
+    filter: Mapping[str, str] | None = None
+    after: str | None = None
+    as_of: str | None = None
+    neighbours: int = 0
+    token: str | None = None
+
+    def now(self, query: str) -> list[Passage]:
+        """Blocks. Raises SearchRefused."""
+        with httpx2.Client(timeout=TIMEOUT_S) as http:
+            try:
+                return _passages(http.post(self._address, json=self._body(query), headers=self._headers))
+            except httpx2.TransportError as error:
+                raise self._unreachable(error) from None
+
+    async def soon(self, query: str) -> list[Passage]:
+        """Raises SearchRefused."""
+        async with httpx2.AsyncClient(timeout=TIMEOUT_S) as http:
+            try:
+                return _passages(await http.post(self._address, json=self._body(query), headers=self._headers))
+            except httpx2.TransportError as error:
+                raise self._unreachable(error) from None
+
+    @property
+    def _address(self) -> str:
+        return self.url.rstrip("/") + "/v1/search"
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def _body(self, query: str) -> dict[str, Any]:
+        given = {"query": query, "k": self.k, "after": self.after, "as_of": self.as_of, "filter": self.filter}
+        return {n: v for n, v in {**given, "neighbours": self.neighbours}.items() if v is not None}
+
+    def _unreachable(self, error: Exception) -> SearchRefused:
+        return SearchRefused(
+            step=f"search at {self.url}",
+            expected="a Headrace that answers",
+            got=type(error).__name__,
+            remedy="Start `headrace up`, or correct the address.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """`text` with what stands around it; `metadata` are plain values: where it is from, its stamp, how fresh it is."""
+
+    id: str
+    text: str
+    score: float
+    metadata: dict[str, str | int | float | bool]
+
+
+def _passages(answer: httpx2.Response) -> list[Passage]:
+    found: Any = answer.json()
+    if answer.status_code >= 400:
+        raise SearchRefused(
+            step=str(found.get("step", "search")),
+            expected=str(found.get("expected", "an answer")),
+            got=str(found.get("got", answer.status_code)),
+            remedy=str(found.get("remedy", "See the server's log.")),
+        )
+    fresh = {"token": found["token"]}
+    if found["freshness_ms"] is not None:
+        fresh["freshness_ms"] = found["freshness_ms"]
+    return [_passage(r, fresh) for r in found["results"]]
+
+
+def _passage(result: Mapping[str, Any], fresh: Mapping[str, Any]) -> Passage:
+    stamp = result["stamp"]
+    known = {name: result[name] for name in ("document", "chunk", "title", "heading", "start", "end", "age_ms")}
+    known |= {"source": stamp["source"], "position": stamp["position"], "committed_at": stamp["committed_at"]}
+    known |= {name: result[name] for name in ("dated", "superseded_by") if name in result}
+    metadata = {**known, "superseded": result["superseded"], "score": result["score"], **fresh}
+    around = (result.get("before", ""), result["text"], result.get("behind", ""))
+    return Passage(result["chunk"], "\n".join(t for t in around if t), result["score"], metadata)

@@ -1,0 +1,45 @@
+"""LlamaIndex: `HeadraceRetriever`, with `pip install headrace[llamaindex]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llama_index.core.retrievers import BaseRetriever
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+
+from headrace.integrations.http import Passage, Search
+
+
+class HeadraceRetriever(BaseRetriever):
+    """Passages of a running Headrace as nodes with scores; `metadata` says where each is from and how fresh it is.
+
+    HeadraceRetriever("http://127.0.0.1:8420", k=5).retrieve("baggage allowance")
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        k: int = 10,
+        filter: Mapping[str, str] | None = None,
+        after: str | None = None,
+        as_of: str | None = None,
+        neighbours: int = 0,
+        token: str | None = None,
+    ) -> None:
+        self._search = Search(url, k, filter, after, as_of, neighbours, token)
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return [_node(p) for p in self._search.now(query_bundle.query_str)]
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return [_node(p) for p in await self._search.soon(query_bundle.query_str)]
+
+
+def _node(passage: Passage) -> NodeWithScore:
+    node = TextNode(id_=passage.id, text=passage.text, metadata=passage.metadata)
+    node.excluded_embed_metadata_keys = node.excluded_llm_metadata_keys = [
+        name for name in passage.metadata if name not in ("title", "heading", "committed_at", "superseded")
+    ]
+    return NodeWithScore(node=node, score=passage.score)
