@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -17,10 +17,11 @@ import pytest_asyncio
 from headrace.change import START
 from headrace.errors import SourceError
 from headrace.sources import SourceSettings
+from headrace.sources.postgres import beside, doctor, replication
 from headrace.sources.postgres import client as client_module
-from headrace.sources.postgres import doctor, replication
 from headrace.sources.postgres import source as source_module
 from headrace.sources.postgres.address import parse
+from headrace.sources.postgres.setup import Connection, Heap, heaps
 from tests.captured_database import NAME, CapturedDatabase
 from tests.memory_log import catch_up, eventually, run
 from tests.proxy import Proxy
@@ -83,6 +84,39 @@ async def test_a_connection_that_is_half_open_is_noticed_and_replaced(
     await task
     assert problem is not None
     assert source.problem is None
+    assert [c.key for c in database.log.changes] == [(1,), (2,)]
+    await source.close()
+
+
+async def test_a_network_that_falls_silent_while_a_source_looks_at_what_was_added(
+    database: CapturedDatabase,
+    debian_postgres: PostgresApart,
+    proxy: Proxy,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given a network that swallows everything from one question on, between the copy and the stream
+    asked = 0
+
+    async def swallowed(connection: Connection, tables: Sequence[int]) -> dict[int, list[Heap]]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            proxy.swallow()
+        return await heaps(connection, tables)
+
+    monkeypatch.setattr(beside, "heaps", swallowed)
+    monkeypatch.setattr(beside, "ANSWER_S", 1.0)
+    await database.sql("create table t(id int primary key)", "insert into t values (1)")
+    source = database.source(url=through(database, debian_postgres, proxy))
+    task = asyncio.create_task(run(source, database.log, lambda log: len(log.changes) == 2))
+
+    # then it is noticed, and nothing is missing when the network is there again
+    await eventually(lambda: source.problem is not None)
+    await database.sql("insert into t values (2)")
+    proxy.cut()
+    proxy.flow()
+    await task
     assert [c.key for c in database.log.changes] == [(1,), (2,)]
     await source.close()
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from headrace.change import START, Position
+from headrace.change import START, Op, Position
 from headrace.errors import ConfigError, SourceError
 from headrace.sources import Captured
 from headrace.sources.postgres.progress import CAPTURE
@@ -136,7 +136,7 @@ async def test_what_the_log_has_not_on_disk_is_given_again(database: CapturedDat
 async def test_a_lost_connection_is_opened_again(database: CapturedDatabase) -> None:
     await database.sql("create table t(id int primary key)")
     source = database.source()
-    done = asyncio.create_task(run(source, database.log, lambda log: len(log.changes) == 40))
+    done = asyncio.create_task(run(source, database.log, lambda log: len(log.table("pg.public.t")) == 40))
     for i in range(40):
         await database.sql(f"insert into t values ({i})")
         if i % 10 == 5:
@@ -147,7 +147,10 @@ async def test_a_lost_connection_is_opened_again(database: CapturedDatabase) -> 
         await asyncio.sleep(0.01)
     await done
 
-    assert sorted(c.key for c in database.log.changes) == [(i,) for i in range(40)]
+    # A first copy that was cut short goes on in chunks, which may show rows that the stream has told.
+    told = [c.key for c in database.log.changes if c.op is Op.CREATE]
+    assert len(set(told)) == len(told)
+    assert sorted(database.log.table("pg.public.t")) == [(i,) for i in range(40)]
 
 
 async def test_a_server_that_restarts_is_met_again(own_server: PostgresApart) -> None:

@@ -12,7 +12,8 @@ from headrace.change import Change, Position, Row
 from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError
 from headrace.sources import Captured, Known, SnapshotJob, SnapshotProgress, SnapshotState, SourceSettings, State
 from headrace.sources.postgres.chunks import Chunks, check_bounds
-from headrace.sources.postgres.client import Client
+from headrace.sources.postgres.client import ANSWER_S, Client
+from headrace.sources.postgres.deadline import deadline
 from headrace.sources.postgres.incremental import Incremental
 from headrace.sources.postgres.kept import Kept
 from headrace.sources.postgres.plan import Plan, wanted
@@ -76,7 +77,8 @@ class Beside:
     async def _wait_for_small_ones(self) -> None:
         added = self.jobs.unfinished(Reason.ADDED)
         connection = await self._client.connection()
-        found = await heaps(connection, [j.oid for j in added])
+        with deadline(connection, ANSWER_S):
+            found = await heaps(connection, [j.oid for j in added])
         size = sum(h.pages for of in found.values() for h in of) * _PAGE_BYTES
         self._waited_for = frozenset(j.id for j in added) if size <= WAITED_FOR_BYTES else frozenset()
 

@@ -17,6 +17,7 @@ from psycopg.pq import TransactionStatus
 
 from headrace.change import Row, value_text
 from headrace.sources.postgres.copyout import copy_out
+from headrace.sources.postgres.deadline import deadline
 from headrace.sources.postgres.lines import fields, unescape
 from headrace.sources.postgres.problems import connect_failed
 from headrace.sources.postgres.reading import Rows, read_rows
@@ -290,6 +291,10 @@ class Chunks:
             now, later = now[:half], (*now[half:], *later)
         paid = frozenset(job.owed) - frozenset(later)
         return Chunk(read_rows(at.shape, lines), at.visible, msgspec.structs.replace(job, chunk=job.chunk + 1), paid)
+
+    def deadline(self, seconds: float) -> contextlib.AbstractContextManager[None]:
+        """See `headrace.sources.postgres.deadline`: of the connection that there is."""
+        return contextlib.nullcontext() if self._connection is None else deadline(self._connection, seconds)
 
     async def close(self) -> None:
         if self._connection is not None:

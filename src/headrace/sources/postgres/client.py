@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from psycopg import AsyncConnection, Error
@@ -52,6 +53,10 @@ class Client:
                     return await _first(connection, statement)
         except Error as problem:
             raise query_failed(self._shown, step, problem) from None
+
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """See `headrace.sources.postgres.deadline`: of the connection that there is."""
+        return nullcontext() if self._connection is None else deadline(self._connection, seconds)
 
     async def interrupt(self) -> None:
         """Cancels the statement that runs."""

@@ -23,7 +23,7 @@ from headrace.errors import SourceError
 from headrace.sources import Captured, Known, SnapshotState
 from headrace.sources.postgres.assemble import Note
 from headrace.sources.postgres.chunks import Chunk, Chunks, Gone, Vanished, key_fields
-from headrace.sources.postgres.client import Client
+from headrace.sources.postgres.client import ANSWER_S, Client
 from headrace.sources.postgres.kept import Kept
 from headrace.sources.postgres.problems import Broken, query_failed
 from headrace.sources.postgres.reading import given_at
@@ -364,6 +364,8 @@ class Incremental:
         try:
             if self._task is not None:
                 self._task.cancel()
-                await asyncio.gather(self._task, return_exceptions=True)
+                # What is cancelled waits for the server's word: not for ever.
+                with self._client.deadline(ANSWER_S), self._chunks.deadline(ANSWER_S):
+                    await asyncio.gather(self._task, return_exceptions=True)
         finally:
             await self._chunks.close()
