@@ -495,11 +495,12 @@ async def test_closing_ends_the_stream(database: CapturedDatabase) -> None:
     await source.close()
     await asyncio.wait_for(task, 5)
 
-    assert (
-        await database.query(
-            "select count(*) from pg_stat_activity where application_name = 'headrace' and datname = current_database()"
+    async def gone() -> bool:
+        return not await database.query(
+            "select 1 from pg_stat_activity where application_name = 'headrace' and datname = current_database()"
         )
-    )[0] == (0,)
+
+    await eventually(gone)
     assert not await source.retry("pg.public.t", "1")
 
 
