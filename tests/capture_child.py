@@ -127,7 +127,7 @@ class Capturing:
     async def _capture(self) -> None:
         while True:
             (head,) = await self.log.heads()
-            resume = Resume(head.position, self.log.state(self.source.name), LogKnown(self.log))
+            resume = Resume(head.position, self.log.state(self.source.name), LogKnown(self.log), head.committed_at)
             with contextlib.suppress(SourceError):  # a loss that names itself comes again, and then nothing is reached
                 async with contextlib.aclosing(self.source.stream(resume)) as steps:
                     async for captured in steps:

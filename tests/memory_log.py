@@ -38,7 +38,7 @@ class MemoryLog:
 
     @property
     def resume(self) -> Resume:
-        return Resume(self.position, self.state, self)
+        return Resume(self.position, self.state, self, self.changes[-1].committed_at if self.changes else 0)
 
     async def partitions(self, topic: str) -> tuple[Sequence[int], bool]:
         """Of `headrace.sources.Known`."""

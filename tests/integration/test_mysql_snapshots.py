@@ -14,12 +14,12 @@ import pytest_asyncio
 
 from headrace.change import START, Op
 from headrace.errors import BadRequest, NotFound
-from headrace.sources import SnapshotJob, SnapshotState
+from headrace.sources import SnapshotState
 from headrace.sources.mysql import plan
-from headrace.sources.mysql.source import MysqlSource
 from tests.captured_mariadb import CapturedMariadb
 from tests.memory_log import MemoryLog, catch_up, eventually
 from tests.servers import MariadbApart
+from tests.streamed import again, ended, source_of, streaming
 
 TABLES = {
     "plain": "id int primary key, n int, v text",
@@ -49,67 +49,6 @@ async def database(mariadb: MariadbApart) -> AsyncIterator[CapturedMariadb]:
 def nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every table that is added counts as one that is too large to wait for."""
     monkeypatch.setattr(plan, "COPIED_AT_ONCE_BYTES", -1)
-
-
-def source_of(database: CapturedMariadb, **settings: object) -> MysqlSource:
-    source = database.source(**settings)  # pyright: ignore[reportArgumentType]
-    assert isinstance(source, MysqlSource)
-    return source
-
-
-@asynccontextmanager
-async def streaming(database: CapturedMariadb, **settings: object) -> AsyncGenerator[MysqlSource]:
-    """A source that is read into the log all the time."""
-    source = source_of(database, **settings)
-
-    async def read() -> None:
-        async with aclosing(source.stream(database.log.resume)) as steps:
-            async for captured in steps:
-                database.log.append(captured)
-                await asyncio.sleep(0)
-
-    task = asyncio.create_task(read())
-    try:
-        head = await source.head()
-        await reached(lambda: database.log.frontier >= head, task)
-        yield source
-        head = await source.head()
-        await reached(lambda: database.log.frontier >= head, task)
-    finally:
-        failed = task.done() and task.exception()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await source.close()
-        if failed:
-            raise failed
-
-
-async def reached(condition: Callable[[], bool], task: asyncio.Task[None]) -> None:
-    """Waits for a condition, or raises what ended the reading."""
-
-    def held() -> bool:
-        if task.done():
-            task.result()
-        return condition()
-
-    await eventually(held)
-
-
-async def ended(source: MysqlSource, *ids: str) -> list[SnapshotJob]:
-    def done() -> list[SnapshotJob]:
-        return [j for j in source.snapshots if j.ended_at is not None and (not ids or j.id in ids)]
-
-    await eventually(lambda: len(done()) >= max(len(ids), 1))
-    return done()
-
-
-async def again(
-    source: MysqlSource, tables: str, first: str | None = None, last: str | None = None
-) -> list[SnapshotJob]:
-    asked = await source.snapshot_again(tables, first, last)
-    jobs = await ended(source, *(j.id for j in asked))
-    assert {j.state for j in jobs} == {SnapshotState.DONE}, jobs
-    return jobs
 
 
 def make(database: CapturedMariadb, rows: int) -> None:

@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 
 from headrace.change import Op
-from headrace.errors import SourceError
 from tests.captured_mariadb import CapturedMariadb
 from tests.memory_log import catch_up, eventually, run
 from tests.servers import MariadbApart
@@ -324,25 +323,6 @@ async def test_another_checksum_setting_in_mid_stream(mariadb: MariadbApart, dat
     assert sorted(database.rows("t")) == [(1,), (2,), (3,)]
 
 
-async def failure(database: CapturedMariadb) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        await asyncio.wait_for(run(database.source(), database.log, lambda _: False), 10)
-    return caught.value
-
-
-async def test_a_statement_in_the_log_that_should_be_rows(database: CapturedMariadb) -> None:
-    database.sql("create table t(id int primary key)", "create table u(id int primary key)")
-    await database.capture(tables=("t",))
-    database.sql("set session binlog_format = 'STATEMENT'", "insert into u values (1)")
-    await database.capture(tables=("t",))
-    database.sql("insert into t values (1)")
-
-    error = await failure(database)
-
-    assert "a statement that writes to" in error.got
-    assert "new name" in error.remedy
-
-
 @pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB"])
 async def test_rows_without_all_columns_whose_values_are_known(database: CapturedMariadb, image: str) -> None:
     # given a session that writes only some columns of a row into the log
@@ -362,26 +342,6 @@ async def test_rows_without_all_columns_whose_values_are_known(database: Capture
     # then they are exact
     assert database.rows("t") == await database.copied("t")
     assert database.rows("t")[(33,)] == (33, 3, "y")
-
-
-@pytest.mark.parametrize(
-    ("image", "statement"),
-    [
-        ("MINIMAL", "update t set a = 2 where id = 1"), ("MINIMAL", "insert into t(id) values (2)"),
-        ("MINIMAL", "update t set id = 2 where id = 1"), ("NOBLOB", "update t set a = 2 where id = 1"),
-    ],
-)  # fmt: skip
-async def test_rows_without_columns_that_nobody_knows(database: CapturedMariadb, image: str, statement: str) -> None:
-    database.sql("create table t(id int primary key, a int, big longtext)", "insert into t values (1, 1, 'x')")
-    await database.capture()
-    database.sql(f"set session binlog_row_image = '{image}'", statement)
-
-    # then it is an error that names the table and what to set
-    error = await failure(database)
-    assert "MINIMAL or NOBLOB" in error.got
-    assert f"{database.database}.t" in error.step
-    assert "SET GLOBAL binlog_row_image = 'FULL'" in error.remedy
-    assert [c.op for c in database.log.changes] == [Op.READ]
 
 
 async def test_gaps_in_the_gtids_and_several_domains(database: CapturedMariadb) -> None:

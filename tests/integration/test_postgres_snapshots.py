@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
@@ -14,12 +14,12 @@ import pytest_asyncio
 
 from headrace.change import START, Op
 from headrace.errors import BadRequest, NotFound
-from headrace.sources import SnapshotJob, SnapshotState
+from headrace.sources import SnapshotState
 from headrace.sources.postgres import source as postgres_source
-from headrace.sources.postgres.source import PostgresSource
 from tests.captured_database import CapturedDatabase
 from tests.memory_log import MemoryLog, catch_up, eventually
 from tests.servers import FreshDatabases, PostgresApart, debian_programs
+from tests.streamed import again, ended, source_of, streaming
 
 CLASHES = (
     psycopg.errors.DeadlockDetected,
@@ -55,68 +55,6 @@ def own_server() -> Iterator[PostgresApart]:
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_source, "LOOK_EVERY_S", 0.1)
-
-
-def source_of(database: CapturedDatabase, **settings: object) -> PostgresSource:
-    source = database.source(**settings)  # pyright: ignore[reportArgumentType]
-    assert isinstance(source, PostgresSource)
-    return source
-
-
-@asynccontextmanager
-async def streaming(database: CapturedDatabase, **settings: object) -> AsyncGenerator[PostgresSource]:
-    """A source that is read into the log all the time."""
-    source = source_of(database, **settings)
-
-    async def read() -> None:
-        async with aclosing(source.stream(database.log.resume)) as steps:
-            async for captured in steps:
-                database.log.append(captured)
-                await source.ack(captured.frontier)
-                await asyncio.sleep(0)
-
-    task = asyncio.create_task(read())
-    try:
-        head = await source.head()
-        await reached(lambda: database.log.frontier >= head, task)
-        yield source
-        head = await source.head()
-        await reached(lambda: database.log.frontier >= head, task)
-    finally:
-        failed = task.done() and task.exception()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await source.close()
-        if failed:
-            raise failed
-
-
-async def reached(condition: Callable[[], bool], task: asyncio.Task[None]) -> None:
-    """Waits for a condition, or raises what ended the reading."""
-
-    def held() -> bool:
-        if task.done():
-            task.result()
-        return condition()
-
-    await eventually(held)
-
-
-async def ended(source: PostgresSource, *ids: str) -> list[SnapshotJob]:
-    def done() -> list[SnapshotJob]:
-        return [j for j in source.snapshots if j.ended_at is not None and (not ids or j.id in ids)]
-
-    await eventually(lambda: len(done()) >= max(len(ids), 1))
-    return done()
-
-
-async def again(
-    source: PostgresSource, tables: str, first: str | None = None, last: str | None = None
-) -> list[SnapshotJob]:
-    asked = await source.snapshot_again(tables, first, last)
-    jobs = await ended(source, *(j.id for j in asked))
-    assert {j.state for j in jobs} == {SnapshotState.DONE}, jobs
-    return jobs
 
 
 async def make(database: CapturedDatabase, rows: int) -> None:

@@ -163,7 +163,7 @@ export interface SnapshotJob {
   source: string;
   table: string;
   /** Only one that somebody asked for can be cancelled: the others are a table's first copy. */
-  reason: "asked" | "added" | "first";
+  reason: "asked" | "added" | "first" | "lacking" | "unseen";
   state: "waiting" | "copying" | "comparing" | "done" | "cancelled" | "failed";
   done: number;
   total: number | null;

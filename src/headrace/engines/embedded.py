@@ -117,7 +117,7 @@ class EmbeddedEngine:
         resume: dict[str, Resume] = {}
         for source in self.sources.values():
             head = await self._log.open(source.name, source.style)
-            resume[source.name] = Resume(head.position, self._log.state(source.name), LogKnown(self._log))
+            resume[source.name] = self._resume(head)
             of_source = [a for a in applied if a.source == source.name]
             _check_log(head, of_source)
             self.tracker.add(source.name, head.number, of_source)
@@ -155,7 +155,10 @@ class EmbeddedEngine:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 30.0)
             head = next(h for h in await self._log.heads() if h.source == source.name)
-            resume = Resume(head.position, self._log.state(source.name), LogKnown(self._log))
+            resume = self._resume(head)
+
+    def _resume(self, head: SourceHead) -> Resume:
+        return Resume(head.position, self._log.state(head.source), LogKnown(self._log), head.committed_at)
 
     async def _append(self, source: Source, captured: Captured) -> None:
         # First the dead letters: the state appended next says that they have been told.

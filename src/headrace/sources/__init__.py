@@ -73,11 +73,13 @@ class Known(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where to go on: the last position in the log (START when there is none) and the state that stands with it."""
+    """Where to go on: the last position in the log (START when there is none), when the change there was committed (0:
+    not known), and the state that stands with it."""
 
     position: Position
     state: State
     known: Known | None = None
+    committed_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

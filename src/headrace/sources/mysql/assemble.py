@@ -16,30 +16,32 @@ from headrace.sources.mysql import binlog as wire
 from headrace.sources.mysql import ddl, positions
 from headrace.sources.mysql.binlog import Begin, Header, ProtocolError, RowsKind
 from headrace.sources.mysql.ddl import Effect, Kind
-from headrace.sources.mysql.problems import incomplete, lost, nameless, statement_based
+from headrace.sources.mysql.partial import Owed, owed, partial_rows
+from headrace.sources.mysql.problems import lost
 from headrace.sources.mysql.progress import PLACE, PREPARED, Place
-from headrace.sources.mysql.shapes import Cell, Shape, Shapes, complete, old_row, read_cells, whole
+from headrace.sources.mysql.shapes import Shape, Shapes, read_cells
 from headrace.sources.mysql.tables import Tables
 from headrace.sources.mysql.values import Unreadable
 
 _CREATE, _UPDATE, _DELETE, _TRUNCATE = Op.CREATE, Op.UPDATE, Op.DELETE, Op.TRUNCATE
 _GTIDS = frozenset({wire.GTID, wire.ANONYMOUS_GTID, wire.TAGGED_GTID})
 _HEARTBEATS = frozenset({wire.HEARTBEAT, wire.HEARTBEAT_V2})
-_QUERIES = frozenset({wire.QUERY, wire.QUERY_COMPRESSED})
+_QUERIES = frozenset({wire.QUERY, wire.QUERY_COMPRESSED, wire.LOAD_QUERY})
+_NAMELESS = "no names of its columns in the log: binlog_row_metadata was not FULL, and the table was altered"
 _UNREADABLE = {
     wire.INCIDENT: "an incident: the server lost events",
-    wire.PARTIAL_UPDATE: "a partial update of JSON (binlog_row_value_options must be empty)",
     wire.PAYLOAD: "a compressed transaction (binlog_transaction_compression must be OFF)",
-    wire.LOAD_QUERY: "LOAD DATA as a statement (binlog_format must be ROW in every session)",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
     """What must be answered before the next event: what DDL did to tables; a table whose columns cannot be read; the
-    name of a prepared transaction that is committed or (`back`) rolled back."""
+    name of a prepared transaction that is committed or (`back`) rolled back; rows that the log does not tell, of a
+    transaction that was committed by now."""
 
     effects: tuple[Effect, ...] = ()
+    owed: tuple[Owed, ...] = ()
     refused: tuple[str, str] | None = None
     prepared: str = ""
     back: bool = False
@@ -69,6 +71,10 @@ class _Transaction:
     sequence: int = 0
     skip: int = 0
     parted: bool = False
+    owed: dict[str, Owed] = field(default_factory=dict[str, Owed])
+
+    def owes(self, rows: Owed) -> None:
+        self.owed[rows.table] = rows.and_also(self.owed.get(rows.table))
 
 
 class Assembler:
@@ -260,6 +266,8 @@ class Assembler:
             self._format(head)
         elif kind == wire.XA_PREPARE:
             self._xa_prepare(wire.read_xa_prepare(event))
+        elif kind == wire.PARTIAL_UPDATE:
+            self._unseen_rows(event)
         elif kind in _UNREADABLE:
             raise ProtocolError(f"{_UNREADABLE[kind]} at {positions.shown(self._base, self._at)}")
         if self._open is None and self._file:
@@ -352,8 +360,9 @@ class Assembler:
 
     def _statement(self, transaction: _Transaction, query: wire.Query) -> None:
         effects = ddl.effects(query.text, query.database)
-        if not effects and (table := ddl.writes(query.text, frozenset(self._tables.captured), query.database)):
-            raise statement_based(self._shown, table)
+        if not effects and transaction.skip < maxsize:
+            for table in ddl.writes(query.text, frozenset(self._tables.captured), query.database):
+                transaction.owes(Owed(table, unseen=True))
         mine = tuple(e for e in effects if self._tables.concerned(e))
         for effect in mine:
             if effect.kind is Kind.TRUNCATE and effect.table in self._tables.captured:
@@ -384,6 +393,9 @@ class Assembler:
         self._open = None
         self._whole = len(self._changes)
         self._frontier = self.committed = max(self._frontier, self._at)
+        if self._last.owed:
+            # Not before the commit: what is read from here on shows at least what this transaction left.
+            self.pending = Pending(owed=tuple(self._last.owed.values()))
 
     def _roll_back(self, transaction: _Transaction, to: int) -> None:
         """Changes up to `to` of this transaction stay. Their numbers are not used again."""
@@ -414,7 +426,10 @@ class Assembler:
             return
         changes = self._changes[transaction.at :]
         del self._changes[transaction.at :]
-        if transaction.skip < maxsize:
+        if transaction.owed:
+            # Kept is only what is whole: when it is committed, all tables are copied, as after one that nobody saw.
+            transaction.owed.clear()
+        elif transaction.skip < maxsize:
             self._state[PREPARED + prepare.xid] = encode(changes)
         self._places.pop(transaction.start, None)
         self._commit()
@@ -468,7 +483,8 @@ class Assembler:
                 self.pending, self._unresolved = Pending(refused=(table, str(problem))), event
                 return None
             except LookupError:
-                raise nameless(self._shown, table) from None
+                self.pending, self._unresolved = Pending(refused=(table, _NAMELESS)), event
+                return None
             if shape.bare:
                 self.pending, self._unresolved = Pending(refused=(table, "no primary key")), event
                 return None
@@ -497,7 +513,7 @@ class Assembler:
             transaction.skip = maxsize
         rows = wire.read_rows(event, kind)
         if rows.before != shape.full or rows.after != shape.full:
-            self._partial(shape, rows, kind.does)
+            self._partial(transaction, shape, rows, kind.does)
         elif kind.does == wire.UPDATE:
             self._updates(shape, rows)
         else:
@@ -542,30 +558,25 @@ class Assembler:
             self._add(schema, _DELETE, old_key, before, None)
             self._add(schema, _CREATE, key, None, after)
 
-    def _partial(self, shape: Shape, rows: wire.Rows, does: str) -> None:
-        """Rows that a session wrote without all columns. The old row may be its key alone; the new one must be whole,
-        with what did not change out of the old one."""
-        data, at, types, schema = rows.data, rows.at, shape.types, shape.schema
-        while at < len(data):
-            cells, at = read_cells(types, rows.before, data, at)
-            if does == wire.INSERT:
-                row = self._completed(shape, cells)
-                self._add(schema, _CREATE, shape.key(row), None, row)
-                continue
-            before = old_row(cells, shape.shown, shape.key_at)
-            if before is None:
-                raise incomplete(self._shown, schema.table)
-            if does == wire.UPDATE:
-                new, at = read_cells(types, rows.after, data, at)
-                self._update(shape, before, self._completed(shape, complete(new, cells)))
+    def _partial(self, transaction: _Transaction, shape: Shape, rows: wire.Rows, does: str) -> None:
+        """What is told is taken; the rest is owed."""
+        for row in partial_rows(shape, rows, does):
+            if does == wire.DELETE and row.before is not None:
+                self._add(shape.schema, _DELETE, shape.key(row.before), row.before, None)
+            elif does == wire.INSERT and row.after is not None:
+                self._add(shape.schema, _CREATE, shape.key(row.after), None, row.after)
+            elif row.before is not None and row.after is not None:
+                self._update(shape, row.before, row.after)
             else:
-                self._add(schema, _DELETE, shape.key(before), before, None)
+                if row.before is not None and row.key != shape.key(row.before):
+                    self._add(shape.schema, _DELETE, shape.key(row.before), row.before, None)
+                transaction.owes(owed(shape, row.key, unseen=does != wire.INSERT and row.before is None))
 
-    def _completed(self, shape: Shape, cells: Sequence[Cell]) -> Row:
-        row = whole(cells, shape.shown)
-        if row is None:
-            raise incomplete(self._shown, shape.schema.table)
-        return row
+    def _unseen_rows(self, event: bytes) -> None:
+        """Parts of values, which the log has not whole."""
+        transaction, shape = self._open, self._mapped.get(wire.table_id(event))
+        if transaction is not None and shape is not None and wire.table_id(event) not in self._counting:
+            transaction.owes(Owed(shape.schema.table, unseen=True))
 
     def _skip_row(self, shape: Shape, data: bytes, at: int) -> int:
         """Where a row ends that cannot be read."""

@@ -7,17 +7,28 @@ from fnmatch import fnmatchcase
 from urllib.parse import unquote
 
 from headrace.change import BINLOG_FIRST, Change, Position
+from headrace.clock import now_us
 from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError
-from headrace.sources import Captured, Known, SnapshotJob, SnapshotProgress, SnapshotState, SourceSettings, State
+from headrace.sources import (
+    Captured,
+    Known,
+    Rejected,
+    SnapshotJob,
+    SnapshotProgress,
+    SnapshotState,
+    SourceSettings,
+    State,
+)
 from headrace.sources.mysql import setup
 from headrace.sources.mysql.address import Address
 from headrace.sources.mysql.assemble import Assembler
 from headrace.sources.mysql.client import Client
 from headrace.sources.mysql.incremental import Incremental, Prepared
 from headrace.sources.mysql.keys import KeyColumn
+from headrace.sources.mysql.partial import Owed
 from headrace.sources.mysql.plan import Plan
 from headrace.sources.mysql.positions import Moments
-from headrace.sources.mysql.problems import Broken
+from headrace.sources.mysql.problems import Broken, untold
 from headrace.sources.mysql.progress import PLACE, Run
 from headrace.sources.mysql.session import Failed, Session
 from headrace.sources.mysql.setup import SQL, Found
@@ -27,6 +38,8 @@ from headrace.sources.mysql.tables import Tables
 from headrace.sources.mysql.views import Views
 from headrace.sources.snapshots.jobs import PREFIX, Jobs, Reason, Wanted
 
+UNTOLD = "*"
+"""Key of the dead letter for rows of a table that the log does not tell."""
 CHUNK_BYTES = 8 * 1024 * 1024
 _MAY_NOT = frozenset({1044, 1142, 1227, 1401})
 
@@ -149,11 +162,31 @@ class Beside:
         given = self._incremental.give(assembler.seen, frontier)
         if given is None:
             return None
-        return Captured(given.frontier, given.changes, {**given.state, PLACE: assembler.place.encode()}, given.rejected)
+        state = {**given.state, PLACE: assembler.place.encode()}
+        return Captured(given.frontier, given.changes, state, given.rejected, self._caught_up())
 
     def news(self, frontier: Position) -> Captured | None:
         """What was asked for, or has ended, meanwhile."""
-        return Captured(frontier, state=self.jobs.state()) if self.jobs.changed else None
+        if not (self.jobs.changed or self.jobs.caught_up):
+            return None
+        state = self.jobs.state()
+        return Captured(frontier, state=state, settled=self._caught_up())
+
+    def owe(self, rows: Sequence[Owed], run: Run) -> tuple[dict[str, bytes | None], list[Rejected]]:
+        """What the log does not tell of these rows is read, and told as a dead letter until it was."""
+        for each in rows:
+            # What was read ahead may be from before they were written.
+            self.altered({each.table})
+            bounds = [None if n is None else (str(n),) for n in (each.first, each.last)]
+            self.jobs.owe(Reason.UNSEEN if each.unseen else Reason.LACKING, each.table, bounds[0], bounds[1])
+        topics = [f"{self._settings.name}.{each.table}" for each in rows]
+        letters = [Rejected(topic, UNTOLD, run.given, now_us(), untold(topic)) for topic in topics]
+        return self.jobs.state(), letters
+
+    def _caught_up(self) -> list[tuple[str, str]]:
+        """Tables of which everything that was owed has been given, as dead letters that are settled."""
+        tables, self.jobs.caught_up = self.jobs.caught_up, set()
+        return [(f"{self._settings.name}.{table}", UNTOLD) for table in sorted(tables)]
 
     # ---- for people --------------------------------------------------------------------------------------------------
 
@@ -239,7 +272,7 @@ class Beside:
                 remedy="See headrace snapshot.",
             )
         if job.reason is not Reason.ASKED:
-            raise _bad("a snapshot that somebody asked for", f"{id}: {job.table} is being captured for the first time")
+            raise _bad("a snapshot that somebody asked for", f"{id}, by which {job.table} is being captured")
         self.jobs.put(job.end(SnapshotState.CANCELLED))
         return next(s for s in self.jobs.shown() if s.id == id)
 

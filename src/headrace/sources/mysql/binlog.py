@@ -131,7 +131,7 @@ class Query:
 
 def read_query(event: bytes, kind: int) -> Query:
     _, length, _, variables = _query(event, HEADER)
-    at = HEADER + 13 + variables
+    at = HEADER + (26 if kind == LOAD_QUERY else 13) + variables
     database = event[at : at + length].decode("utf-8", "replace")
     text = event[at + length + 1 :]
     if kind == QUERY_COMPRESSED:

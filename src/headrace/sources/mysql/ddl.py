@@ -210,14 +210,11 @@ def _exchanged(reader: _Reader) -> Iterator[Effect]:
 _WRITES = {"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "WITH"}
 
 
-def writes(statement: str, tables: frozenset[str], database: str) -> str | None:
-    """One of these tables (`database.table`) that the statement of a log that is not of rows may write to."""
+def writes(statement: str, tables: frozenset[str], database: str) -> list[str]:
+    """Those of these tables (`database.table`) that the statement of a log that is not of rows may write to."""
     words = [t.text for t in _tokens(statement)]
     if not words or words[0].upper() not in _WRITES:
-        return None
+        return []
     found = set(words)
-    for table in sorted(tables):
-        of, _, name = table.partition(".")
-        if name in found and (of == database or of in found):
-            return table
-    return None
+    named = [(table, *table.split(".", 1)) for table in sorted(tables)]
+    return [table for table, of, name in named if name in found and (of == database or of in found)]

@@ -175,7 +175,7 @@ class Incremental:
 
     def _copied(self, job: Job) -> Job:
         """All rows were given: the end, unless what the log held before is to be compared."""
-        if job.reason is not Reason.ASKED:
+        if not job.reason.compares:
             return job.end(SnapshotState.DONE)
         if self._missing.possible:
             return msgspec.structs.replace(job, state=SnapshotState.COMPARING)

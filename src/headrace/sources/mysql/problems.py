@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.errors import SourceError
+from headrace.errors import BadInput, SourceError
 
 _COPY_AFRESH = "To copy the tables afresh, give the source a new name in the configuration."
 
@@ -109,30 +109,15 @@ def unexpected_bytes(shown: str, problem: Exception) -> SourceError:
     )
 
 
-def incomplete(shown: str, table: str) -> SourceError:
-    return SourceError(
-        step=f"read a row of {table} in the binary log of {shown}",
-        expected="all of its columns",
-        got="some of them only: a session wrote it with binlog_row_image = MINIMAL or NOBLOB",
-        remedy=f"SET GLOBAL binlog_row_image = 'FULL', and in no session otherwise. {_COPY_AFRESH}",
-    )
-
-
-def nameless(shown: str, table: str) -> SourceError:
-    return SourceError(
-        step=f"read a row of {table} in the binary log of {shown}",
-        expected="the names of its columns",
-        got="none: binlog_row_metadata was not FULL, and the table was altered",
-        remedy=f"SET GLOBAL binlog_row_metadata = 'FULL'. {_COPY_AFRESH}",
-    )
-
-
-def statement_based(shown: str, table: str) -> SourceError:
-    return SourceError(
-        step=f"read the binary log of {shown}",
-        expected="changes as rows",
-        got=f"a statement that writes to {table}: a session had binlog_format = STATEMENT or MIXED",
-        remedy=f"Keep binlog_format = ROW in every session. {_COPY_AFRESH}",
+def untold(topic: str) -> BadInput:
+    """Rows of a captured table that the log does not have whole."""
+    return BadInput(
+        step=f"read rows of {topic} in the binary log",
+        expected="rows with all of their columns",
+        got="some without: a session wrote them with binlog_row_image = MINIMAL or NOBLOB, with binlog_format = "
+        "STATEMENT or MIXED, or as parts of JSON values",
+        remedy="They are being read from the table beside the stream: see headrace snapshot. Let no session change "
+        "these settings, for each time costs a reading.",
     )
 
 

@@ -20,6 +20,7 @@ from headrace.sources.mysql.client import Client
 from headrace.sources.mysql.copying import Copying
 from headrace.sources.mysql.ddl import Effect, Kind
 from headrace.sources.mysql.heads import Heads
+from headrace.sources.mysql.partial import Owed
 from headrace.sources.mysql.plan import Plan, rejected, split
 from headrace.sources.mysql.positions import Moments
 from headrace.sources.mysql.problems import behind
@@ -221,7 +222,9 @@ class Reading:
         if pending.prepared:
             await self._prepared(pending)
             return
-        if pending.refused is not None:
+        if pending.owed:
+            self._owe(pending.owed)
+        elif pending.refused is not None:
             self._refuse(*pending.refused)
         else:
             await self._changed(outcome(pending.effects, self._tables))
@@ -243,6 +246,11 @@ class Reading:
         self._tables.captured.discard(table)
         self._tables.refused.add(table)
         self._tell([table] if was else [], [found], [])
+
+    def _owe(self, rows: Sequence[Owed]) -> None:
+        """Rows that the log does not tell are read from their tables. One that is to be copied anyway shows them."""
+        state, letters = self._of.beside.owe([o for o in rows if o.table in self._tables.captured], self._run)
+        self._assembler.changed((), state, letters)
 
     async def _changed(self, found: Outcome) -> None:
         catalog: list[Found] = []

@@ -12,6 +12,7 @@ from headrace.change import Change, Op, Position, Row, Schema, position_of
 from headrace.errors import BadInput
 from headrace.sources import Rejected
 from headrace.sources.postgres import pgoutput as wire
+from headrace.sources.postgres.last import LastGiven
 from headrace.sources.postgres.pgoutput import UNCHANGED, Cell, Relation
 from headrace.sources.postgres.shapes import Shape, Shapes
 from headrace.sources.postgres.spool import Held, Spool
@@ -55,7 +56,8 @@ class Assembler:
     A change's position is (start of its transaction's commit record, sequence from 1). The start of the record is
     known from the transaction's first message on, so parts of a huge one can be given before its end. Sequences
     start at 1 because the next commit record may start where the last ended: a frontier of (that end, 0) is then
-    still before it. Changes at or before `given` are dropped: they were given before a restart.
+    still before it. Changes at or before `given` are dropped: they were given before a restart; so is what comes before
+    the `frontier` to begin with. `last`: a transaction that must be among these.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class Assembler:
         max_rows: int,
         max_bytes: int,
         spool: Spool | None = None,
+        last: LastGiven | None = None,
     ) -> None:
-        self._frontier = frontier
+        self._frontier = self._start = frontier
+        self._last = last
         self.spool = spool or Spool()
         """Holds transactions in progress, which come in parts (`streaming`), until they commit."""
         self.replaying: Held | None = None
@@ -180,7 +184,7 @@ class Assembler:
         """Takes one message of pgoutput; True when enough is collected, `pending` or `mark` must be answered, the spool
         is heavy, or a transaction is to be replayed.
 
-        Raises ProtocolError for what the protocol does not allow.
+        Raises ProtocolError for what the protocol does not allow, and Forked.
         """
         if self._within:
             return self._hold(message)
@@ -299,7 +303,9 @@ class Assembler:
         self.spool.close()
 
     def keepalive(self, end: int) -> None:
-        """While a transaction is being sent this is at most where its commit record starts."""
+        """While a transaction is being sent this is at most where its commit record starts. Raises Forked."""
+        if self._last is not None:
+            self._last.passed(end)
         self._frontier = max(self._frontier, end)
 
     def resume(self) -> None:
@@ -334,7 +340,12 @@ class Assembler:
         self._sequence = 0
         self._open = True
         given = self._given
-        self._skip = maxsize if begin.lsn < given.major else given.minor if begin.lsn == given.major else 0
+        if self._last is not None and self._last.meets(begin):
+            self._last = None
+        if begin.lsn == given.major:
+            self._skip = given.minor
+        else:
+            self._skip = maxsize if begin.lsn < max(given.major, self._start) else 0
 
     def _committed(self, end: int) -> None:
         self._frontier = max(self._frontier, end)

@@ -12,6 +12,7 @@ from headrace.clock import now_us
 from headrace.errors import SourceError
 from headrace.sources import Captured, Rejected, SourceSettings
 from headrace.sources.postgres import setup
+from headrace.sources.postgres.last import LastGiven
 from headrace.sources.postgres.options import OnLag, Options
 from headrace.sources.postgres.problems import SlotGone, lost
 from headrace.sources.postgres.progress import (
@@ -37,7 +38,8 @@ _log = structlog.get_logger(__name__)
 class Plan:
     """`first`: all tables, `to_copy`, are to be copied in one snapshot, and the slot is to be created (unless it is
     there: `slot_there`). `emptied`: an earlier copy of them may be in the log. Otherwise `to_copy` are the tables that
-    were added since, `rest` those that an interrupted first copy left over, and `start` is where the stream goes on.
+    were added since, `rest` those that an interrupted first copy left over, and `start` is where the stream goes on;
+    `confirmed` is where the slot stands.
     `members`: everything that the publication has, tables that do not match too. `found`: what matched."""
 
     first: bool
@@ -50,6 +52,7 @@ class Plan:
     to_copy: tuple[tuple[Described, Shape], ...]
     rest: tuple[Described, ...]
     start: int
+    confirmed: int
     found: frozenset[Found]
     identity: Identity
     capture: Capture | None
@@ -59,6 +62,12 @@ class Plan:
     @property
     def captured_tables(self) -> frozenset[int]:
         return frozenset(d.found.oid for d in self.tables)
+
+    def last(self, run: Run) -> LastGiven | None:
+        """The transaction that the server has to send once more, if the last change given is of one (what was copied
+        first is not) and the slot still holds it."""
+        streamed = not self.first and self.capture is not None and run.given.major > self.capture.point
+        return LastGiven(run.given.major, run.given_at) if streamed and self.confirmed <= run.given.major else None
 
     def captured(self, point: int, *, done: bool) -> Capture:
         """The state to leave."""
@@ -129,10 +138,12 @@ async def make_plan(
     capture = saved.capture
     if capture is None and run.given != START:
         raise lost(shown, names.slot, "changes in the log, but no state with them")
-    start = None
+    start, confirmed = None, 0
     if capture is not None:
         try:
-            start = await _continued(connection, replication, run, names, options, shown, saved, before is None)
+            start, confirmed = await _continued(
+                connection, replication, run, names, options, shown, saved, before is None
+            )
         except SourceError:
             if capture.done:
                 raise  # otherwise what an interrupted first copy left at the source is gone: it begins again
@@ -161,6 +172,7 @@ async def make_plan(
         tuple((d, shapes.of(d.relation)) for d in new),
         tuple(rest),
         start or 0,
+        confirmed,
         frozenset(found),
         identity,
         capture,
@@ -178,8 +190,9 @@ async def _continued(
     shown: str,
     saved: Saved,
     unpublished: bool,
-) -> int | None:
-    """Where the stream goes on; None when the slot is gone and, by the policy, all is to be copied afresh."""
+) -> tuple[int | None, int]:
+    """Where the stream goes on, and where the slot stands; None when the slot is gone and, by the policy, all is to be
+    copied afresh."""
     capture = saved.capture
     assert capture is not None
     if unpublished:
@@ -190,13 +203,13 @@ async def _continued(
     forgotten = max(run.given.major + 1, saved.frontier, capture.point, run.recorded)
     try:
         promoted = identity.timeline > capture.timeline
-        await setup.check_slot(connection, shown, names.slot, forgotten, promoted=promoted)
+        confirmed = await setup.check_slot(connection, shown, names.slot, forgotten, promoted=promoted)
     except SlotGone as gone:
         if options.on_lag is not OnLag.RESNAPSHOT:
             raise
         _log.warning("all tables are copied afresh", source=shown, reason=gone.got)
-        return None
-    return start
+        return None, 0
+    return start, confirmed
 
 
 async def _usable_slot(connection: Connection, options: Options, shown: str, saved: Saved) -> bool:

@@ -76,11 +76,13 @@ def refused_state(topics: list[str]) -> bytes:
 
 @dataclass(slots=True)
 class Run:
-    """Where one stream stands, across its connections. `given`: the last change given; `frontier`: as given.
-    `recorded`: the last frontier that was left as state, when (monotonic seconds)."""
+    """Where one stream stands, across its connections. `given`: the last change given; `given_at`: when that was
+    committed (0: not known); `frontier`: as given. `recorded`: the last frontier that was left as state, and when that
+    was (monotonic seconds)."""
 
     resume: Resume
     given: Position
+    given_at: int = 0
     frontier: Position = START
     recorded: int = 0
     recorded_at: float = 0.0

@@ -372,9 +372,10 @@ async def drop_slot(connection: Connection, name: str) -> None:
     await connection.execute(SQL["drop_slot"], {"name": name})
 
 
-async def check_slot(connection: Connection, shown: str, name: str, forgotten: int, *, promoted: bool = False) -> None:
-    """Raises SourceError unless the slot still holds everything that commits at or after `forgotten`; SlotGone when it
-    holds nothing any more. `promoted`: the server is another than the one that was read last."""
+async def check_slot(connection: Connection, shown: str, name: str, forgotten: int, *, promoted: bool = False) -> int:
+    """From where on the slot holds what is committed. Raises SourceError unless that is everything at or after
+    `forgotten`; SlotGone when it holds nothing any more. `promoted`: the server is another than the one that was read
+    last."""
     row = await (await connection.execute(SQL["slot"], {"name": name})).fetchone()
     if row is None and promoted:
         raise SlotGone.of(
@@ -389,6 +390,7 @@ async def check_slot(connection: Connection, shown: str, name: str, forgotten: i
         raise SlotGone.of(shown, name, "an invalidated slot: the server removed WAL that it needed (wal_status = lost)")
     if parse_lsn(confirmed) > forgotten:
         raise lost(shown, name, f"a slot that starts later, at {confirmed}: it was recreated or moved on")
+    return parse_lsn(confirmed)
 
 
 async def check_cluster(

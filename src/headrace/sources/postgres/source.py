@@ -28,11 +28,12 @@ from headrace.sources.postgres.deadline import deadline
 from headrace.sources.postgres.heads import Heads
 from headrace.sources.postgres.kept import Kept
 from headrace.sources.postgres.lag import Lag
+from headrace.sources.postgres.last import Forked
 from headrace.sources.postgres.membership import Membership, Replan
 from headrace.sources.postgres.options import read as read_options
 from headrace.sources.postgres.pgoutput import ProtocolError, Relation
 from headrace.sources.postgres.plan import Plan, make_plan
-from headrace.sources.postgres.problems import Broken, query_failed, stream_failed, unexpected_bytes
+from headrace.sources.postgres.problems import Broken, lost, query_failed, stream_failed, unexpected_bytes
 from headrace.sources.postgres.progress import FRONTIER, Run, frontier_state
 from headrace.sources.postgres.replication import Replication, parse_lsn
 from headrace.sources.postgres.setup import SQL, Connection, Names
@@ -123,7 +124,7 @@ class PostgresSource:
         return self._stream
 
     async def _streamed(self, resume: Resume) -> AsyncGenerator[Captured]:
-        run = self._run = Run(resume, resume.position)
+        run = self._run = Run(resume, resume.position, resume.committed_at)
         self._acks.clear()
         watch = asyncio.create_task(self._watch(), name="postgres watch")
         try:
@@ -233,10 +234,12 @@ class PostgresSource:
             start = self._copy.point
             await self._copy.close()
             self._copy = None
-        assembler = Assembler(shapes, run.given, start, kept.tables, rows, BATCH_BYTES, Spool(self._settings.scratch))
+        last = plan.last(run)
+        spool = Spool(self._settings.scratch)
+        assembler = Assembler(shapes, run.given, start, kept.tables, rows, BATCH_BYTES, spool, last)
         try:
             with replication.deadline(PLAN_S):
-                await replication.start(plan.slot, plan.publication, start, self._acknowledged)
+                await replication.start(plan.slot, plan.publication, last.lsn if last else start, self._acknowledged)
         except Error as problem:
             raise stream_failed(self.address, plan.slot, problem) from None
         await beside.start(shapes, kept, run.resume.known, hold=began)
@@ -259,6 +262,8 @@ class PostgresSource:
                     replication.drain(assembler)
             except Error as problem:
                 raise stream_failed(self.address, plan.slot, problem) from None
+            except Forked as forked:
+                raise lost(self.address, plan.slot, str(forked)) from None
             except (ProtocolError, LookupError, struct.error) as problem:
                 raise unexpected_bytes(self.address, problem) from problem
             if self._replan:
@@ -342,7 +347,7 @@ class PostgresSource:
     def _note(self, run: Run, captured: Captured) -> None:
         """Takes down what is about to be given, and what acknowledging it will allow the server to forget."""
         if captured.changes:
-            run.given = captured.changes[-1].position
+            run.given, run.given_at = captured.changes[-1].position, captured.changes[-1].committed_at
         frontier = max(run.frontier, captured.frontier)
         if frontier > run.frontier:
             run.frontier = frontier

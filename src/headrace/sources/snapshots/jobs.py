@@ -19,11 +19,20 @@ _KEPT = 20
 
 
 class Reason(StrEnum):
-    """`FIRST`: the rest of a first copy that was interrupted. `ADDED`: the table came later. `ASKED`: somebody did."""
+    """`FIRST`: the rest of a first copy that was interrupted. `ADDED`: the table came later. `ASKED`: somebody did.
+    `LACKING`: the stream told rows without all of their values. `UNSEEN`: the stream did not tell what rows there are.
+    """
 
     FIRST = "first"
     ADDED = "added"
     ASKED = "asked"
+    LACKING = "lacking"
+    UNSEEN = "unseen"
+
+    @property
+    def compares(self) -> bool:
+        """Rows are looked for that only the log still has."""
+        return self in (Reason.ASKED, Reason.UNSEEN)
 
 
 class Pages(msgspec.Struct, frozen=True):
@@ -103,6 +112,8 @@ class Jobs:
     changed: set[str] = field(default_factory=set[str])
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     on_change: Callable[[], None] = lambda: None
+    caught_up: set[str] = field(default_factory=set[str])
+    """Tables of which nothing is owed any more, since somebody last looked."""
     _resumed_at: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
     def load(self, state: Mapping[str, bytes]) -> None:
@@ -164,11 +175,26 @@ class Jobs:
         self.put(*added)
         return added
 
+    def owe(self, reason: Reason, table: str, first: tuple[str, ...] | None, last: tuple[str, ...] | None) -> None:
+        """Rows of a table that the stream did not tell are to be read: one job that has not begun reads them all."""
+        for job in self.unfinished(reason):
+            if job.table == table and job.state is SnapshotState.WAITING:
+                bounds = (_lower(job.first, first), _upper(job.last, last))
+                self.put(msgspec.structs.replace(job, first=bounds[0], last=bounds[1]))
+                return
+        self.add(reason, [Wanted(table)], first, last)
+
+    def _note_caught_up(self, job: Job) -> None:
+        owing = (Reason.LACKING, Reason.UNSEEN)
+        if job.ended and job.reason in owing and not any(j.table == job.table for j in self.unfinished(*owing)):
+            self.caught_up.add(job.table)
+
     def put(self, *jobs: Job) -> None:
         """A new job, or one that has moved on; stored soon."""
         for job in jobs:
             self.all[job.id] = job
             self.changed.add(job.id)
+            self._note_caught_up(job)
         self.woken.set()
         self.on_change()
 
@@ -177,6 +203,7 @@ class Jobs:
         for job in moved:
             self.all[job.id] = job
             self.changed.add(job.id)
+            self._note_caught_up(job)
             if job.id not in self._resumed_at:
                 self._resumed_at[job.id] = (now_us(), job.done)
         state: dict[str, bytes | None] = {PREFIX + id: _encode(self.all[id]) for id in self.changed}
@@ -209,6 +236,15 @@ class Jobs:
             problem=job.problem,
             note=job.note,
         )
+
+
+def _lower(a: tuple[str, ...] | None, b: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Of bounds that are single integers."""
+    return None if a is None or b is None else min(a, b, key=lambda bound: int(bound[0]))
+
+
+def _upper(a: tuple[str, ...] | None, b: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if a is None or b is None else max(a, b, key=lambda bound: int(bound[0]))
 
 
 def _order(job: Job) -> int:

@@ -1,0 +1,90 @@
+"""A source that is read into a log in memory all the time, and the snapshots beside its stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Protocol, runtime_checkable
+
+from headrace.sources import SnapshotJob, SnapshotState, Snapshotting, Source
+from tests.memory_log import MemoryLog, eventually
+
+
+@runtime_checkable
+class SnapshottingSource(Source, Snapshotting, Protocol):
+    """One whose tables can be read again."""
+
+
+class Capturing(Protocol):
+    """A database and its log."""
+
+    log: MemoryLog
+
+    @property
+    def source(self) -> Callable[..., Source]: ...
+
+
+def source_of(database: Capturing, **settings: object) -> SnapshottingSource:
+    source = database.source(**settings)
+    assert isinstance(source, SnapshottingSource)
+    return source
+
+
+@asynccontextmanager
+async def streaming(database: Capturing, **settings: object) -> AsyncGenerator[SnapshottingSource]:
+    """Reads from before it is entered, when all that was committed is there, until all that is when it is left."""
+    source = source_of(database, **settings)
+
+    async def read() -> None:
+        async with aclosing(source.stream(database.log.resume)) as steps:
+            async for captured in steps:
+                database.log.append(captured)
+                await source.ack(captured.frontier)
+                await asyncio.sleep(0)
+
+    task = asyncio.create_task(read())
+    try:
+        head = await source.head()
+        await reached(lambda: database.log.frontier >= head, task)
+        yield source
+        head = await source.head()
+        await reached(lambda: database.log.frontier >= head, task)
+    finally:
+        failed = task.done() and task.exception()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await source.close()
+        if failed:
+            raise failed
+
+
+async def reached(condition: Callable[[], bool], task: asyncio.Task[None]) -> None:
+    """Waits for a condition, or raises what ended the reading."""
+
+    def held() -> bool:
+        if task.done():
+            task.result()
+        return condition()
+
+    await eventually(held)
+
+
+async def ended(source: SnapshottingSource, *ids: str) -> list[SnapshotJob]:
+    """Jobs that have ended; waits for these, or for one."""
+
+    def done() -> list[SnapshotJob]:
+        return [j for j in source.snapshots if j.ended_at is not None and (not ids or j.id in ids)]
+
+    await eventually(lambda: len(done()) >= max(len(ids), 1))
+    return done()
+
+
+async def again(
+    source: SnapshottingSource, tables: str, first: str | None = None, last: str | None = None
+) -> list[SnapshotJob]:
+    """Reads tables again, up to the end."""
+    asked = await source.snapshot_again(tables, first, last)
+    jobs = await ended(source, *(j.id for j in asked))
+    assert {j.state for j in jobs} == {SnapshotState.DONE}, jobs
+    return jobs
