@@ -34,11 +34,12 @@ class MemoryLog:
         self.rejected: list[Rejected] = []
         self.steps: list[Captured] = []
         self.position = START
+        self.committed_at = 0
         self.frontier = START
 
     @property
     def resume(self) -> Resume:
-        return Resume(self.position, self.state, self, self.changes[-1].committed_at if self.changes else 0)
+        return Resume(self.position, self.state, self, self.committed_at)
 
     async def partitions(self, topic: str) -> tuple[Sequence[int], bool]:
         """Of `headrace.sources.Known`."""
@@ -54,7 +55,7 @@ class MemoryLog:
         for change in captured.changes:
             assert change.position > self.position, f"{change} after {self.position}"
             assert change.position > self.frontier, f"{change} after the frontier {self.frontier}"
-            self.position = change.position
+            self.position, self.committed_at = change.position, change.committed_at
         self.frontier = max(self.frontier, captured.frontier)
         self.changes.extend(captured.changes)
         self.rejected.extend(captured.rejected)

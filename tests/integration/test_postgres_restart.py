@@ -16,10 +16,12 @@ import pytest_asyncio
 from headrace.change import START, Op, Position
 from headrace.errors import ConfigError, SourceError
 from headrace.sources import Captured
+from headrace.sources.postgres import setup
 from headrace.sources.postgres.progress import CAPTURE
 from tests.captured_database import CapturedDatabase
 from tests.memory_log import MemoryLog, catch_up, eventually, run
 from tests.servers import SETTINGS, FreshDatabases, PostgresApart, debian_programs, free_port
+from tests.streamed import streaming
 
 
 @pytest_asyncio.fixture(params=["embedded", "debian_postgres"])
@@ -417,6 +419,32 @@ async def test_a_server_set_back_that_has_written_past_our_position_is_an_error(
         assert "restored from a backup" in error.got
         assert "new name" in error.remedy
     assert not {(i,) for i in range(200, 900)} & {c.key for c in database.log.changes}
+
+
+async def test_an_acknowledgement_that_arrives_late_is_no_lost_transaction(
+    database: CapturedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a slot that was told to forget the last transaction, which a look just before did not show
+    await database.sql("create table t(id int primary key)")
+    await database.capture()
+    async with streaming(database):
+        await database.sql("insert into t values (1)")
+        await eventually(lambda: len(database.log.changes) == 1)
+
+        async def acknowledged() -> bool:
+            query = f"select confirmed_flush_lsn - '0/0' > {database.log.position.major} from pg_replication_slots"
+            return (await database.query(f"{query} where slot_name = '{database.slot}'"))[0] == (True,)
+
+        await eventually(acknowledged)
+
+    async def stale(*_: object, **__: object) -> int:
+        return 0
+
+    monkeypatch.setattr(setup, "check_slot", stale)
+    await database.sql("insert into t values (2)")
+    await database.capture()
+
+    assert [c.key for c in database.log.changes] == [(1,), (2,)]
 
 
 async def test_a_server_that_crashed_sends_the_last_transaction_again(own_server: PostgresApart) -> None:

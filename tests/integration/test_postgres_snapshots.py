@@ -217,7 +217,8 @@ async def test_a_snapshot_repairs_what_differs(database: CapturedDatabase) -> No
     for captured in database.log.steps:
         kept = [c for c in captured.changes if c.op is Op.READ and int(str(c.key[0])) % 10]
         damaged.append(replace(captured, changes=kept))
-    damaged.position, damaged.frontier = database.log.position, START
+    damaged.position, damaged.committed_at = database.log.position, database.log.committed_at
+    damaged.frontier = START
     database.log = damaged
 
     # when first a part of the table is read again, then all of it

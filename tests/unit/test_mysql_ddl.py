@@ -53,10 +53,10 @@ def test_effects_of_statements(statement: str, expected: list[Effect]) -> None:
 
 def test_statements_that_write_to_a_table_are_known() -> None:
     tables = frozenset({"db.orders", "other.t"})
-    assert writes("insert into `orders` values (1)", tables, "db") == "db.orders"
-    assert writes("update x join other.t using (id) set a = 1", tables, "db") == "other.t"
-    assert writes("delete from t", tables, "db") is None
-    assert writes("select * from orders", tables, "db") is None
+    assert writes("insert into `orders` values (1)", tables, "db") == ["db.orders"]
+    assert writes("update orders join other.t using (id) set a = 1", tables, "db") == ["db.orders", "other.t"]
+    assert writes("delete from t", tables, "db") == []
+    assert writes("select * from orders", tables, "db") == []
 
 
 def test_patterns_leave_the_servers_own_databases_out() -> None:

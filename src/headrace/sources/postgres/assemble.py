@@ -109,6 +109,11 @@ class Assembler:
         return self._frontier
 
     @property
+    def proved(self) -> bool:
+        """The transaction that was to come again has come."""
+        return self._last is None
+
+    @property
     def between(self) -> bool:
         """No transaction is open: everything that was fed is whole."""
         return not self._open
@@ -150,19 +155,16 @@ class Assembler:
             return first
         if shape.relation.oid in self._ignored:
             return first
-        schema, read, key, small, table = shape.schema, shape.read_row, shape.key, shape.small, first[1:5]
+        schema, read, key, small = shape.schema, shape.read_row, shape.key, shape.small
+        insert, update = _heads(first)
         lsn, at, transaction, sequence = self._lsn, self._at, self._transaction, self._sequence
         add = self._changes.append
         last, room, size = sequence + self._max_rows - len(self._changes), self._max_bytes - self._bytes, 0
         rest = None
         for message in chain((first,), messages):
-            kind = message[0]
+            head = message[:6]
             row = None
-            if (
-                message[1:5] == table
-                and len(message) <= small
-                and (kind == _INSERT_KIND or (kind == _UPDATE_KIND and message[5] == _NEW))
-            ):
+            if head in (update, insert) and len(message) <= small:
                 try:
                     row = read(message)
                 except ValueError:
@@ -172,7 +174,7 @@ class Assembler:
                 break
             sequence += 1
             size += len(message)
-            op = _CREATE if kind == _INSERT_KIND else _UPDATE
+            op = _UPDATE if head == update else _CREATE
             add(Change(schema, op, position_of((lsn, sequence)), at, transaction, key(row), None, row))
             if sequence >= last or size >= room:
                 break
@@ -446,6 +448,12 @@ class Assembler:
             )
             position = Position(self._lsn, self._sequence)
             self._rejected.append(Rejected(shape.schema.topic, "", position, self._at, error))
+
+
+def _heads(message: bytes) -> tuple[bytes, bytes]:
+    """How an insert into the message's table, and an update of one of its rows that tells nothing of the old row,
+    begin."""
+    return bytes((_INSERT_KIND, *message[1:5], _NEW)), bytes((_UPDATE_KIND, *message[1:5], _NEW))
 
 
 def _fill(row: Sequence[Cell], before: Sequence[Cell], shape: Shape) -> tuple[tuple[Cell, ...], bool]:

@@ -8,8 +8,8 @@ polls or hops threads between data on the socket and the sink that takes it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from struct import Struct
 from time import monotonic
@@ -40,6 +40,11 @@ Params = dict[str, str | None]
 
 class Sink(Protocol):
     """Takes what the server sends."""
+
+    @property
+    def ready(self) -> bool:
+        """It takes more: nothing that it took must be dealt with before."""
+        ...
 
     def feed_all(self, messages: Iterator[bytes]) -> bool:
         """pgoutput messages; True asks to pause the reading, and those not taken yet are given again."""
@@ -96,6 +101,7 @@ class Replication:
         self._messages: Iterator[bytes] = iter(())
         self._keepalive: bytes | None = None
         self._over = False
+        self._problem: Exception | None = None
 
     @classmethod
     async def connect(cls, conninfo: str, shown: str) -> Replication:
@@ -153,11 +159,34 @@ class Replication:
         self._started = True
         self._schedule(STATUS_EVERY_S)
 
+    @contextmanager
+    def ahead(self, sink: Sink) -> Generator[None]:
+        """While others wait (for the log to be written) what `drain` does is done, once, if the sink is ready; what it
+        raises comes from the next `drain`."""
+
+        def drain() -> None:
+            try:
+                if sink.ready:
+                    self._drain(sink)
+            except Exception as problem:  # noqa: BLE001 - raised by the next one
+                self._problem = problem
+
+        handle = self._loop.call_soon(drain)
+        try:
+            yield
+        finally:
+            handle.cancel()
+
     def drain(self, sink: Sink) -> None:
         """Hands over everything that can be read without waiting, until the sink asks to pause.
 
-        Raises psycopg.Error when the server ended the stream or the connection broke.
+        Raises psycopg.Error when the server ended the stream or the connection broke, and what the sink raises.
         """
+        if self._problem is not None:
+            raise self._problem
+        self._drain(sink)
+
+    def _drain(self, sink: Sink) -> None:
         while not sink.feed_all(self._messages):
             if (keepalive := self._keepalive) is not None:
                 self._keepalive = None

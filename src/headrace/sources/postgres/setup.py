@@ -393,6 +393,13 @@ async def check_slot(connection: Connection, shown: str, name: str, forgotten: i
     return parse_lsn(confirmed)
 
 
+async def confirmed(connection: Connection, name: str) -> int:
+    """Up to where the slot was told to forget; it is there. Raises psycopg.Error."""
+    row = await (await connection.execute(SQL["slot"], {"name": name})).fetchone()
+    assert row is not None
+    return parse_lsn(row[4])
+
+
 async def check_cluster(
     replication: Replication, shown: str, slot: str, now: Identity, system: str, timeline: int, position: int
 ) -> None:

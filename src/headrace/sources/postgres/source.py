@@ -28,7 +28,7 @@ from headrace.sources.postgres.deadline import deadline
 from headrace.sources.postgres.heads import Heads
 from headrace.sources.postgres.kept import Kept
 from headrace.sources.postgres.lag import Lag
-from headrace.sources.postgres.last import Forked
+from headrace.sources.postgres.last import Forked, LastGiven
 from headrace.sources.postgres.membership import Membership, Replan
 from headrace.sources.postgres.options import read as read_options
 from headrace.sources.postgres.pgoutput import ProtocolError, Relation
@@ -90,6 +90,7 @@ class PostgresSource:
         self._closed = asyncio.Event()
         self._acks: deque[tuple[Position, int]] = deque(maxlen=_MOST_ACKS)
         self._acknowledged = 0
+        self._proved = True
         self._run: Run | None = None
         self._told_at = 0.0
         self._stream: AsyncGeneratorType[Captured, None] | None = None
@@ -234,14 +235,9 @@ class PostgresSource:
             start = self._copy.point
             await self._copy.close()
             self._copy = None
-        last = plan.last(run)
+        last = await self._start(run, plan, replication, connection, start)
         spool = Spool(self._settings.scratch)
         assembler = Assembler(shapes, run.given, start, kept.tables, rows, BATCH_BYTES, spool, last)
-        try:
-            with replication.deadline(PLAN_S):
-                await replication.start(plan.slot, plan.publication, last.lsn if last else start, self._acknowledged)
-        except Error as problem:
-            raise stream_failed(self.address, plan.slot, problem) from None
         await beside.start(shapes, kept, run.resume.known, hold=began)
         self._heads.streaming.set()
         try:
@@ -250,6 +246,26 @@ class PostgresSource:
                     yield captured
         finally:
             assembler.close()
+
+    async def _start(
+        self, run: Run, plan: Plan, replication: Replication, connection: Connection, start: int
+    ) -> LastGiven | None:
+        """Begins to stream; the transaction that is to come again. Before it has, nothing may be acknowledged: a server
+        that was set back would take the acknowledged for its own."""
+        last = plan.last(run)
+        self._proved = last is None
+        try:
+            with replication.deadline(PLAN_S):
+                flushed = self._acknowledged if last is None else 0
+                await replication.start(plan.slot, plan.publication, start if last is None else last.lsn, flushed)
+        except Error as problem:
+            raise stream_failed(self.address, plan.slot, problem) from None
+        if last is not None:
+            # What the connection before this one had acknowledged may have arrived only now: since the slot is ours,
+            # it stands still.
+            with deadline(connection, PLAN_S):
+                last = last if await setup.confirmed(connection, plan.slot) <= last.lsn else None
+        return last
 
     async def _follow(
         self, run: Run, plan: Plan, replication: Replication, assembler: Assembler, kept: Kept, shapes: Shapes
@@ -268,6 +284,9 @@ class PostgresSource:
                 raise unexpected_bytes(self.address, problem) from problem
             if self._replan:
                 raise Replan
+            if not self._proved and assembler.proved:
+                self._proved = True
+                replication.acknowledge(self._acknowledged)
             if assembler.spool.heavy:
                 await assembler.spool.spill()
             elif assembler.pending is not None:
@@ -276,7 +295,9 @@ class PostgresSource:
                 beside.see(taken.changes)
                 state = await kept.settle(taken.changes, taken.notes)
                 state.update(beside.owe(kept.owed()))
-                yield Captured(self._frontier(run, assembler), taken.changes, state, taken.rejected)
+                captured = Captured(self._frontier(run, assembler), taken.changes, state, taken.rejected)
+                with replication.ahead(assembler):
+                    yield captured
             elif (mark := assembler.mark) is not None:
                 assembler.mark = None
                 if (given := await beside.met(mark, self._frontier(run, assembler))) is not None:
@@ -367,7 +388,7 @@ class PostgresSource:
         while self._acks and self._acks[0][0] <= position:
             lsn = max(lsn, self._acks.popleft()[1])
         self._acknowledged = lsn
-        if self._replication is not None:
+        if self._replication is not None and self._proved:
             self._replication.acknowledge(lsn)
 
     async def head(self) -> Position:
