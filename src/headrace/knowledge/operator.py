@@ -98,30 +98,21 @@ class Knowledge:
 
     async def prepare(self, changes: Sequence[Change], *, background: bool) -> Prepared:
         removals, latest = _collapse(changes)
-        plans: list[_Plan] = []
-        drafts: list[DocumentDraft] = []
-        letters: list[DeadLetterDraft] = []
-        reading = self._reading(latest)
-        try:
-            for n, change in enumerate(latest):
-                try:
-                    plans.append(await self._planned(change, reading.get(n)))
-                except BadInput as error:
-                    failure = Failure(error.step, error.expected, error.got, error.remedy)
-                    drafts.append(_failed(change, failure))
-                    key = key_name(change.schema, change.key)
-                    letters.append(
-                        DeadLetterDraft(self.name, change.schema.topic, key, change.stamp, failure, encode([change]))
-                    )
-        finally:
-            for task in reading.values():
-                task.cancel()
+        plans, refused = await self._plans(latest)
+        drafts = [_failed(change, failure) for change, failure in refused]
+        letters = [self._letter(change, failure) for change, failure in refused]
         vectors = await self._vectors(plans, background)
         drafts += [_draft(p, vectors) for p in plans]
         good = [p.change for p in plans] + [c for c in changes if c.op is Op.DELETE]
         settled: list[tuple[str, str | None]] = [(c.schema.topic, key_name(c.schema, c.key)) for c in good]
         settled += [(c.schema.topic, None) for c in changes if c.op is Op.TRUNCATE]
         return Prepared(removals, drafts, letters, settled, changes)
+
+    async def unembedded(self, changes: Sequence[Change]) -> Sequence[DocumentDraft]:
+        """What live states come to, but for their vectors, which are empty: to hold against what is stored."""
+        plans, refused = await self._plans(changes, apart=True)
+        nothing = dict.fromkeys((h for p in plans for h in p.hashes), np.empty(0, np.float32))
+        return [_failed(change, failure) for change, failure in refused] + [_draft(p, nothing) for p in plans]
 
     async def apply(self, prepared: Prepared, transaction: Transaction) -> None:
         if prepared.removals:
@@ -131,6 +122,28 @@ class Knowledge:
         if prepared.changes:
             await transaction.dead_letters.settle(self.name, prepared.settled, prepared.changes[-1].position)
         await transaction.dead_letters.put(prepared.letters)
+
+    async def _plans(
+        self, changes: Sequence[Change], *, apart: bool = False
+    ) -> tuple[list[_Plan], list[tuple[Change, Failure]]]:
+        """Documents read and cut, and those that cannot be; with `apart` all of them in threads."""
+        plans: list[_Plan] = []
+        refused: list[tuple[Change, Failure]] = []
+        reading = self._reading(changes)
+        try:
+            for n, change in enumerate(changes):
+                try:
+                    plans.append(await self._planned(change, reading.get(n), apart))
+                except BadInput as error:
+                    refused.append((change, Failure(error.step, error.expected, error.got, error.remedy)))
+        finally:
+            for task in reading.values():
+                task.cancel()
+        return plans, refused
+
+    def _letter(self, change: Change, failure: Failure) -> DeadLetterDraft:
+        key = key_name(change.schema, change.key)
+        return DeadLetterDraft(self.name, change.schema.topic, key, change.stamp, failure, encode([change]))
 
     def _reading(self, changes: Sequence[Change]) -> Mapping[int, asyncio.Task[Parsed]]:
         """Starts to read those documents elsewhere that are not light: several at a time, the others meanwhile."""
@@ -144,14 +157,14 @@ class Knowledge:
                 found[n] = asyncio.create_task(self._parser.parse(path, content, media), name=f"read {path}")
         return found
 
-    async def _planned(self, change: Change, reading: asyncio.Task[Parsed] | None) -> _Plan:
+    async def _planned(self, change: Change, reading: asyncio.Task[Parsed] | None, apart: bool) -> _Plan:
         """A large document is parsed and cut in a thread: other changes and questions do not wait for it."""
         if reading is not None:
             plan = _Plan(change, _sha256(_file(change)[1]), await reading)
-            large = len(plan.parsed.text) > LARGE
+            large = apart or len(plan.parsed.text) > LARGE
             return await asyncio.to_thread(self._cut, plan) if large else self._cut(plan)
-        large = change.after is not None and sum(len(v) for v in change.after if isinstance(v, str | bytes)) > LARGE
-        return await asyncio.to_thread(self._plan, change) if large else self._plan(change)
+        size = sum(len(v) for v in change.after or () if isinstance(v, str | bytes))
+        return await asyncio.to_thread(self._plan, change) if apart or size > LARGE else self._plan(change)
 
     def _plan(self, change: Change) -> _Plan:
         topic = change.schema.topic
