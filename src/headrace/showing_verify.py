@@ -21,7 +21,7 @@ async def verified(client: Client, body: Shown, terminal: Console | None) -> Sho
         told = json.loads(line)
         if "problem" in told:
             raise refused(told["problem"])
-        if "progress" in told and terminal is not None:
+        if "progress" in told and told["progress"]["done"] and terminal is not None:
             terminal.print(progress_line(told["progress"]), markup=False)
         report = told.get("report", report)
     if report is None:

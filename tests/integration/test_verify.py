@@ -372,6 +372,18 @@ async def test_a_log_that_was_trimmed_is_told_and_no_ghost_is_made_of_what_it_fo
 
         await world.damage(f"update chunk_vectors set open = false where chunk_id in ({chunk(2)})")
         assert named(await verify(verifier)) == {"shop/long.md": "different: chunk 2: its vector is not searched"}
+        assert (await verify(verifier, repair=True)).equal  # its chunks' hashes prove what they were made of
+
+        await world.damage(*text(0, "text = 'lie'"), *vector(0, "vector = '[1,0,0]'"))
+        assert "not what stands at its place" in named(await verify(verifier))[LONG_ID]
+        assert (await verify(verifier, repair=True)).equal
+
+        await world.damage(version(LONG_ID, "text = 'lie' || text", "closed_at is null"))
+        unproved = await verify(verifier, repair=True)
+        assert list(named(unproved)) == [LONG_ID]  # better told than made up
+        assert unproved.repaired == 0
+        await world.damage(version(LONG_ID, "text = substr(text, 4)", "closed_at is null"))
+        assert (await verify(verifier)).equal
 
 
 async def test_more_documents_than_are_in_memory_at_once_are_looked_at_in_parts(world: World) -> None:

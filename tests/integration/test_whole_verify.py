@@ -56,7 +56,7 @@ def test_verify_tells_and_repairs_beside_a_running_one_and_without(tmp_path: Pat
 
     (folder / "rule06.md").write_text("# Rule 6\n\nChanged while nobody looked.")
     alone = running.command("verify")
-    assert alone.code == 1
+    assert alone.code == 1, alone.out
     assert "different policies/rule06.md: its content is sha256:" in alone.out
     assert "Headrace is not running" in alone.out
 

@@ -24,6 +24,7 @@ from headrace.models import Embedder
 from headrace.stores import (
     ChunkDraft,
     DeadLetterDraft,
+    Document,
     DocumentDraft,
     Failure,
     Removal,
@@ -114,6 +115,28 @@ class Knowledge:
         nothing = dict.fromkeys((h for p in plans for h in p.hashes), np.empty(0, np.float32))
         return [_failed(change, failure) for change, failure in refused] + [_draft(p, nothing) for p in plans]
 
+    async def anew(self, document: Document, topic: str, hashes: Sequence[bytes]) -> DocumentDraft | None:
+        """A stored document from its own text, cut as it was, with new vectors. None where `hashes`, those that its
+        chunks had, do not prove that this is what they were made of."""
+        info = document.info
+        pieces = [Piece(c.start, c.end, document.text[c.start : c.end], c.heading, c.place) for c in document.chunks]
+        for title in (info.title, ""):
+            indexed = [_indexed(title, p) for p in pieces]
+            made = [self._hash(text) for text in indexed]
+            if made == list(hashes):
+                break
+        else:
+            return None
+        vectors = await self._embedder.embed(indexed, background=True) if indexed else ()
+        chunks = [
+            _chunk(n, piece, bag(text), digest, vector)
+            for n, (piece, text, digest, vector) in enumerate(zip(pieces, indexed, made, vectors, strict=True))
+        ]
+        return DocumentDraft(
+            info.id, topic, info.stamp, info.content_hash, info.title, document.text, chunks, None, info.media,
+            info.dated,
+        )  # fmt: skip
+
     async def apply(self, prepared: Prepared, transaction: Transaction) -> None:
         if prepared.removals:
             await transaction.knowledge.remove(prepared.removals)
@@ -191,8 +214,11 @@ class Knowledge:
             indexed = _indexed(context, piece)
             plan.indexed.append(indexed)
             plan.bags.append(bag(indexed))
-            plan.hashes.append(hashlib.sha256(f"{self._embedder.id}\0{indexed}".encode()).digest())
+            plan.hashes.append(self._hash(indexed))
         return plan
+
+    def _hash(self, indexed: str) -> bytes:
+        return hashlib.sha256(f"{self._embedder.id}\0{indexed}".encode()).digest()
 
     async def _vectors(self, plans: Sequence[_Plan], background: bool) -> dict[bytes, NDArray[np.float32]]:
         """Every piece's vector by the hash of its text and model: what was ever made is not made again."""
@@ -244,15 +270,16 @@ def _indexed(title: str, piece: Piece) -> str:
     return f"{context}\n{piece.text}" if context and context not in piece.text else piece.text
 
 
+def _chunk(n: int, piece: Piece, words: Bag, digest: bytes, vector: NDArray[np.float32]) -> ChunkDraft:
+    return ChunkDraft(
+        n, piece.text, piece.start, piece.end, piece.heading, words.terms, words.counts, words.length, digest, vector,
+        piece.place,
+    )  # fmt: skip
+
+
 def _draft(plan: _Plan, vectors: Mapping[bytes, NDArray[np.float32]]) -> DocumentDraft:
     made = zip(plan.pieces, plan.bags, plan.hashes, strict=True)
-    chunks = [
-        ChunkDraft(
-            n, piece.text, piece.start, piece.end, piece.heading, words.terms, words.counts, words.length, digest,
-            vectors[digest], piece.place,
-        )
-        for n, (piece, words, digest) in enumerate(made)
-    ]  # fmt: skip
+    chunks = [_chunk(n, piece, words, digest, vectors[digest]) for n, (piece, words, digest) in enumerate(made)]
     change, parsed = plan.change, plan.parsed
     media = None if change.schema.table else parsed.media
     return DocumentDraft(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from headrace.change import START, Change, Position, key_name
+from headrace.change import HIGHEST, START, Change, Position, Stamp, key_name
+from headrace.errors import BadInput
 from headrace.knowledge.operator import KNOWLEDGE, Knowledge
-from headrace.knowledge.replaying import Last, pages, replay
+from headrace.knowledge.replaying import pages, replay
 from headrace.knowledge.report import Telling
 from headrace.knowledge.verifying import BATCH, Found, reach
 from headrace.log import Log, TopicPartition
-from headrace.stores import HeldDocument, Restored, Snapshot, Store, Transaction
+from headrace.stores import Restored, Snapshot, Store, Transaction
 
 STRAYS = 1000
 
@@ -57,22 +57,40 @@ class Restoring:
         async with self._store.snapshot() as snapshot:
             progress = await snapshot.progress()
             extents = [t for t in await self._log.topics() if t.topic == topic]
-            if not extents or not self._knowledge.wants(topic):
+            if not self._knowledge.wants(topic):
                 extents = []
             source = extents[0].source if extents else ""
             upto = reach(progress, source)
             last = await replay(self._log, extents, upto, documents.__contains__, len(documents))
             known = await _known(snapshot, documents)
-            ghosts = [] if not self._knowledge.wants(topic) else await _ghosts(snapshot, documents, last)
-        for held in ghosts:
-            end = last.ended.get(held.id) or last.emptied or held.stamp
-            position = max(known.get(held.id, START), upto.applied)
-            await self._restore(Restored(held.id, None, end, position), None)
+            if not self._knowledge.wants(topic):
+                last.forgotten, last.begins = True, Position(HIGHEST)
+            others = await _others(snapshot, documents - last.alive.keys())
+        for id, stamp in others:
+            if last.told(id, stamp.position):
+                end = last.ended.get(id) or last.emptied or stamp
+                await self._restore(Restored(id, None, end, max(known.get(id, START), upto.applied)), None)
+            else:
+                await self._anew(id)
         places = {place: id for id, place in last.alive.items()}
         async for change, id in _changes(self._log, extents, places):
-            drafts = (await self._knowledge.prepare([change], background=True)).drafts
+            try:
+                drafts = (await self._knowledge.prepare([change], background=True)).drafts
+            except BadInput:  # it has its dead letter, and stays what differs
+                continue
             position = max(known.get(id, START), upto.applied)
             await self._restore(Restored(id, drafts[0], change.stamp, position), change)
+
+    async def _anew(self, id: str) -> None:
+        """What the log no longer tells of, from its own text, as far as that is proved by the hashes of its chunks."""
+        async with self._store.snapshot() as snapshot:
+            held = next(iter(await snapshot.audit.held([id])), None)
+            document = await snapshot.knowledge.document(id)
+        if held is None or document is None or held.failed or held.faults:
+            return
+        draft = await self._knowledge.anew(document, held.topic, [c.text_hash for c in held.chunks])
+        if draft is not None:
+            await self._restore(Restored(held.id, draft, held.stamp, held.stamp.position), None)
 
     async def _restore(self, restored: Restored, change: Change | None) -> None:
         async with self._turn, self._store.transaction() as transaction:
@@ -96,14 +114,9 @@ async def _known(snapshot: Snapshot, documents: frozenset[str]) -> Mapping[str, 
     return found
 
 
-async def _ghosts(snapshot: Snapshot, documents: frozenset[str], last: Last) -> list[HeldDocument]:
-    """Those that stand in the index, and of which the log would know."""
-    found: list[HeldDocument] = []
-    for some in _some(sorted(documents - last.alive.keys())):
-        for held in await snapshot.audit.held(some):
-            if last.told(held.id, held.stamp.position):
-                found.append(replace(held, chunks=()))
-    return found
+async def _others(snapshot: Snapshot, documents: frozenset[str]) -> list[tuple[str, Stamp]]:
+    """Those that stand in the index."""
+    return [(h.id, h.stamp) for some in _some(sorted(documents)) for h in await snapshot.audit.held(some)]
 
 
 async def _changes(log: Log, extents: Sequence[TopicPartition], places: dict[tuple[int, int], str]):
