@@ -53,7 +53,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"server(\..+)?", "server"),
     (r"running|diagnosis", "running"),
     (r"demo(\..+)?", "demo"),
-    (r"(cli|client|measuring|pushing|showing|__main__)(\..+)?", "cli"),
+    (r"(cli|client|measuring|pushing|showing|showing_verify|__main__)(\..+)?", "cli"),
 )
 
 

@@ -25,6 +25,7 @@ from headrace.knowledge.operator import Knowledge
 from headrace.knowledge.parsed import Limits
 from headrace.knowledge.pool import ParserPool
 from headrace.knowledge.rows import RowTemplate, compile_template, row_template
+from headrace.knowledge.verifier import NoWork, Verifier
 from headrace.log import Log
 from headrace.models import Embedder, Generator
 from headrace.profiles.operator import Profiles
@@ -54,8 +55,11 @@ class Postgres(Protocol):
 class Core:
     """Everything that stands on one store connection; rebuilt as a whole when the store breaks."""
 
-    def __init__(self, store: Store, log: Log, engine: EmbeddedEngine, reader: Reader, asker: Asker) -> None:
+    def __init__(
+        self, store: Store, log: Log, engine: EmbeddedEngine, reader: Reader, asker: Asker, verifier: Verifier
+    ) -> None:
         self.asker = asker
+        self.verifier = verifier
         self.store = store
         self.log = log
         self.engine = engine
@@ -224,10 +228,13 @@ class App:
             max_tokens=config.answer.max_tokens,
             fixed_now=_fixed_now(config.answer.now),
         )
-        return Core(store, log, engine, reader, asker)
+        again = Knowledge(documents, _templates(config), self.embedder, NoWork(), self._parser(workers=1))
+        turn, live = engine.turns[knowledge.name], engine.started.is_set
+        verifier = Verifier(again, log, store, engine.sources, engine, turn, live)
+        return Core(store, log, engine, reader, asker, verifier)
 
-    def _parser(self) -> ParserPool:
-        pool = ParserPool(limits(self.config.documents), workers=self.config.documents.workers)
+    def _parser(self, workers: int | None = None) -> ParserPool:
+        pool = ParserPool(limits(self.config.documents), workers=workers or self.config.documents.workers)
         self._stack.push_async_callback(pool.close)
         return pool
 

@@ -30,7 +30,8 @@ from headrace.measuring import evaluate_running
 from headrace.pushing import Totals, push_lines
 from headrace.running import catch_up
 from headrace.running import up as run_up
-from headrace.showing import follow, snapshot_line
+from headrace.showing import Shown, follow, snapshot_line
+from headrace.showing_verify import show_report, verified
 
 app = typer.Typer(
     help="Headrace: what a database just committed is in the next answer.",
@@ -311,6 +312,30 @@ def snapshot(
             return True
 
     if not _run(run()):
+        raise SystemExit(1)
+
+
+@app.command()
+def verify(
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what differs, then look again.")] = False,
+    source: Annotated[bool, typer.Option(help="Hold the index against the files of folder sources too.")] = True,
+    limit: Annotated[int, typer.Option(help="Name so many of the documents that differ.")] = 100,
+    config: ConfigFile = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that the index is what the log and the sources say; exits 1 when something differs."""
+
+    async def run() -> Shown:
+        async with connect(_load(config)) as client:
+            body = {"repair": repair, "source": source, "limit": limit}
+            return await verified(client, body, None if as_json else _err)
+
+    report: Shown = _run(run())
+    if as_json:
+        _print(report, True, "")
+    else:
+        show_report(report, _out)
+    if not report["equal"]:
         raise SystemExit(1)
 
 

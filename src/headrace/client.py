@@ -44,8 +44,10 @@ class Client:
     async def delete(self, path: str) -> Any:
         return _answer(await self._http.delete(path))
 
-    async def lines(self, path: str, params: dict[str, Any]) -> AsyncIterator[str]:
-        async with self._http.stream("GET", path, params=_given(params), timeout=None) as response:
+    async def lines(self, path: str, params: dict[str, Any], body: dict[str, Any] | None = None) -> AsyncIterator[str]:
+        """Of a GET, or with a `body` of a POST."""
+        method, json = ("GET", None) if body is None else ("POST", _given(body))
+        async with self._http.stream(method, path, params=_given(params), json=json, timeout=None) as response:
             if response.status_code >= 400:
                 await response.aread()
                 _answer(response)
@@ -110,10 +112,14 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 def _answer(response: httpx2.Response) -> Any:
     if response.status_code < 400:
         return response.json()
-    fields = response.json()
-    raise Refused(
+    raise refused(response.json(), response.status_code)
+
+
+def refused(fields: dict[str, Any], status: int = 500) -> Refused:
+    """A problem as an error."""
+    return Refused(
         step=str(fields.get("step", "ask Headrace")),
         expected=str(fields.get("expected", "an answer")),
-        got=str(fields.get("got", response.status_code)),
+        got=str(fields.get("got", status)),
         remedy=str(fields.get("remedy", "See the server's log.")),
     )

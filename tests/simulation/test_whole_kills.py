@@ -73,6 +73,8 @@ def live_until(headrace: Whole, words: str) -> None:
 def same_as_a_fresh_build(headrace: Whole, folder: Path, configured: str) -> None:
     """By HTTP, and row by row in the store; ends `headrace`."""
     seen = as_answered(headrace)
+    verified = headrace.command("verify", "--json")
+    assert verified.code == 0, verified.out
     assert headrace.stop() == 0, headrace.told()
     with whole(folder / "fresh", configured) as fresh:
         fresh.settle()

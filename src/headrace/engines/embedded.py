@@ -49,8 +49,10 @@ class EmbeddedEngine:
         self.durable = Syncing(log)
         self._log = log
         self._store = store
-        locks = {o.name: asyncio.Lock() for o in operators}
-        self._lanes = [Lane(o, s.name, log, store, self.tracker, locks[o.name]) for s in sources for o in operators]
+        self.turns = {o.name: asyncio.Lock() for o in operators}
+        """Held by whoever applies something for an operator: one batch at a time."""
+        turns = self.turns
+        self._lanes = [Lane(o, s.name, log, store, self.tracker, turns[o.name]) for s in sources for o in operators]
         self.started = asyncio.Event()
         self._standing = False
 

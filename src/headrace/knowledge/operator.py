@@ -24,6 +24,7 @@ from headrace.models import Embedder
 from headrace.stores import (
     ChunkDraft,
     DeadLetterDraft,
+    Document,
     DocumentDraft,
     Failure,
     Removal,
@@ -98,30 +99,43 @@ class Knowledge:
 
     async def prepare(self, changes: Sequence[Change], *, background: bool) -> Prepared:
         removals, latest = _collapse(changes)
-        plans: list[_Plan] = []
-        drafts: list[DocumentDraft] = []
-        letters: list[DeadLetterDraft] = []
-        reading = self._reading(latest)
-        try:
-            for n, change in enumerate(latest):
-                try:
-                    plans.append(await self._planned(change, reading.get(n)))
-                except BadInput as error:
-                    failure = Failure(error.step, error.expected, error.got, error.remedy)
-                    drafts.append(_failed(change, failure))
-                    key = key_name(change.schema, change.key)
-                    letters.append(
-                        DeadLetterDraft(self.name, change.schema.topic, key, change.stamp, failure, encode([change]))
-                    )
-        finally:
-            for task in reading.values():
-                task.cancel()
+        plans, refused = await self._plans(latest)
+        drafts = [_failed(change, failure) for change, failure in refused]
+        letters = [self._letter(change, failure) for change, failure in refused]
         vectors = await self._vectors(plans, background)
         drafts += [_draft(p, vectors) for p in plans]
         good = [p.change for p in plans] + [c for c in changes if c.op is Op.DELETE]
         settled: list[tuple[str, str | None]] = [(c.schema.topic, key_name(c.schema, c.key)) for c in good]
         settled += [(c.schema.topic, None) for c in changes if c.op is Op.TRUNCATE]
         return Prepared(removals, drafts, letters, settled, changes)
+
+    async def unembedded(self, changes: Sequence[Change]) -> Sequence[DocumentDraft]:
+        """What live states come to, but for their vectors, which are empty: to hold against what is stored."""
+        plans, refused = await self._plans(changes, apart=True)
+        nothing = dict.fromkeys((h for p in plans for h in p.hashes), np.empty(0, np.float32))
+        return [_failed(change, failure) for change, failure in refused] + [_draft(p, nothing) for p in plans]
+
+    async def anew(self, document: Document, topic: str, hashes: Sequence[bytes]) -> DocumentDraft | None:
+        """A stored document from its own text, cut as it was, with new vectors. None where `hashes`, those that its
+        chunks had, do not prove that this is what they were made of."""
+        info = document.info
+        pieces = [Piece(c.start, c.end, document.text[c.start : c.end], c.heading, c.place) for c in document.chunks]
+        for title in (info.title, ""):
+            indexed = [_indexed(title, p) for p in pieces]
+            made = [self._hash(text) for text in indexed]
+            if made == list(hashes):
+                break
+        else:
+            return None
+        vectors = await self._embedder.embed(indexed, background=True) if indexed else ()
+        chunks = [
+            _chunk(n, piece, bag(text), digest, vector)
+            for n, (piece, text, digest, vector) in enumerate(zip(pieces, indexed, made, vectors, strict=True))
+        ]
+        return DocumentDraft(
+            info.id, topic, info.stamp, info.content_hash, info.title, document.text, chunks, None, info.media,
+            info.dated,
+        )  # fmt: skip
 
     async def apply(self, prepared: Prepared, transaction: Transaction) -> None:
         if prepared.removals:
@@ -131,6 +145,28 @@ class Knowledge:
         if prepared.changes:
             await transaction.dead_letters.settle(self.name, prepared.settled, prepared.changes[-1].position)
         await transaction.dead_letters.put(prepared.letters)
+
+    async def _plans(
+        self, changes: Sequence[Change], *, apart: bool = False
+    ) -> tuple[list[_Plan], list[tuple[Change, Failure]]]:
+        """Documents read and cut, and those that cannot be; with `apart` all of them in threads."""
+        plans: list[_Plan] = []
+        refused: list[tuple[Change, Failure]] = []
+        reading = self._reading(changes)
+        try:
+            for n, change in enumerate(changes):
+                try:
+                    plans.append(await self._planned(change, reading.get(n), apart))
+                except BadInput as error:
+                    refused.append((change, Failure(error.step, error.expected, error.got, error.remedy)))
+        finally:
+            for task in reading.values():
+                task.cancel()
+        return plans, refused
+
+    def _letter(self, change: Change, failure: Failure) -> DeadLetterDraft:
+        key = key_name(change.schema, change.key)
+        return DeadLetterDraft(self.name, change.schema.topic, key, change.stamp, failure, encode([change]))
 
     def _reading(self, changes: Sequence[Change]) -> Mapping[int, asyncio.Task[Parsed]]:
         """Starts to read those documents elsewhere that are not light: several at a time, the others meanwhile."""
@@ -144,14 +180,14 @@ class Knowledge:
                 found[n] = asyncio.create_task(self._parser.parse(path, content, media), name=f"read {path}")
         return found
 
-    async def _planned(self, change: Change, reading: asyncio.Task[Parsed] | None) -> _Plan:
+    async def _planned(self, change: Change, reading: asyncio.Task[Parsed] | None, apart: bool) -> _Plan:
         """A large document is parsed and cut in a thread: other changes and questions do not wait for it."""
         if reading is not None:
             plan = _Plan(change, _sha256(_file(change)[1]), await reading)
-            large = len(plan.parsed.text) > LARGE
+            large = apart or len(plan.parsed.text) > LARGE
             return await asyncio.to_thread(self._cut, plan) if large else self._cut(plan)
-        large = change.after is not None and sum(len(v) for v in change.after if isinstance(v, str | bytes)) > LARGE
-        return await asyncio.to_thread(self._plan, change) if large else self._plan(change)
+        size = sum(len(v) for v in change.after or () if isinstance(v, str | bytes))
+        return await asyncio.to_thread(self._plan, change) if apart or size > LARGE else self._plan(change)
 
     def _plan(self, change: Change) -> _Plan:
         topic = change.schema.topic
@@ -178,8 +214,11 @@ class Knowledge:
             indexed = _indexed(context, piece)
             plan.indexed.append(indexed)
             plan.bags.append(bag(indexed))
-            plan.hashes.append(hashlib.sha256(f"{self._embedder.id}\0{indexed}".encode()).digest())
+            plan.hashes.append(self._hash(indexed))
         return plan
+
+    def _hash(self, indexed: str) -> bytes:
+        return hashlib.sha256(f"{self._embedder.id}\0{indexed}".encode()).digest()
 
     async def _vectors(self, plans: Sequence[_Plan], background: bool) -> dict[bytes, NDArray[np.float32]]:
         """Every piece's vector by the hash of its text and model: what was ever made is not made again."""
@@ -231,15 +270,16 @@ def _indexed(title: str, piece: Piece) -> str:
     return f"{context}\n{piece.text}" if context and context not in piece.text else piece.text
 
 
+def _chunk(n: int, piece: Piece, words: Bag, digest: bytes, vector: NDArray[np.float32]) -> ChunkDraft:
+    return ChunkDraft(
+        n, piece.text, piece.start, piece.end, piece.heading, words.terms, words.counts, words.length, digest, vector,
+        piece.place,
+    )  # fmt: skip
+
+
 def _draft(plan: _Plan, vectors: Mapping[bytes, NDArray[np.float32]]) -> DocumentDraft:
     made = zip(plan.pieces, plan.bags, plan.hashes, strict=True)
-    chunks = [
-        ChunkDraft(
-            n, piece.text, piece.start, piece.end, piece.heading, words.terms, words.counts, words.length, digest,
-            vectors[digest], piece.place,
-        )
-        for n, (piece, words, digest) in enumerate(made)
-    ]  # fmt: skip
+    chunks = [_chunk(n, piece, words, digest, vectors[digest]) for n, (piece, words, digest) in enumerate(made)]
     change, parsed = plan.change, plan.parsed
     media = None if change.schema.table else parsed.media
     return DocumentDraft(

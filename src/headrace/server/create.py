@@ -26,6 +26,7 @@ from headrace.server.reads import read_router
 from headrace.server.runs import Runs
 from headrace.server.snapshots import snapshot_router
 from headrace.server.status import status_router
+from headrace.server.verify import verify_router
 
 _NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Headrace</title>
 <h1>Headrace is running</h1><p>Its page has not been built in this checkout: run <code>make dev</code>.
@@ -56,6 +57,7 @@ def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
         push_router(app),
         log_router(app),
         snapshot_router(app),
+        verify_router(app),
         *extra,
     ):
         web.include_router(router)

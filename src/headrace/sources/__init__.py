@@ -183,6 +183,23 @@ class Hinted(Protocol):
     def calm(self) -> asyncio.Event: ...
 
 
+@runtime_checkable
+class Comparable(Protocol):
+    """A source of documents that can say what stands in it now, beside its stream.
+
+    - `standing`: every document's key and its content's hash (`sha256:` and hex digits), ascending by key, some at a
+      time; None in the place of the hash for what cannot be given. Raises SourceError when it cannot be asked.
+    - `stands`: one document's hash now; None when it is not there or cannot be given.
+    """
+
+    @property
+    def name(self) -> str: ...
+    async def head(self) -> Position: ...
+    async def retry(self, topic: str, key: str) -> bool: ...
+    def standing(self) -> AsyncGenerator[Sequence[tuple[str, str | None]]]: ...
+    async def stands(self, key: str) -> str | None: ...
+
+
 class SnapshotState(StrEnum):
     """WAITING for its turn, COPYING rows, COMPARING what the log holds with what is left at the source; then ended."""
 

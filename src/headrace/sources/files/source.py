@@ -11,6 +11,7 @@ from functools import partial
 from headrace.change import START, Position, Style
 from headrace.errors import HeadraceError, SourceError
 from headrace.sources import Captured, Resume, SnapshotProgress, SourceSettings
+from headrace.sources.files import standing
 from headrace.sources.files.address import folder_of
 from headrace.sources.files.ignore import Ignore
 from headrace.sources.files.known import BYTES_PREFIX, TEXT_PREFIX, decode
@@ -122,6 +123,17 @@ class FileSource:
         self._retries.append(key)
         self._wake()
         return True
+
+    async def standing(self) -> AsyncGenerator[Sequence[tuple[str, str | None]]]:
+        """See `Comparable`: every file is read."""
+        paths = await asyncio.to_thread(standing.paths, self._scope)
+        for n in range(0, len(paths), standing.AT_ONCE):
+            yield await asyncio.to_thread(standing.hashes, self._scope, paths[n : n + standing.AT_ONCE])
+
+    async def stands(self, key: str) -> str | None:
+        """See `Comparable`."""
+        [(_, found)] = await asyncio.to_thread(standing.hashes, self._scope, [key])
+        return found
 
     async def close(self) -> None:
         """Ends the stream and frees what it holds; a second call does nothing."""

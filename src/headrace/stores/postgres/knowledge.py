@@ -25,11 +25,11 @@ class PostgresKnowledgeWriter:
 
     async def swap(self, drafts: Sequence[DocumentDraft]) -> None:
         newest = list({d.id: d for d in drafts}.values())  # the last one of each wins
-        numbers = await self._allocate(len(newest), sum(len(d.chunks) for d in newest))
+        allocated = await self._allocate(len(newest), sum(len(d.chunks) for d in newest))
         fresh = await self._newer(newest)
         if not fresh:
             return
-        versions, chunks = await _numbers(numbers)
+        versions, chunks = await numbers(allocated)
         versions, chunks = versions[: len(fresh)], chunks[: sum(len(d.chunks) for d in fresh)]
         await self._close([(d.id, d.stamp.position, d.stamp.committed_at) for d in fresh], overtaken=False)
         await self._open(fresh, versions)
@@ -49,17 +49,23 @@ class PostgresKnowledgeWriter:
             await self._bar([r for r in removals if r.id is not None])
 
     async def _newer(self, drafts: Sequence[DocumentDraft]) -> list[DocumentDraft]:
-        args = {"tenant": DEFAULT_TENANT, "documents": [d.id for d in drafts]}
-        known = await self._link.execute(SQL["known_positions"], args)
+        known = await self._asked([d.id for d in drafts])
         topics = {"tenant": DEFAULT_TENANT, "operator": OPERATOR, "topics": list({d.topic for d in drafts})}
         fences = await self._link.execute(SQL["fences"], topics)
-        seen = {document: (Position(*pair), failed) for document, pair, failed in await known.fetchall()}
+        seen = positions(await known.fetchall())
         barred = {topic: Position(major, minor) for topic, major, minor in await fences.fetchall()}
         return [
             d
             for d in drafts
             if _is_newer(d, *seen.get(d.id, (START, False))) and d.stamp.position > barred.get(d.topic, START)
         ]
+
+    async def _asked(self, documents: Sequence[str]) -> Answer:
+        args = {"tenant": DEFAULT_TENANT, "documents": list(documents)}
+        return await self._link.execute(SQL["known_positions"], args)
+
+    async def _known(self, documents: Sequence[str]) -> dict[str, tuple[Position, bool]]:
+        return positions(await (await self._asked(documents)).fetchall())
 
     async def _allocate(self, versions: int, chunks: int) -> Answer:
         """Asks for numbers together with what is known: one round trip, at the price of a few unused numbers."""
@@ -149,7 +155,13 @@ class PostgresKnowledgeWriter:
         await self._link.execute(SQL["add_chunks"], args)
 
 
-async def _numbers(answer: Answer) -> tuple[list[int], list[int]]:
+def positions(rows: Sequence[tuple[str, Sequence[int], bool]]) -> dict[str, tuple[Position, bool]]:
+    """What `known_positions` gave: the newest one of each document, and whether what is there now is a failure."""
+    return {document: (Position(*pair), failed) for document, pair, failed in rows}
+
+
+async def numbers(answer: Answer) -> tuple[list[int], list[int]]:
+    """What `allocate` gave: for versions, and for chunks."""
     row = await answer.fetchone()
     assert row is not None
     return row[0], row[1] or []

@@ -31,10 +31,12 @@ from headrace.stores import (
     Failure,
     Turn,
 )
+from headrace.stores.postgres.audit import PostgresAudit
 from headrace.stores.postgres.compact import compact
 from headrace.stores.postgres.dead_letters import PostgresDeadLetterWriter
 from headrace.stores.postgres.knowledge import SQL as KNOWLEDGE
 from headrace.stores.postgres.knowledge import PostgresKnowledgeWriter
+from headrace.stores.postgres.mending import PostgresMender
 from headrace.stores.postgres.profile_reader import PostgresProfileReader
 from headrace.stores.postgres.profiles import PostgresProfileWriter
 from headrace.stores.postgres.search import PostgresKnowledgeReader, SearchMemory
@@ -58,6 +60,7 @@ class PostgresTransaction:
         self.knowledge = PostgresKnowledgeWriter(link)
         self.profiles = PostgresProfileWriter(link)
         self.dead_letters = PostgresDeadLetterWriter(link, maybe_open)
+        self.mender = PostgresMender(link)
 
     async def progress(self, applied: Applied) -> None:
         args = {
@@ -98,6 +101,7 @@ class PostgresSnapshot:
         self.knowledge = PostgresKnowledgeReader(link, at, memory)
         self.profiles = PostgresProfileReader(link, at, rules)
         self.conversations = PostgresConversations(link)
+        self.audit = PostgresAudit(link, memory.dimensions)
 
     async def progress(self) -> Sequence[Applied]:
         """Asked for when the snapshot was opened, so that it costs no round trip of its own. To be called once."""
