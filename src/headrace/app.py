@@ -29,7 +29,8 @@ from headrace.log import Log
 from headrace.models import Embedder, Generator
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import ChildRule, RecordRule
-from headrace.registry import EMBEDDERS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, lookup
+from headrace.redaction.policy import Policy, Redactor
+from headrace.registry import DETECTORS, EMBEDDERS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, lookup
 from headrace.sources import Source, SourceSettings
 from headrace.stores import Aggregate, FactRule, Store
 
@@ -210,7 +211,9 @@ class App:
         for source in sources:
             self._stack.push_async_callback(source.close)
         documents = frozenset(s.name for s in sources if s.kind == "file")
-        knowledge = Knowledge(documents, _templates(config), self.embedder, store.work, self._parser())
+        knowledge = Knowledge(
+            documents, _templates(config), self.embedder, store.work, self._parser(), await redactors(config)
+        )
         profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
         engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
         remembered = Remembered(self.embedder)
@@ -322,6 +325,28 @@ def limits(entry: Documents) -> Limits:
         entry.pixels,
         entry.ocr,
     )
+
+
+def redactor(entry: SourceEntry) -> Redactor | None:
+    """By a source's `[sources.redact]`; None where it has none. Raises ConfigError."""
+    rules = entry.redact
+    if rules is None:
+        return None
+    policy = Policy(rules.kinds, rules.default, rules.key or "")
+    if not rules.detectors:
+        raise ConfigError(
+            step=f"read the redaction of {entry.name}",
+            expected="at least one detector",
+            got="none",
+            remedy='Write `detectors = ["rules:"]`, or leave the table out to keep everything.',
+        )
+    return Redactor([lookup("detectors", DETECTORS, url)(url) for url in rules.detectors], policy)
+
+
+async def redactors(config: Config) -> Mapping[str, Redactor]:
+    """By source; models are loaded in a thread."""
+    found = {e.name: await asyncio.to_thread(redactor, e) for e in config.sources}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def partitions(url: str) -> int:

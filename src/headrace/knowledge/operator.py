@@ -18,9 +18,11 @@ from headrace.knowledge.chunk import Piece, chunk
 from headrace.knowledge.detect import detect
 from headrace.knowledge.parse import is_light, parse
 from headrace.knowledge.parsed import Parsed
+from headrace.knowledge.redacting import cleared, cleared_failure
 from headrace.knowledge.rows import RowTemplate
 from headrace.knowledge.terms import Bag, bag
 from headrace.models import Embedder
+from headrace.redaction.policy import Redactor
 from headrace.stores import (
     ChunkDraft,
     DeadLetterDraft,
@@ -79,13 +81,16 @@ class Knowledge:
         embedder: Embedder,
         work: WorkCache,
         parser: Parser | None = None,
+        redactors: Mapping[str, Redactor] | None = None,
     ) -> None:
-        """Without a `parser`, every format is read in this process."""
+        """Without a `parser`, every format is read in this process. `redactors` by source: what none is for is kept as
+        it is."""
         self._documents = documents
         self._rows = rows
         self._embedder = embedder
         self._work = work
         self._parser = parser
+        self._redactors = redactors or {}
 
     def wants(self, topic: str) -> bool:
         return topic in self._documents or topic in self._rows
@@ -108,6 +113,8 @@ class Knowledge:
                     plans.append(await self._planned(change, reading.get(n)))
                 except BadInput as error:
                     failure = Failure(error.step, error.expected, error.got, error.remedy)
+                    if redactor := self._redactors.get(change.stamp.source):
+                        failure = cleared_failure(failure, redactor)
                     drafts.append(_failed(change, failure))
                     key = key_name(change.schema, change.key)
                     letters.append(
@@ -148,10 +155,15 @@ class Knowledge:
         """A large document is parsed and cut in a thread: other changes and questions do not wait for it."""
         if reading is not None:
             plan = _Plan(change, _sha256(_file(change)[1]), await reading)
-            large = len(plan.parsed.text) > LARGE
+            large = len(plan.parsed.text) > LARGE or self._slow(change)
             return await asyncio.to_thread(self._cut, plan) if large else self._cut(plan)
         large = change.after is not None and sum(len(v) for v in change.after if isinstance(v, str | bytes)) > LARGE
+        large = large or self._slow(change)
         return await asyncio.to_thread(self._plan, change) if large else self._plan(change)
+
+    def _slow(self, change: Change) -> bool:
+        redactor = self._redactors.get(change.stamp.source)
+        return redactor is not None and redactor.slow
 
     def _plan(self, change: Change) -> _Plan:
         topic = change.schema.topic
@@ -171,7 +183,11 @@ class Knowledge:
         return self._cut(_Plan(change, _sha256(content), parse(path, content)))
 
     def _cut(self, plan: _Plan) -> _Plan:
-        """Into chunks, each with what is embedded of it."""
+        """Into chunks, each with what is embedded of it. Nothing that is hidden gets beyond this place."""
+        if redactor := self._redactors.get(plan.change.stamp.source):
+            plan.parsed = cleared(plan.parsed, redactor)
+            if plan.change.schema.topic in self._rows:  # a short text could be guessed from its hash
+                plan.content_hash = _sha256(plan.parsed.text.encode())
         context = "" if plan.change.schema.topic in self._rows else plan.parsed.title
         plan.pieces = chunk(plan.parsed, self._embedder.tokenizer)
         for piece in plan.pieces:
