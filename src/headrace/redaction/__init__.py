@@ -9,7 +9,7 @@ from typing import Protocol
 KINDS: Mapping[str, str] = {
     "name": "names of people",
     "address": "postal addresses and their parts",
-    "location": "places (presidio and Comprehend only)",
+    "location": "places (presidio only)",
     "email": "e-mail addresses",
     "phone": "telephone numbers",
     "card": "payment cards",

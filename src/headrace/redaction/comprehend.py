@@ -95,10 +95,12 @@ class Comprehend:
         if not text.strip():
             return _Answer()
         try:
-            answer: dict[str, object] = self._client.detect_pii_entities(Text=text, LanguageCode=self._settings.language)
+            answer: dict[str, object] = self._client.detect_pii_entities(
+                Text=text, LanguageCode=self._settings.language
+            )
             return msgspec.convert({"Entities": answer.get("Entities", [])}, _Answer)
         except ClientError as error:  # its text may repeat ours
-            got = str(error.response.get("Error", {}).get("Code", "an error without a code"))  # pyright: ignore[reportUnknownMemberType]
+            got = str(error.response.get("Error", {}).get("Code", "no code"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         except (BotoCoreError, msgspec.ValidationError) as error:
             got = type(error).__name__
         raise RedactionError(

@@ -119,7 +119,7 @@ def _card_from(text: str, groups: list[tuple[int, int]], first: int) -> int | No
 
 
 _DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}")
-_NEXT = re.compile(r"\)?[ \t\u00a0.\-/\u2010\u2011]{0,2}\(?\d{1,16}")
+_NEXT = re.compile(r"\)?[ \t\u00a0.\-/\u2010\u2011]{0,3}\(?\d{1,16}")
 _EXTENSION = re.compile(r"[ ]{0,2}(?:x|ext\.?|extension)[ ]{0,2}\d{1,6}\b", re.IGNORECASE)
 
 
@@ -176,7 +176,7 @@ NUMBERS: tuple[Rule, ...] = (
     Rule("us_ssn", 0.8, matching(r"(?<![\w-])(\d{3}([- .])\d{2}\2\d{4})(?![\w-])", checks.ssn)),
     Rule("us_ssn", 0.8, matching(r"(?<![\w-])(\d{9})(?![\w-])", checks.ssn), _SSN_WORDS),
     Rule("de_tax_id", 0.75, matching(r"(?<![\w+])(\d{2}[ /]?\d{3}[ /]?\d{3}[ /]?\d{3})(?!\w)", checks.steuer_id)),
-    Rule("in_aadhaar", 0.85, matching(r"(?<!\w)(\d{4}([ -])\d{4}\2\d{4})(?![ -]?\w)", checks.aadhaar)),
+    Rule("in_aadhaar", 0.85, matching(r"(?<!\w)(\d{4}([ -])\d{4}\2\d{4})(?![ -]?\d|\w)", checks.aadhaar)),
     Rule("in_aadhaar", 0.85, matching(r"(?<!\w)(\d{12})(?!\w)", checks.aadhaar), _AADHAAR_WORDS),
     Rule("ch_ahv", 0.9, matching(r"(?<!\w)(756[. ]?\d{4}[. ]?\d{4}[. ]?\d{2})(?!\w)", checks.ahv)),
 )  # fmt: skip

@@ -127,13 +127,26 @@ _STATE = r"(?:A[LKZR]|C[AOT]|D[CE]|FL|GA|HI|I[DLNA]|K[SY]|LA|M[EDAINSOT]|N[EVHJM
 _UK = r"[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}"
 _POSTCODE_WORDS = re.compile(r"\b(?:zip|postal|post ?code|plz|postleitzahl|code postal|código postal|cap)\b", _ANY_CASE)
 
+
+def _unpointed(find: Finder) -> Finder:
+    """Without the point of the sentence: only short words are shortened."""
+
+    def found(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+        for first, last in find(text, start, end):
+            word = re.search(r"\w*\.?\Z", text[max(first, last - 12) : last])
+            ends = text[last - 1] == "." and word is not None and len(word[0]) > 4
+            yield first, last - ends
+
+    return found
+
+
 ADDRESSES: tuple[Rule, ...] = (
-    Rule("address", 0.75, matching(
-        rf"(?<![\w.,$€£#-])({_NO}[ ](?:{_CAP}[ ]){{0,4}}(?i:{_STREET})\b\.?(?:,?[ ](?:[NSEW]{{1,2}}\b\.?))?(?:,?[ ]{_UNIT}\.?[ ]?#?\w{{1,6}})?)(?!\w)")),
-    Rule("address", 0.65, matching(
-        rf"(?<![\w.,$€£#-])({_NO}[ ](?:{_WORD}[ ]){{1,3}}(?:street|avenue|road|boulevard|lane|drive|court|circle|terrace|parkway|highway|crescent|blvd|ave|rd)\b\.?)(?!\w)", flags=_ANY_CASE)),
+    Rule("address", 0.75, _unpointed(matching(
+        rf"(?<![\w.,$€£#-])({_NO}[ ](?:{_CAP}[ ]){{0,4}}(?i:{_STREET})\b\.?(?:,?[ ](?:[NSEW]{{1,2}}\b\.?))?(?:,?[ ]{_UNIT}\.?[ ]?#?\w{{1,6}})?)(?!\w)"))),
+    Rule("address", 0.65, _unpointed(matching(
+        rf"(?<![\w.,$€£#-])({_NO}[ ](?:{_WORD}[ ]){{1,3}}(?:street|avenue|road|boulevard|lane|drive|court|circle|terrace|parkway|highway|crescent|blvd|ave|rd)\b\.?)(?!\w)", flags=_ANY_CASE))),
     Rule("address", 0.7, matching(
-        rf"(?<!\w)((?:(?:Am|An der|Im|In der|Zum|Zur|Alte[rn]?|Neue[rn]?|Lange|Große|Kleine)[ ])?(?:{_CAP}[ -]){{0,2}}{_CAP}(?i:{_GERMANIC})[ ]{_NO})(?!\w)")),
+        rf"(?<!\w)((?:(?:Am|An der|Im|In der|Zum|Zur|Alte[rn]?|Neue[rn]?|Lange|Große|Kleine)[ ])?(?:{_CAP}[ ]){{0,2}}{_CAP}(?i:{_GERMANIC})[ ]{_NO})(?!\w)")),
     Rule("address", 0.65, matching(rf"(?<!\w)({_NO},?[ ](?:bis,?[ ]|ter,?[ ])?(?i:{_ROMANCE})[ ](?:{_WORD}[ ]){{0,4}}{_CAP})(?!\w)")),
     Rule("address", 0.65, matching(rf"(?<!\w)((?i:{_ROMANCE})[ ](?:{_WORD}[ ]){{0,4}}{_CAP},?[ ](?:n[.º°]{{0,2}}[ ]?)?{_NO})(?!\w)")),
     Rule("address", 0.75, matching(r"(?<!\w)((?:P\.? ?O\.? ?Box|Post Office Box|Postfach|Postbus|Apartado(?: Postal)?|Casella Postale|Boîte Postale)[ ]#?\d{1,8})(?!\w)", flags=_ANY_CASE)),
