@@ -8,17 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.errors import ConfigError
+from headrace.errors import ConfigError, RedactionError
+from headrace.knowledge import operator
 from headrace.knowledge.chunk import chunk
 from headrace.knowledge.formats.markdown import headings
 from headrace.knowledge.parsed import Parsed, Span
 from headrace.knowledge.redacting import cleared, cleared_failure
 from headrace.place import Place
-from headrace.redaction import GROUPS, KINDS
+from headrace.redaction import GROUPS, KINDS, Detection
 from headrace.redaction.policy import Action, Policy, Redactor
 from headrace.redaction.rules import Rules
 from headrace.stores import Failure
 from tests.unit.test_chunk import tokenizer
+from tests.unit.test_knowledge_operator import Embedder, Work, document
 
 KEY = "a key of many letters"
 PII = [
@@ -157,6 +159,40 @@ def test_a_failure_does_not_tell_what_it_failed_at() -> None:
     failure = Failure("render", "a date", "ValueError: 'ada@example.com' is no date", "Correct it.")
 
     assert cleared_failure(failure, redactor()).got == "ValueError: '[EMAIL]' is no date"
+
+
+class Moody:
+    """A detector that cannot work the first times."""
+
+    id = "moody"
+    slow = True
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def detect(self, text: str) -> list[Detection]:
+        if self.times:
+            self.times -= 1
+            raise RedactionError(step="look", expected="an answer", got="none", remedy="It is tried again.")
+        at = text.find("Zoltan")
+        return [Detection(at, at + 6, "name", 0.9)] if at >= 0 else []
+
+
+async def test_texts_wait_for_a_detector_that_cannot_work_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator, "FIRST_PAUSE_S", 0.001)
+    moody = Moody(3)
+    embedder = Embedder()
+    redactors = {"docs": Redactor([moody], Policy({}))}
+    knowledge = operator.Knowledge(frozenset({"docs"}), {}, embedder, Work(), None, redactors)
+
+    prepared = await knowledge.prepare(
+        [document(1, "a.md", b"Zoltan pays."), document(2, "b.md", b"x")], background=False
+    )
+
+    assert moody.times == 0
+    assert [d.text for d in prepared.drafts] == ["[NAME] pays.", "x"]
+    assert not prepared.letters
+    assert not [t for t in embedder.embedded if "Zoltan" in t]
 
 
 def test_every_kind_has_a_token_that_is_known_again() -> None:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from headrace.change import Change, Op, document_id, key_name
 from headrace.codec import encode
-from headrace.errors import BadInput
+from headrace.errors import BadInput, RedactionError
 from headrace.knowledge.chunk import Piece, chunk
 from headrace.knowledge.detect import detect
 from headrace.knowledge.parse import is_light, parse
@@ -36,6 +37,9 @@ from headrace.stores import (
 KNOWLEDGE = "knowledge"
 LARGE = 32_768
 """Bytes from which on a document is taken apart in a thread."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+
+logger = structlog.get_logger("headrace.knowledge")
 
 
 class Parser(Protocol):
@@ -152,6 +156,19 @@ class Knowledge:
         return found
 
     async def _planned(self, change: Change, reading: asyncio.Task[Parsed] | None) -> _Plan:
+        """Waits as long as what must not be shown cannot be found: the source's texts stay in their order behind it."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._tried(change, reading)
+            except RedactionError as error:
+                logger.warning(
+                    "texts wait for their redaction", source=change.stamp.source, error=str(error), again_in_s=pause_s
+                )
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _tried(self, change: Change, reading: asyncio.Task[Parsed] | None) -> _Plan:
         """A large document is parsed and cut in a thread: other changes and questions do not wait for it."""
         if reading is not None:
             plan = _Plan(change, _sha256(_file(change)[1]), await reading)
