@@ -337,7 +337,11 @@ def redactor(entry: SourceEntry) -> Redactor | None:
     rules = entry.redact
     if rules is None:
         return None
-    policy = Policy(rules.kinds, rules.default, rules.key or "")
+    try:
+        policy = Policy(rules.kinds, rules.default, rules.key or "")
+    except ConfigError as error:
+        step = f"read [sources.redact] of {entry.name}"
+        raise ConfigError(step=step, expected=error.expected, got=error.got, remedy=error.remedy) from None
     if not rules.detectors:
         raise ConfigError(
             step=f"read the redaction of {entry.name}",
