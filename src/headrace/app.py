@@ -340,7 +340,7 @@ def redactor(entry: SourceEntry) -> Redactor | None:
     try:
         policy = Policy(rules.kinds, rules.default, rules.key or "")
     except ConfigError as error:
-        step = f"read [sources.redact] of {entry.name}"
+        step = f"read the redaction policy of {entry.name}"
         raise ConfigError(step=step, expected=error.expected, got=error.got, remedy=error.remedy) from None
     if not rules.detectors:
         raise ConfigError(
