@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PACKAGE = "headrace"
-PORTS = ("sources", "log", "stores", "models")
+PORTS = ("sources", "log", "stores", "models", "redaction")
 
 # Layer -> what it may import besides itself. First match of MEMBERS names a module's layer.
 LAYERS: dict[str, frozenset[str]] = {
@@ -41,6 +41,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"(__init__|change|place|position|token|codec|envelope|errors|findings|clock|link|sqlfile)", "ground"),
     (r"envelopes(\..+)?", "ground"),
     (r"(config|registry)(\..+)?", "settings"),
+    (r"redaction(\.(applied|checks|echoes|overlap|policy))?", "port"),
     (rf"({'|'.join(PORTS)}|operators|inbox)", "port"),
     (rf"({'|'.join(PORTS)})\..+", "adapter"),
     (r"(knowledge|profiles)(\..+)?", "domain"),
@@ -53,7 +54,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"server(\..+)?", "server"),
     (r"running|diagnosis", "running"),
     (r"demo(\..+)?", "demo"),
-    (r"(cli|client|measuring|pushing|showing|showing_verify|__main__)(\..+)?", "cli"),
+    (r"(cli|client|measuring|pushing|redacting|showing|showing_verify|__main__)(\..+)?", "cli"),
 )
 
 

@@ -61,7 +61,7 @@ def _sections(struct: inspect.StructType, prefix: str) -> Iterator[str]:
     for field in struct.fields:
         kind = _plain(field.type)
         many = isinstance(kind, inspect.ListType)
-        inner = _plain(kind.item_type) if isinstance(kind, inspect.ListType) else kind
+        inner = _plain(kind.item_type) if isinstance(kind, inspect.ListType) else _present(kind)
         if not isinstance(inner, inspect.StructType):
             continue
         name = f"{prefix}{field.encode_name}"
@@ -86,9 +86,15 @@ def _plain(kind: inspect.Type) -> inspect.Type:
     return kind.type if isinstance(kind, inspect.Metadata) else kind
 
 
+def _present(kind: inspect.Type) -> inspect.Type:
+    """A table that may be missing, as one that is there."""
+    tables = [k for k in kind.types if isinstance(k, inspect.StructType)] if isinstance(kind, inspect.UnionType) else []
+    return tables[0] if tables else kind
+
+
 def _holds_tables(kind: inspect.Type) -> bool:
     plain = _plain(kind)
-    inner = _plain(plain.item_type) if isinstance(plain, inspect.ListType) else plain
+    inner = _plain(plain.item_type) if isinstance(plain, inspect.ListType) else _present(plain)
     return isinstance(inner, inspect.StructType)
 
 
@@ -101,6 +107,8 @@ def _type(kind: inspect.Type) -> str:
         return f"array of {_type(plain.item_type)}s"
     if isinstance(plain, inspect.DictType):
         return f"table of {_type(plain.value_type)}s"
+    if isinstance(plain, inspect.LiteralType):
+        return "string"
     for known, name in _NAMES.items():
         if isinstance(plain, known):
             return name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from headrace.clock import now_us
 from headrace.config import Config, Documents, SourceEntry, duration_us
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
+from headrace.findings import Finding, ok
 from headrace.folder import hold
 from headrace.knowledge.operator import Knowledge
 from headrace.knowledge.parsed import Limits
@@ -30,7 +31,9 @@ from headrace.log import Log
 from headrace.models import Embedder, Generator
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import ChildRule, RecordRule
-from headrace.registry import EMBEDDERS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, lookup
+from headrace.redaction import applied
+from headrace.redaction.policy import Policy, Redactor
+from headrace.registry import DETECTORS, EMBEDDERS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, lookup
 from headrace.sources import Source, SourceSettings
 from headrace.stores import Aggregate, FactRule, Store
 
@@ -210,11 +213,13 @@ class App:
             dsn, partitions=partitions(config.headrace.log)
         )
         self._stack.push_async_callback(log.close)
-        sources = [self._source(e) for e in range(len(config.sources))]
+        redacting = await redactors(config)
+        _tell_changed(self.data, config, redacting)
+        sources = [self._source(e, redacting) for e in range(len(config.sources))]
         for source in sources:
             self._stack.push_async_callback(source.close)
         documents = frozenset(s.name for s in sources if s.kind == "file")
-        knowledge = Knowledge(documents, _templates(config), self.embedder, store.work, self._parser())
+        knowledge = Knowledge(documents, _templates(config), self.embedder, store.work, self._parser(), redacting)
         profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
         engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
         remembered = Remembered(self.embedder)
@@ -238,9 +243,11 @@ class App:
         self._stack.push_async_callback(pool.close)
         return pool
 
-    def _source(self, n: int) -> Source:
+    def _source(self, n: int, redacting: Mapping[str, Redactor]) -> Source:
         entry = self.config.sources[n]
-        return lookup("sources", SOURCES, entry.url)(source_settings(entry, self.data, _identity(self.data)))
+        reading = redacting[entry.name].id if entry.name in redacting else ""
+        settings = source_settings(entry, self.data, _identity(self.data), reading)
+        return lookup("sources", SOURCES, entry.url)(settings)
 
     # ---- keeping house -----------------------------------------------------------------------------------------------
 
@@ -286,8 +293,8 @@ def _fixed_now(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def source_settings(entry: SourceEntry, data: Path, id: str) -> SourceSettings:
-    """`id` names this Headrace at shared sources; see `known_identity`."""
+def source_settings(entry: SourceEntry, data: Path, id: str, reading: str = "") -> SourceSettings:
+    """`id` names this Headrace at shared sources; see `known_identity`. `reading`: the version of its redaction."""
     return SourceSettings(
         name=entry.name,
         url=entry.url,
@@ -297,6 +304,7 @@ def source_settings(entry: SourceEntry, data: Path, id: str) -> SourceSettings:
         exclude=tuple(entry.exclude),
         max_bytes=entry.max_bytes,
         scratch=str(data / "scratch"),
+        reading=reading,
         options=entry.options,
     )
 
@@ -329,6 +337,55 @@ def limits(entry: Documents) -> Limits:
         entry.pixels,
         entry.ocr,
     )
+
+
+def redactor(entry: SourceEntry) -> Redactor | None:
+    """By a source's `[sources.redact]`; None where it has none. Raises ConfigError."""
+    rules = entry.redact
+    if rules is None:
+        return None
+    try:
+        policy = Policy(rules.kinds, rules.default, rules.key or "")
+    except ConfigError as error:
+        step = f"read the redaction policy of {entry.name}"
+        raise ConfigError(step=step, expected=error.expected, got=error.got, remedy=error.remedy) from None
+    if not rules.detectors:
+        raise ConfigError(
+            step=f"read the redaction of {entry.name}",
+            expected="at least one detector",
+            got="none",
+            remedy='Write `detectors = ["rules:"]`, or leave the table out to keep everything.',
+        )
+    return Redactor([lookup("detectors", DETECTORS, url)(url) for url in rules.detectors], policy)
+
+
+def _tell_changed(data: Path, config: Config, redacting: Mapping[str, Redactor]) -> None:
+    """Says which rows were indexed under another policy; files are read again by their source."""
+    for finding in applied.changed(data, _row_sources(config), {n: r.id for n, r in redacting.items()}):
+        logger.warning(finding.check, expected=finding.expected, got=finding.got, remedy=finding.remedy)
+    applied.remember(data, {e.name: redacting[e.name].id if e.name in redacting else "" for e in config.sources})
+
+
+def _row_sources(config: Config) -> Mapping[str, Sequence[str]]:
+    """Sources whose rows are knowledge, and their tables."""
+    found: dict[str, list[str]] = {}
+    for row in config.knowledge.rows:
+        found.setdefault(row.table.partition(".")[0], []).append(row.table)
+    return found
+
+
+async def redaction_findings(config: Config) -> Sequence[Finding]:
+    """For `headrace doctor`: the policies, and what was indexed under others. Raises ConfigError."""
+    redacting = await redactors(config)
+    ids = {name: each.id for name, each in redacting.items()}
+    found = [ok("policies", ", ".join(sorted(redacting)) or "none: nothing is redacted")]
+    return [*found, *applied.changed(Path(config.headrace.data), _row_sources(config), ids)]
+
+
+async def redactors(config: Config) -> Mapping[str, Redactor]:
+    """By source; models are loaded in a thread."""
+    found = {e.name: await asyncio.to_thread(redactor, e) for e in config.sources}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def partitions(url: str) -> int:

@@ -28,6 +28,7 @@ from headrace.errors import HeadraceError
 from headrace.evaluation.run import Report, evaluate, opened
 from headrace.measuring import evaluate_running
 from headrace.pushing import Totals, push_lines
+from headrace.redacting import chosen, measured, measured_text, opened_redactor, shown, spans
 from headrace.running import catch_up
 from headrace.running import up as run_up
 from headrace.showing import Shown, follow, snapshot_line
@@ -263,6 +264,37 @@ def evaluate_(
         _out.print(shown)
     if report.settings[0].ndcg < floor:
         _fail_text(f"nDCG@{k} {report.settings[0].ndcg:.4f} is below the floor of {floor}.")
+
+
+@app.command()
+def redact(
+    file: Annotated[Path, typer.Argument(help="A text; - is the input.")] = Path("-"),
+    source: Annotated[str, typer.Option(help="By the policy of this source; otherwise everything is masked.")] = "",
+    measure: Annotated[
+        Path | None, typer.Option("--evaluate", help="Texts with spans, JSON lines: say how much is found.")
+    ] = None,
+    labels: Annotated[list[str] | None, typer.Option("--label", help="LABEL=kind: what the file calls a kind.")] = None,
+    config: ConfigFile = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would be found and replaced in a text, or measure it on texts with known spans."""
+    try:
+        redactor = opened_redactor(chosen(_load(config), source) if source else None)
+        if measure is not None:
+            report = measured(redactor, measure, labels or ())
+            _print(dataclasses.asdict(report), as_json, measured_text(report))
+            return
+        text = sys.stdin.read() if file == Path("-") else file.read_text(encoding="utf-8")
+        done = redactor.redact(text)
+        if as_json:
+            _print({"text": done.text, "spans": spans(text, done, redactor)}, True, "")
+        else:
+            sys.stdout.write(done.text)
+            _say(shown(text, done, redactor))
+    except HeadraceError as error:
+        _fail(error)
+    except (OSError, UnicodeDecodeError) as error:
+        _fail_text(f"{file} cannot be read: {error}")
 
 
 @app.command()

@@ -12,7 +12,8 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -64,6 +65,24 @@ class Models(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
+class Redact(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[sources.redact]`: what of its texts is hidden before they become knowledge; without this table, nothing."""
+
+    default: Annotated[
+        Literal["mask", "hash", "keep"], Meta(description="what happens with each kind that is not named in `kinds`")
+    ] = "mask"
+    kinds: Annotated[
+        dict[str, Literal["mask", "hash", "keep"]],
+        Meta(description="kind = `mask` (`[EMAIL]`), `hash` (`[EMAIL:9f3c…]`, equal for equal values) or `keep`"),
+    ] = field(default_factory=dict[str, Literal["mask", "hash", "keep"]])
+    key: Annotated[
+        str | None, Meta(description="for `hash`: `${env:NAME}` or `${file:/path}`, 16 characters or more")
+    ] = None
+    detectors: Annotated[list[str], Meta(description="`rules:`, `presidio:?model=…`, `comprehend:?region=…`")] = field(
+        default_factory=lambda: ["rules:"]
+    )
+
+
 class SourceEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """`[[sources]]`: one outside system."""
 
@@ -94,6 +113,8 @@ class SourceEntry(Struct, frozen=True, forbid_unknown_fields=True):
     max_retained: Annotated[
         str, Meta(description="for PostgreSQL: how much WAL may be kept for us, such as `10GB`")
     ] = "10GB"
+
+    redact: Redact | None = None
 
     @property
     def options(self) -> dict[str, str]:
@@ -274,7 +295,14 @@ def _unknown(raw: object, kind: Any, where: str) -> None:
             near = difflib.get_close_matches(str(key), fields, n=1)  # pyright: ignore[reportUnknownArgumentType]
             hint = f"Did you mean `{near[0]}`?" if near else "Known here: " + ", ".join(fields) + "."
             raise _bad("read the configuration", "a known setting", f"`{name}`", hint)
-        _unknown(value, fields[key], f"{name}.")  # pyright: ignore[reportUnknownArgumentType]
+        _unknown(value, _plain(fields[key]), f"{name}.")  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _plain(kind: Any) -> Any:
+    """A table that may be missing is checked as one that is there."""
+    if isinstance(kind, UnionType):
+        return next((k for k in get_args(kind) if isinstance(k, type) and issubclass(k, Struct)), kind)
+    return kind
 
 
 _ADDRESSES = ("url", "store", "log", "embedding", "generation")
@@ -291,6 +319,9 @@ def _no_secrets(raw: object, where: str = "") -> None:
     elif isinstance(raw, list):
         for value in raw:  # pyright: ignore[reportUnknownVariableType]
             _no_secrets(value, where)  # pyright: ignore[reportUnknownArgumentType]
+    elif isinstance(raw, str) and where.endswith("redact.key") and not _REFERENCE.fullmatch(raw):
+        remedy = "Write ${env:NAME} or ${file:/path} in its place."
+        raise _bad("read the configuration", "secrets by reference", f"one written out in `{where}`", remedy)
     elif isinstance(raw, str) and where.rpartition(".")[2] in _ADDRESSES:
         for found in _SECRETS.finditer(raw):
             if "${" not in (found["word"] or found["value"]):

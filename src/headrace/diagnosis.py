@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from headrace.app import known_identity, partitions, source_settings
+from headrace.app import known_identity, partitions, redaction_findings, source_settings
 from headrace.config import Config, SourceEntry
 from headrace.errors import ConfigError, HeadraceError
 from headrace.findings import Finding, Level, error, failed, note, ok, warning
@@ -25,7 +25,7 @@ PATIENCE_S = 20.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Diagnosis = Mapping[str, Sequence[Finding]]
-"""By what was looked at: `data`, `store`, `log`, `embedding`, `server`, then each source by its name."""
+"""By what was looked at: `data`, `store`, `log`, `embedding`, `redaction`, `server`, then each source by its name."""
 
 logger = structlog.get_logger("headrace.doctor")
 
@@ -38,6 +38,7 @@ async def examine(config: Config, *, running: str | None = None) -> Diagnosis:
         "store": _guarded(lambda: _store(config, data)),
         "log": _guarded(lambda: _log(config)),
         "embedding": _guarded(lambda: _embedding(config)),
+        "redaction": _guarded(lambda: redaction_findings(config)),
         "server": _guarded(lambda: _server(config, running)),
     }
     found = dict(zip(looks, await asyncio.gather(*looks.values()), strict=True))

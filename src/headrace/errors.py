@@ -89,6 +89,13 @@ class StoreError(HeadraceError):
     title = "The store is not available"
 
 
+class RedactionError(HeadraceError):
+    """What must not be shown cannot be found now: the text waits, it is not let through."""
+
+    status = 503
+    title = "Texts cannot be redacted"
+
+
 class GenerationError(HeadraceError):
     """A language model did not answer, or not to the end."""
 

@@ -47,6 +47,12 @@ GENERATORS = {
     "openai+http": "headrace.models.openai:open_generator",
     "openai+https": "headrace.models.openai:open_generator",
 }
+DETECTORS = {
+    "rules": "headrace.redaction.rules:open_detector",
+    "presidio": "headrace.redaction.presidio:open_detector",
+    "comprehend": "headrace.redaction.comprehend:open_detector",
+}
+"""What finds personal data in texts."""
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 FORMATS = {
     "text/plain": "headrace.knowledge.formats.text:parse",

@@ -227,3 +227,34 @@ def test_a_secret_by_reference_is_taken() -> None:
     config = read('[headrace]\nstore = "postgresql://u:${env:PW}@db/h"', PW="hunter2")
 
     assert config.headrace.store == "postgresql://u:hunter2@db/h"
+
+
+def test_redaction_is_off_unless_a_source_asks_for_it() -> None:
+    source = '[[sources]]\nname = "docs"\nurl = "file://./docs"\n'
+
+    assert read(source).sources[0].redact is None
+    redact = (
+        read(source + '[sources.redact]\nkinds = { email = "hash" }\nkey = "${env:KEY}"', KEY="a" * 16)
+        .sources[0]
+        .redact
+    )
+    assert redact is not None
+    assert (redact.default, redact.kinds, redact.key, redact.detectors) == (
+        "mask", {"email": "hash"}, "a" * 16, ["rules:"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ('key = "written out here"', "secrets by reference"),
+        ('key = "x${env:KEY}"', "secrets by reference"),
+        ('defualt = "mask"', "Did you mean `default`?"),
+        ('kinds = { email = "hide" }', "hide"),
+    ],
+)
+def test_a_redaction_that_cannot_be_meant_is_refused(setting: str, words: str) -> None:
+    error = refusal(f'[[sources]]\nname = "docs"\nurl = "file://./docs"\n[sources.redact]\n{setting}\n', KEY="a" * 16)
+
+    assert words in str(error)
+    assert "written out here" not in str(error)

@@ -9,18 +9,21 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from headrace.change import Change, Op, document_id, key_name
 from headrace.codec import encode
-from headrace.errors import BadInput
+from headrace.errors import BadInput, RedactionError
 from headrace.knowledge.chunk import Piece, chunk
 from headrace.knowledge.detect import detect
 from headrace.knowledge.parse import is_light, parse
 from headrace.knowledge.parsed import Parsed
+from headrace.knowledge.redacting import cleared, cleared_failure
 from headrace.knowledge.rows import RowTemplate
 from headrace.knowledge.terms import Bag, bag
 from headrace.models import Embedder
+from headrace.redaction.policy import Redactor
 from headrace.stores import (
     ChunkDraft,
     DeadLetterDraft,
@@ -35,6 +38,9 @@ from headrace.stores import (
 KNOWLEDGE = "knowledge"
 LARGE = 32_768
 """Bytes from which on a document is taken apart in a thread."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+
+logger = structlog.get_logger("headrace.knowledge")
 
 
 class Parser(Protocol):
@@ -80,13 +86,16 @@ class Knowledge:
         embedder: Embedder,
         work: WorkCache,
         parser: Parser | None = None,
+        redactors: Mapping[str, Redactor] | None = None,
     ) -> None:
-        """Without a `parser`, every format is read in this process."""
+        """Without a `parser`, every format is read in this process. `redactors` by source: what none is for is kept as
+        it is."""
         self._documents = documents
         self._rows = rows
         self._embedder = embedder
         self._work = work
         self._parser = parser
+        self._redactors = redactors or {}
 
     def wants(self, topic: str) -> bool:
         return topic in self._documents or topic in self._rows
@@ -158,7 +167,10 @@ class Knowledge:
                 try:
                     plans.append(await self._planned(change, reading.get(n), apart))
                 except BadInput as error:
-                    refused.append((change, Failure(error.step, error.expected, error.got, error.remedy)))
+                    failure = Failure(error.step, error.expected, error.got, error.remedy)
+                    if redactor := self._redactors.get(change.stamp.source):
+                        failure = cleared_failure(failure, redactor)
+                    refused.append((change, failure))
         finally:
             for task in reading.values():
                 task.cancel()
@@ -181,6 +193,19 @@ class Knowledge:
         return found
 
     async def _planned(self, change: Change, reading: asyncio.Task[Parsed] | None, apart: bool) -> _Plan:
+        """Waits as long as what must not be shown cannot be found: the source's texts stay in their order behind it."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._tried(change, reading, apart or self._slow(change))
+            except RedactionError as error:
+                logger.warning(
+                    "texts wait for their redaction", source=change.stamp.source, error=str(error), again_in_s=pause_s
+                )
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _tried(self, change: Change, reading: asyncio.Task[Parsed] | None, apart: bool) -> _Plan:
         """A large document is parsed and cut in a thread: other changes and questions do not wait for it."""
         if reading is not None:
             plan = _Plan(change, _sha256(_file(change)[1]), await reading)
@@ -188,6 +213,10 @@ class Knowledge:
             return await asyncio.to_thread(self._cut, plan) if large else self._cut(plan)
         size = sum(len(v) for v in change.after or () if isinstance(v, str | bytes))
         return await asyncio.to_thread(self._plan, change) if apart or size > LARGE else self._plan(change)
+
+    def _slow(self, change: Change) -> bool:
+        redactor = self._redactors.get(change.stamp.source)
+        return redactor is not None and redactor.slow
 
     def _plan(self, change: Change) -> _Plan:
         topic = change.schema.topic
@@ -207,7 +236,11 @@ class Knowledge:
         return self._cut(_Plan(change, _sha256(content), parse(path, content)))
 
     def _cut(self, plan: _Plan) -> _Plan:
-        """Into chunks, each with what is embedded of it."""
+        """Into chunks, each with what is embedded of it. Nothing that is hidden gets beyond this place."""
+        if redactor := self._redactors.get(plan.change.stamp.source):
+            plan.parsed = cleared(plan.parsed, redactor)
+            if plan.change.schema.topic in self._rows:  # a short text could be guessed from its hash
+                plan.content_hash = _sha256(plan.parsed.text.encode())
         context = "" if plan.change.schema.topic in self._rows else plan.parsed.title
         plan.pieces = chunk(plan.parsed, self._embedder.tokenizer)
         for piece in plan.pieces:
