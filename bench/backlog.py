@@ -60,13 +60,15 @@ def run(settings: Settings) -> Outcome:
         running = stack.enter_context(headrace(folder, CONFIG.format(dsn=server.dsn("ours"))))
         slot = str(one(source, "select slot_name from pg_replication_slots"))
         beside = f"{slot[:50]}_beside"
-        source.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [beside])
         before = peak_mb(running)
         rates: list[float] = []
         floors: list[float] = []
         for _ in range(ROUNDS):
+            # A slot of its own for each round: an older one would have WAL of the rounds before to go through.
+            source.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [beside])
             rates.append(rows / ours(running, source, slot, rows))
             floors.append(rows / recvlogical(server, source, slot, beside))
+            source.execute("select pg_drop_replication_slot(%s)", [beside])
         grown = peak_mb(running) - before
     rate, floor = median(rates), median(floors)
     return Outcome(
