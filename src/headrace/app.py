@@ -35,7 +35,7 @@ from headrace.redaction import applied
 from headrace.redaction.policy import Policy, Redactor
 from headrace.registry import DETECTORS, EMBEDDERS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, lookup
 from headrace.sources import Source, SourceSettings
-from headrace.stores import Aggregate, FactRule, Store
+from headrace.stores import Aggregate, FactRule, Store, WorkCache
 
 logger = structlog.get_logger("headrace.app")
 DATABASE = "headrace"
@@ -219,7 +219,11 @@ class App:
         for source in sources:
             self._stack.push_async_callback(source.close)
         documents = frozenset(s.name for s in sources if s.kind == "file")
-        knowledge = Knowledge(documents, _templates(config), self.embedder, store.work, self._parser(), redacting)
+
+        def knowing(work: WorkCache, parser: ParserPool) -> Knowledge:
+            return Knowledge(documents, _templates(config), self.embedder, work, parser, redacting)
+
+        knowledge = knowing(store.work, self._parser())
         profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
         engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
         remembered = Remembered(self.embedder)
@@ -233,7 +237,8 @@ class App:
             max_tokens=config.answer.max_tokens,
             fixed_now=_fixed_now(config.answer.now),
         )
-        again = Knowledge(documents, _templates(config), self.embedder, NoWork(), self._parser(workers=1))
+        # What is verified, and repaired, is made as it was: redacted too.
+        again = knowing(NoWork(), self._parser(workers=1))
         turn, live = engine.turns[knowledge.name], engine.started.is_set
         verifier = Verifier(again, log, store, engine.sources, engine, turn, live)
         return Core(store, log, engine, reader, asker, verifier)

@@ -18,6 +18,7 @@ import structlog
 import typer
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from headrace.client import answering_at, connect, running
@@ -405,7 +406,7 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _fail(error: HeadraceError) -> NoReturn:
-    _err.print(f"[red]{error.title}[/red]: could not {error.step}", markup=True)
+    _err.print(f"[red]{escape(error.title)}[/red]: could not {escape(error.step)}", markup=True)
     _err.print(f"  expected  {error.expected}", markup=False)
     _err.print(f"  got       {error.got}", markup=False)
     _err.print(f"  remedy    {error.remedy}", markup=False)

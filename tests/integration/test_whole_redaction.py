@@ -102,6 +102,30 @@ def test_a_row_s_text_is_redacted(headrace: Whole) -> None:
     assert found["text"] == "Customer 7 likes the trombone. E-mail: [EMAIL]. Customer name: [NAME]."
 
 
+def test_what_is_verified_and_repaired_stays_redacted(headrace: Whole) -> None:
+    # given an index of redacted texts: it is what the log, seen through the policies, says
+    told = headrace.command("verify", "--json").json
+    assert (told["equal"], told["differences"]) == (True, [])
+
+    # when documents and rows are damaged and built anew out of the log, which has them as they came
+    damaged = ["docs/guide.md", "docs/letter.docx", "docs/people.csv", "shop/customers/7"]
+    with psycopg.connect(headrace.store, autocommit=True) as store:
+        store.execute(
+            "update chunks set text = 'lie' where version_id in"
+            " (select version_id from document_versions where closed_at is null and document = any(%s))", [damaged],
+        )  # fmt: skip
+    repaired = headrace.command("verify", "--repair", "--json").json
+    assert (repaired["equal"], repaired["repaired"]) == (True, len(damaged))
+
+    # then they tell no more than before
+    for document in damaged:
+        shown = headrace.document(document)
+        untold(shown)
+        assert "lie" not in [c["text"] for c in shown["chunks"]]
+    for query in ("marzipan", "walnut", "kayak", "trombone"):
+        untold(headrace.search(query, k=20)["results"])
+
+
 def test_equal_values_have_equal_tokens_in_all_documents(headrace: Whole) -> None:
     shown = headrace.command("redact", "--source", "docs", "--json", input=b"ada@example.com").json
     token = shown["text"]
@@ -146,6 +170,12 @@ def test_redact_shows_what_a_policy_does(headrace: Whole, tmp_path: Path) -> Non
     report = headrace.command("redact", "--json", "--evaluate", str(examples)).json
     figures = {k["kind"]: (k["recall"], k["precision"]) for k in report["kinds"]}
     assert figures == {"name": (1.0, 1.0), "ip": (0.0, 0.0)}
+
+    wrong = tmp_path / "wrong [red].jsonl"
+    wrong.write_text("{}")
+    ended = headrace.command("redact", "--evaluate", str(wrong))
+    assert ended.code == 1
+    assert "could not read line 1 of wrong [red].jsonl" in " ".join(ended.err.split())
 
     ended = headrace.command("redact", "--source", "dosc", input=b"x")
     assert ended.code == 1

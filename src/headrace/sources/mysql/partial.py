@@ -60,10 +60,10 @@ class Owed:
 
 
 def owed(shape: Shape, key: Row | None, *, unseen: bool) -> Owed:
-    """One row; None for a key that is not told."""
+    """One row; None for a key that is not told. An unseen one may be gone under another key: any of the table."""
     table = shape.schema.table
     types = {c.name: c.type for c in shape.schema.columns}
     whole_number = len(shape.schema.key) == 1 and types[shape.schema.key[0]].removesuffix(" unsigned") in _INTEGERS
-    if key is not None and whole_number and isinstance(key[0], int):
-        return Owed(table, key[0], key[0], unseen)
+    if key is not None and whole_number and isinstance(key[0], int) and not unseen:
+        return Owed(table, key[0], key[0])
     return Owed(table, unseen=unseen)
