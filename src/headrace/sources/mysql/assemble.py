@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from sys import maxsize
 from typing import cast
 
@@ -21,6 +20,7 @@ from headrace.sources.mysql.problems import lost
 from headrace.sources.mysql.progress import PLACE, PREPARED, Place
 from headrace.sources.mysql.shapes import Shape, Shapes, read_cells
 from headrace.sources.mysql.tables import Tables
+from headrace.sources.mysql.transaction import Pending, Taken, Transaction, savepoint_name, went_back, xid_of
 from headrace.sources.mysql.values import Unreadable
 
 _CREATE, _UPDATE, _DELETE, _TRUNCATE = Op.CREATE, Op.UPDATE, Op.DELETE, Op.TRUNCATE
@@ -32,49 +32,6 @@ _UNREADABLE = {
     wire.INCIDENT: "an incident: the server lost events",
     wire.PAYLOAD: "a compressed transaction (binlog_transaction_compression must be OFF)",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What must be answered before the next event: what DDL did to tables; a table whose columns cannot be read; the
-    name of a prepared transaction that is committed or (`back`) rolled back; rows that the log does not tell, of a
-    transaction that was committed by now."""
-
-    effects: tuple[Effect, ...] = ()
-    owed: tuple[Owed, ...] = ()
-    refused: tuple[str, str] | None = None
-    prepared: str = ""
-    back: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Changes to give now, with the state that belongs to them."""
-
-    changes: list[Change]
-    rejected: list[Rejected]
-    state: dict[str, bytes | None] = field(default_factory=dict[str, bytes | None])
-
-
-@dataclass(slots=True)
-class _Transaction:
-    """The one that is open. `at`: how many changes were collected before it. `kept`: an XA one, which another statement
-    commits. `parted`: some of it was given."""
-
-    start: int
-    begin: Begin
-    first: int
-    at: int
-    grouped: bool
-    kept: bool
-    savepoints: dict[str, int] = field(default_factory=dict[str, int])
-    sequence: int = 0
-    skip: int = 0
-    parted: bool = False
-    owed: dict[str, Owed] = field(default_factory=dict[str, Owed])
-
-    def owes(self, rows: Owed) -> None:
-        self.owed[rows.table] = rows.and_also(self.owed.get(rows.table))
 
 
 class Assembler:
@@ -111,14 +68,14 @@ class Assembler:
         self._state: dict[str, bytes | None] = {}
         self._places: dict[int, Place] = {}
         self._whole = self._bytes = 0
-        self._open: _Transaction | None = None
+        self._open: Transaction | None = None
         self._readers: dict[bytes, Shape] = {}
         self._mapped: dict[int, Shape | None] = {}
         self._counting: set[int] = set()
         self._unresolved: bytes | None = None
         self._stop_at: int | None = None
         self._unchecked = True
-        self._last: _Transaction | None = None
+        self._last: Transaction | None = None
 
     # ---- what is there -----------------------------------------------------------------------------------------------
 
@@ -210,7 +167,7 @@ class Assembler:
             return self._cut(0)
         return None
 
-    def _may_part(self, transaction: _Transaction) -> bool:
+    def _may_part(self, transaction: Transaction) -> bool:
         """Not where it may still be undone, or is kept until another statement commits it."""
         return not transaction.kept and (transaction.begin.fixed or not transaction.savepoints)
 
@@ -316,7 +273,7 @@ class Assembler:
             self._check_first(start, first, begin)
         # A transaction is a group in MariaDB unless it says otherwise; in MySQL from BEGIN on.
         grouped = head.kind == wire.MARIADB_GTID and not begin.alone
-        transaction = _Transaction(start, begin, first, len(self._changes), grouped, bool(begin.prepared))
+        transaction = Transaction(start, begin, first, len(self._changes), grouped, bool(begin.prepared))
         given = self._given
         if start < self._from or start < given.major:
             transaction.skip = maxsize
@@ -332,7 +289,7 @@ class Assembler:
         shown = positions.shown(self._base, place.major)
         if place.first is not None and (start != place.major or first != place.first):
             raise lost(self._shown, shown, "another transaction there: the log was reset, or this is another server")
-        if place.first is None and _went_back(place.gtid, begin.gtid):
+        if place.first is None and went_back(place.gtid, begin.gtid):
             raise lost(self._shown, f"what follows the transaction {place.gtid}", f"the transaction {begin.gtid}")
 
     def _query(self, query: wire.Query) -> None:
@@ -347,18 +304,18 @@ class Assembler:
             case "COMMIT":
                 self._commit()
             case "ROLLBACK" if len(words) > 1 and words[1] == "TO":
-                self._roll_back(transaction, transaction.savepoints.get(_savepoint(text), 0))
+                self._roll_back(transaction, transaction.savepoints.get(savepoint_name(text), 0))
             case "ROLLBACK":
                 self._roll_back(transaction, 0)
                 self._commit()
             case "SAVEPOINT":
-                transaction.savepoints[_savepoint(text)] = len(self._changes) - transaction.at
+                transaction.savepoints[savepoint_name(text)] = len(self._changes) - transaction.at
             case "XA":
                 self._xa(transaction, text, words)
             case _:
                 self._statement(transaction, query)
 
-    def _statement(self, transaction: _Transaction, query: wire.Query) -> None:
+    def _statement(self, transaction: Transaction, query: wire.Query) -> None:
         effects = ddl.effects(query.text, query.database)
         if not effects and transaction.skip < maxsize:
             for table in ddl.writes(query.text, frozenset(self._tables.captured), query.database):
@@ -397,7 +354,7 @@ class Assembler:
             # Not before the commit: what is read from here on shows at least what this transaction left.
             self.pending = Pending(owed=tuple(self._last.owed.values()))
 
-    def _roll_back(self, transaction: _Transaction, to: int) -> None:
+    def _roll_back(self, transaction: Transaction, to: int) -> None:
         """Changes up to `to` of this transaction stay. Their numbers are not used again."""
         if transaction.parted:
             raise ProtocolError(f"a transaction of tables that cannot roll back, {transaction.begin.gtid}, rolled back")
@@ -405,10 +362,10 @@ class Assembler:
 
     # ---- prepared transactions ---------------------------------------------------------------------------------------
 
-    def _xa(self, transaction: _Transaction, text: str, words: Sequence[str]) -> None:
+    def _xa(self, transaction: Transaction, text: str, words: Sequence[str]) -> None:
         match words[1] if len(words) > 1 else "":
             case "COMMIT" | "ROLLBACK":
-                name = _xid(text)
+                name = xid_of(text)
                 back = words[1] == "ROLLBACK"
                 if words[-2:] == ["ONE", "PHASE"] or transaction.skip == maxsize:
                     self._commit()
@@ -558,7 +515,7 @@ class Assembler:
             self._add(schema, _DELETE, old_key, before, None)
             self._add(schema, _CREATE, key, None, after)
 
-    def _partial(self, transaction: _Transaction, shape: Shape, rows: wire.Rows, does: str) -> None:
+    def _partial(self, transaction: Transaction, shape: Shape, rows: wire.Rows, does: str) -> None:
         """What is told is taken; the rest is owed."""
         for row in partial_rows(shape, rows, does):
             if does == wire.DELETE and row.before is not None:
@@ -585,7 +542,7 @@ class Assembler:
         return at
 
     def _add(self, schema: Schema, op: Op, key: Row, before: Row | None, after: Row | None) -> None:
-        transaction = cast("_Transaction", self._open or self._last)
+        transaction = cast("Transaction", self._open or self._last)
         sequence = transaction.sequence = transaction.sequence + 1
         if sequence > transaction.skip:
             start, begin = transaction.start, transaction.begin
@@ -596,7 +553,7 @@ class Assembler:
                 Change(schema, op, position, begin.committed_at, begin.number or start, key, before, after)
             )
 
-    def _place_of(self, transaction: _Transaction) -> Place:
+    def _place_of(self, transaction: Transaction) -> Place:
         start = transaction.start
         return Place(
             positions.file_of(start),
@@ -609,7 +566,7 @@ class Assembler:
         )
 
     def _reject(self, shape: Shape, problem: Exception) -> None:
-        transaction = cast("_Transaction", self._open)
+        transaction = cast("Transaction", self._open)
         transaction.sequence += 1
         if transaction.sequence > transaction.skip:
             error = BadInput(
@@ -620,21 +577,3 @@ class Assembler:
             )
             position = Position(transaction.start, BINLOG_FIRST + transaction.sequence)
             self._rejected.append(Rejected(shape.schema.topic, "", position, transaction.begin.committed_at, error))
-
-
-def _savepoint(text: str) -> str:
-    return text.split()[-1].strip("`;").lower()
-
-
-def _xid(text: str) -> str:
-    """`XA COMMIT X'6162',X'',1` as `xid_name` has it."""
-    parts = text.split(maxsplit=2)[2].split(",")
-    first = parts[0].strip()[2:].strip("'")
-    second = parts[1].strip()[2:].strip("'") if len(parts) > 1 else ""
-    return f"{first.lower()},{second.lower()},{int(parts[2]) if len(parts) > 2 else 1}"
-
-
-def _went_back(before: str, now: str) -> bool:
-    """Whether a MariaDB transaction does not follow one of the same domain and server."""
-    a, b = before.split("-"), now.split("-")
-    return len(a) == 3 and len(b) == 3 and a[:2] == b[:2] and int(b[2]) <= int(a[2])
