@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import asking, backlog, cocoindex, debezium, latency, mysql, parts, push, snapshot, sustained
+from bench import asking, backlog, cocoindex, debezium, latency, mysql, mysqlsnapshot, parts, push, snapshot, sustained
 from bench.report import Failed, Outcome, Run, Settings, Unavailable, table
 
 BUSY = 1.5
@@ -27,6 +27,7 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "backlog": backlog.run,
     "snapshot": snapshot.run,
     "mysql": mysql.run,
+    "snapshot-mysql": mysqlsnapshot.run,
     "cocoindex": cocoindex.run,
     "debezium": debezium.run,
     "embedding": parts.embed,

@@ -20,10 +20,11 @@ import uvloop
 
 from bench.report import Failed, Figure, Goal, Outcome, Settings
 from bench.source import source_server
-from headrace.change import Op, Style
+from headrace.change import Op
 from headrace.engines.snapshots import LogKnown
 from headrace.log.postgres import PostgresLog
 from headrace.sources import Captured, Resume, SnapshotState, SourceSettings
+from headrace.sources.mysql.source import MysqlSource
 from headrace.sources.postgres.source import PostgresSource
 from headrace.stores.embedded_postgres import EmbeddedPostgres
 from headrace.stores.migrate import migrate
@@ -50,7 +51,10 @@ class Result:
 
 
 def run(settings: Settings) -> Outcome:
-    first, again = uvloop.run(measure(settings.of(ROWS)))
+    return outcome(*uvloop.run(measure(settings.of(ROWS))))
+
+
+def outcome(first: Result, again: Result) -> Outcome:
     return Outcome(
         (
             _figure("first copy, durable in the log", first, GOAL),
@@ -67,20 +71,26 @@ def _figure(name: str, result: Result, goal: int | None) -> Figure:
 
 
 async def measure(rows: int) -> tuple[Result, Result]:
-    with source_server() as server, tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
+    with source_server() as server:
         server.make("bench", TABLE, FILL.format(rows=rows), "vacuum analyze items", "checkpoint").close()
+        settings = SourceSettings("bench", server.dsn("bench"), "bench", tables=("public.items",))
+        return await copied(PostgresSource(settings), "public.items", rows)
+
+
+async def copied(source: PostgresSource | MysqlSource, table: str, rows: int) -> tuple[Result, Result]:
+    """The source's one table for the first time, and again beside the stream."""
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
         store = await EmbeddedPostgres.start(Path(folder))
         try:
             await store.ensure_database("headrace")
             dsn = store.dsn("headrace")
             await migrate(dsn)
             log = await PostgresLog.connect(dsn)
-            head = await log.open("bench", Style.LSN)
-            source = PostgresSource(SourceSettings("bench", server.dsn("bench"), "bench", tables=("public.items",)))
+            head = await log.open("bench", source.style)
             stream = source.stream(Resume(head.position, log.state("bench"), LogKnown(log)))
             async with contextlib.aclosing(stream):
                 first = await _timed(log, stream, rows)
-                (job,) = await source.snapshot_again("public.items", None, None)
+                (job,) = await source.snapshot_again(table, None, None)
                 again = await _timed(log, stream, rows)
                 while not any(j.id == job.id and j.ended_at for j in source.snapshots):
                     await _append(log, await anext(stream))
