@@ -52,5 +52,10 @@ class HybridClock:
         self._last = floor
 
     def next(self) -> int:
-        self._last = max(self._last + 1, now_us())
-        return self._last
+        return self.take(1)
+
+    def take(self, count: int) -> int:
+        """The first of `count` that follow each other."""
+        first = max(self._last + 1, now_us())
+        self._last = first + count - 1
+        return first

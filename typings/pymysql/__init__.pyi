@@ -1,6 +1,7 @@
 # What Headrace uses of PyMySQL, which carries no types.
 import ssl as _ssl
 from collections.abc import Mapping
+from io import BufferedReader
 from socket import socket
 from typing import Self
 
@@ -16,6 +17,7 @@ class MySQLResult:
 class Connection:
     _sock: socket | None
     _result: MySQLResult | None
+    _rfile: BufferedReader | None
     server_version: str
     def __init__(
         self,
@@ -39,6 +41,7 @@ class Connection:
     ) -> None: ...
     def _force_close(self) -> None: ...
     def _execute_command(self, command: int, sql: bytes) -> None: ...
+    def query(self, sql: str, unbuffered: bool = False) -> int: ...
     def cursor(self) -> Cursor: ...
     def begin(self) -> None: ...
     def commit(self) -> None: ...

@@ -23,6 +23,7 @@ from headrace.sources.mysql import setup
 from headrace.sources.mysql.address import Address
 from headrace.sources.mysql.assemble import Assembler
 from headrace.sources.mysql.client import Client
+from headrace.sources.mysql.cutting import key_columns
 from headrace.sources.mysql.incremental import Incremental, Prepared
 from headrace.sources.mysql.keys import KeyColumn
 from headrace.sources.mysql.partial import Owed
@@ -30,10 +31,10 @@ from headrace.sources.mysql.plan import Plan
 from headrace.sources.mysql.positions import Moments
 from headrace.sources.mysql.problems import Broken, untold
 from headrace.sources.mysql.progress import PLACE, Run
-from headrace.sources.mysql.session import Failed, Session
+from headrace.sources.mysql.result import Failed
+from headrace.sources.mysql.session import Session
 from headrace.sources.mysql.setup import SQL, Found
 from headrace.sources.mysql.shapes import Shapes
-from headrace.sources.mysql.snapshot import key_columns
 from headrace.sources.mysql.tables import Tables
 from headrace.sources.mysql.views import Views
 from headrace.sources.snapshots.jobs import PREFIX, Jobs, Reason, Wanted

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from headrace.sources.mysql.address import Address
 from headrace.sources.mysql.problems import query_failed
-from headrace.sources.mysql.session import Failed, Session
+from headrace.sources.mysql.result import Failed
+from headrace.sources.mysql.session import Session
 
 T = TypeVar("T")
 

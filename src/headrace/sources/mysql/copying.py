@@ -52,13 +52,17 @@ class Copying:
     async def _rows(self, batch_rows: int, batch_bytes: int) -> AsyncGenerator[tuple[Chunk, Copied]]:
         """With each chunk how far the copy is when it has been given."""
         whole: tuple[str, ...] = ()
-        for table in self.tables:
-            schema, done = self._shapes.catalogued(table.catalogued), 0
-            async with aclosing(self.copy.rows(table, schema, batch_rows, batch_bytes, self._progress)) as chunks:
-                async for chunk in chunks:
-                    done += len(chunk.changes) + len(chunk.rejected)
-                    yield chunk, Copied(whole, table.table, chunk.keys, done)
-            whole = (*whole, table.table)
+        done = 0
+        tables = [(t, self._shapes.catalogued(t.catalogued)) for t in self.tables]
+        async with aclosing(self.copy.chunks(tables, batch_rows, batch_bytes)) as chunks:
+            async for chunk in chunks:
+                count = len(chunk.changes) + len(chunk.rejected)
+                done += count
+                self._progress.done += count
+                if count:
+                    yield chunk, Copied(whole, chunk.table, chunk.keys, done)
+                if chunk.end:
+                    whole, done = (*whole, chunk.table), 0
 
     def interrupt(self) -> None:
         self.copy.interrupt()

@@ -13,7 +13,8 @@ from headrace.sources import SourceSettings
 from headrace.sources.mysql import setup
 from headrace.sources.mysql.address import Address, parse
 from headrace.sources.mysql.problems import Broken, query_failed, stream_failed
-from headrace.sources.mysql.session import Failed, Session
+from headrace.sources.mysql.result import Failed
+from headrace.sources.mysql.session import Session
 from headrace.sources.mysql.setup import SQL, Head
 
 CONNECT_S = 5

@@ -46,7 +46,6 @@ class Plan:
     server: Server
     head: Head
     charsets: Charsets
-    files: tuple[str, ...]
     patterns: tuple[str, ...]
     tables: tuple[Found, ...]
     to_copy: tuple[Found, ...]
@@ -62,8 +61,8 @@ class Plan:
         return Capture(self.server.base, self.server.identity, point, done, sorted(tables))
 
     def file(self, place: Place) -> str:
-        """The log's file of a place, as the server names it."""
-        return next(f for f in self.files if positions.number_of(f) == place.file)
+        """The log's file of a place, as the server names it; it may have been begun after we looked."""
+        return positions.named_like(self.head.file, place.file)
 
     def news(self, source: str, run: Run, jobs: Jobs) -> Captured | None:
         """What is refused now and what no longer is (told once), and tables that are read beside the stream from now
@@ -154,7 +153,6 @@ async def make_plan(
         server,
         at,
         known,
-        tuple(files),
         wanted,
         tables,
         tuple(to_copy),

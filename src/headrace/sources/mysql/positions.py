@@ -29,6 +29,12 @@ def number_of(name: str) -> int:
     return int(name.rpartition(".")[2])
 
 
+def named_like(name: str, number: int) -> str:
+    """The file with another number: `mariadb-bin.000003`, 4 -> `mariadb-bin.000004`."""
+    base, _, digits = name.rpartition(".")
+    return f"{base}.{number:0{len(digits)}d}"
+
+
 def shown(base: str, place: int) -> str:
     """As people know it from the server: `mariadb-bin.000003:1234`."""
     return f"{base}.{file_of(place):06d}:{offset_of(place)}"
@@ -47,3 +53,7 @@ class Moments:
 
     def at(self, place: int) -> Position:
         return Position(place, self._clock.next())
+
+    def many(self, count: int) -> int:
+        """The first of `count` minors that follow each other."""
+        return self._clock.take(count)

@@ -13,7 +13,7 @@ from headrace.change import START, Position
 from headrace.sources import Captured
 from headrace.sources.mysql import positions, setup
 from headrace.sources.mysql.address import Address
-from headrace.sources.mysql.assemble import Assembler, Pending
+from headrace.sources.mysql.assemble import Assembler
 from headrace.sources.mysql.beside import Beside
 from headrace.sources.mysql.changing import Outcome, outcome, settle
 from headrace.sources.mysql.client import Client
@@ -30,6 +30,7 @@ from headrace.sources.mysql.setup import Found
 from headrace.sources.mysql.shapes import Shapes
 from headrace.sources.mysql.snapshot import Copy
 from headrace.sources.mysql.tables import Tables
+from headrace.sources.mysql.transaction import Pending
 from headrace.sources.snapshots.jobs import Reason, Wanted
 
 BATCH_BYTES = 16 * 1024 * 1024

@@ -15,7 +15,8 @@ from headrace.sources.mysql import binlog as wire
 from headrace.sources.mysql.address import Address
 from headrace.sources.mysql.binlog import ProtocolError
 from headrace.sources.mysql.problems import Broken, query_failed, silent, stream_failed
-from headrace.sources.mysql.session import Failed, Session
+from headrace.sources.mysql.result import Failed
+from headrace.sources.mysql.session import Session
 
 HEARTBEAT_S = 1.0
 GIVE_UP_AFTER_S = 15.0

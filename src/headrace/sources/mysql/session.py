@@ -9,17 +9,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Sequence
 from struct import Struct
 from typing import cast
 
 from headrace.errors import ConfigError
 from headrace.sources.mysql.address import Address
 from headrace.sources.mysql.problems import connect_failed
+from headrace.sources.mysql.result import Cells, Failed
 
 try:
     import pymysql
-    from pymysql.cursors import SSCursor
 except ImportError as error:
     raise ConfigError(
         step="load the MySQL source",
@@ -28,21 +27,9 @@ except ImportError as error:
         remedy="Install it: pip install 'headrace[mysql]'.",
     ) from error
 
-Cells = tuple[bytes | None, ...]
-"""A row as the server's text."""
-
-_AT_ONCE = 20
+_BLOCK = 256 * 1024
 _COM_BINLOG_DUMP = 0x12
 _dump = Struct("<IHI").pack
-
-
-class Failed(Exception):
-    """What the server said, by its number; 0 for a connection that is no longer one."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
 
 
 class _Connection(pymysql.Connection):
@@ -52,6 +39,18 @@ class _Connection(pymysql.Connection):
     @property
     def socket(self) -> socket.socket | None:
         return self._sock
+
+    def received(self) -> bytes:
+        """What has come of the rows of a query, undecoded."""
+        if self._rfile is None:
+            raise OSError("the connection is closed")
+        return self._rfile.read1(_BLOCK)
+
+    def all_received(self) -> None:
+        """To the connection nothing was read of the rows: it need not look for their end."""
+        result, self._result = self._result, None
+        if result is not None:
+            result.unbuffered_active = False
 
     def abandon(self) -> None:
         """Closes without reading what the server still sends."""
@@ -65,7 +64,6 @@ class Session:
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
-        self._cursor: SSCursor | None = None
 
     @classmethod
     def open(cls, address: Address, *, read_timeout_s: int | None = 60) -> Session:
@@ -123,35 +121,25 @@ class Session:
         return [{n: (v or b"").decode("utf-8", "replace") for n, v in zip(names, row, strict=True)} for row in rows]
 
     def select(self, statement: str) -> None:
-        """Begins a query whose rows `fetch` gives. Raises Failed."""
+        """Begins a query whose rows come by `block`. Raises Failed."""
         try:
-            self._cursor = SSCursor(self._connection)
-            self._cursor.execute(statement)
+            self._connection.query(statement, unbuffered=True)
         except (pymysql.MySQLError, OSError) as problem:
             raise _failed(problem) from None
 
-    def fetch(self, count: int) -> Sequence[Cells]:
-        """The next rows; none at the end. Raises Failed."""
-        assert self._cursor is not None
+    def block(self) -> bytes:
+        """What has come of the rows, for a `ResultReader`; waits for some. Raises Failed."""
         try:
-            return cast("list[Cells]", list(self._cursor.fetchmany(count)))
-        except (pymysql.MySQLError, OSError) as problem:
-            raise _failed(problem) from None
+            block = self._connection.received()
+        except (OSError, ValueError) as problem:  # ValueError: closed meanwhile
+            raise Failed(0, str(problem)) from None
+        if not block:
+            raise Failed(0, "the server closed the connection")
+        return block
 
-    def bounded(self, statement: str, size: int) -> tuple[list[Cells], int]:
-        """The first rows, up to so many bytes about (one row at least), and how many there were in all.
-
-        Raises Failed.
-        """
-        self.select(statement)
-        kept: list[Cells] = []
-        total = bytes_kept = 0
-        while rows := self.fetch(_AT_ONCE):
-            total += len(rows)
-            if bytes_kept < size:
-                kept += rows
-                bytes_kept += sum(len(cell) for row in rows for cell in row if cell is not None)
-        return kept, total
+    def selected(self) -> None:
+        """All rows have come: other statements may follow."""
+        self._connection.all_received()
 
     def dump(self, server_id: int, file: str, offset: int) -> socket.socket:
         """From here on the server sends its log: packets on this socket, nothing else. Raises Failed."""

@@ -11,7 +11,8 @@ from headrace.change import Column
 from headrace.errors import SourceError
 from headrace.sources.mysql import positions
 from headrace.sources.mysql.charsets import BINARY, Charsets
-from headrace.sources.mysql.session import Cells, Failed, Session
+from headrace.sources.mysql.result import Cells, Failed
+from headrace.sources.mysql.session import Session
 from headrace.sources.mysql.shapes import Catalogued
 from headrace.sources.mysql.tables import matches
 from headrace.sources.mysql.values import TextType, text_type

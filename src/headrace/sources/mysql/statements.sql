@@ -113,6 +113,10 @@ LOCK TABLES {} READ
 -- Nobody who writes is to wait for us for long.
 SET SESSION lock_wait_timeout = 2
 
+-- name: touch
+-- The transaction has used the table ({}): DDL on it waits for its end.
+SELECT 1 FROM {} LIMIT 1
+
 -- name: rollback
 -- Ends a snapshot.
 ROLLBACK

@@ -18,12 +18,14 @@ from headrace.change import Row
 from headrace.clock import now_us
 from headrace.sources.mysql import setup
 from headrace.sources.mysql.address import Address
+from headrace.sources.mysql.cutting import key_columns, select_list
 from headrace.sources.mysql.keys import KeyColumn, compare, one_of
+from headrace.sources.mysql.opening import begin
 from headrace.sources.mysql.problems import copy_again, query_failed
-from headrace.sources.mysql.session import Cells, Failed, Session
+from headrace.sources.mysql.result import Cells, Failed, ResultReader, RowReader, compile_row
+from headrace.sources.mysql.session import Session
 from headrace.sources.mysql.setup import SQL, Found, quoted
 from headrace.sources.mysql.shapes import picker
-from headrace.sources.mysql.snapshot import begin, key_columns, select_list
 from headrace.sources.snapshots.jobs import Job, Keys
 
 _FIRST_ROWS = 100
@@ -53,6 +55,7 @@ class View:
     found: Found
     key: tuple[KeyColumn, ...]
     order: tuple[KeyColumn, ...]
+    read: RowReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ class Views:
         found, order = there
         if found.refused is not None:
             raise Gone(f"it cannot be captured: {found.refused[1]}")
-        return View(point, at, found, key_columns(found, found.key), key_columns(found, order or found.key))
+        read = compile_row([t.read for t in found.types])
+        return View(point, at, found, key_columns(found, found.key), key_columns(found, order or found.key), read)
 
     async def end(self) -> None:
         """Raises Broken, SourceError."""
@@ -142,7 +146,7 @@ class Views:
     def _begin(self, session: Session, table: str) -> tuple[int, int]:
         point = begin(session) if self._mariadb else self._begin_locked(session, table)
         # From here on DDL waits for us.
-        session.rows(f"SELECT 1 FROM {quoted(table)} LIMIT 1")
+        session.rows(SQL["touch"].format(quoted(table)))
         ((now,),) = session.rows(SQL["now"])
         return point, int(now or now_us())
 
@@ -169,20 +173,18 @@ class Views:
         if keys.last is not None:
             literals = [c.cell(v) for c, v in zip(view.order, keys.last, strict=True)]
             conditions.append(compare([c.quoted for c in view.order], ">", literals))
-        kept, total = session.bounded(_select(view, conditions, self._limit), self._most_bytes)
-        end = total < self._limit and total == len(kept)
-        self._adapt(kept)
-        if kept:
-            last = kept[-1][len(view.found.columns) :]
-            keys = Keys(names, tuple(cell or b"" for cell in last))
-        job = msgspec.structs.replace(job, keys=keys, chunk=job.chunk + 1, done=job.done + len(kept), exhausted=end)
-        return _read(view, kept, job)
+        taken = _take(session, _select(view, conditions, self._limit), view, self._most_bytes)
+        count = len(taken.rows)
+        end = taken.total < self._limit and taken.total == count
+        if count:
+            keys = Keys(names, taken.last)
+            self._adapt(max(1, taken.size // count))
+        job = msgspec.structs.replace(job, keys=keys, chunk=job.chunk + 1, done=job.done + count, exhausted=end)
+        return _chunk(view, taken, job)
 
-    def _adapt(self, rows: Sequence[Cells]) -> None:
+    def _adapt(self, each: int) -> None:
         """As many rows as have room; more only step by step."""
-        if rows:
-            each = max(1, sum(sum(len(c) for c in row if c is not None) for row in rows) // len(rows))
-            self._limit = max(_LEAST_ROWS, min(self._most_rows, self._limit * 4, self._most_bytes // each))
+        self._limit = max(_LEAST_ROWS, min(self._most_rows, self._limit * 4, self._most_bytes // each))
 
     def interrupt(self) -> None:
         """Ends what waits for the server, for good."""
@@ -215,20 +217,39 @@ def _select(view: View, conditions: Sequence[str], limit: int) -> str:
     )
 
 
-def _read(view: View, cells: Sequence[Cells], job: Job) -> Chunk:
-    found = view.found
-    readers = tuple(t.read for t in found.types)
-    names = [c.name for c in found.columns]
-    key_of = picker(tuple(names.index(name) for name in found.key))
-    rows: list[Row] = []
-    bad: dict[int, ValueError] = {}
-    for i, row in enumerate(cells):
-        try:
-            rows.append(tuple([None if c is None else read(c) for read, c in zip(readers, row, strict=False)]))
-        except ValueError as problem:
-            bad[i] = problem
-            rows.append(())
-    return Chunk(view, rows, [key_of(row) if row else () for row in rows], bad, job)
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The first rows of a result, of `size` bytes; `last`: the last one's key, as it is ordered; `total`: how many
+    there were in all."""
+
+    rows: list[Row]
+    bad: Mapping[int, ValueError]
+    last: tuple[bytes, ...]
+    size: int
+    total: int
+
+
+def _take(session: Session, statement: str, view: View, most_bytes: int) -> _Taken:
+    """Up to so many bytes about (one row at least)."""
+    result = ResultReader(view.read)
+    session.select(statement)
+    while not result.ended and result.size < most_bytes:
+        result.feed(session.block())
+    last = result.cells(len(view.found.columns), len(view.order)) if result.rows else ()
+    size = result.size
+    rows, bad = result.take()
+    total = len(rows)
+    while not result.ended:
+        result.feed(session.block())
+        total += len(result.take()[0])
+    session.selected()
+    return _Taken(rows, bad, tuple(cell or b"" for cell in last), size, total)
+
+
+def _chunk(view: View, taken: _Taken, job: Job) -> Chunk:
+    names = [c.name for c in view.found.columns]
+    key_of = picker(tuple(names.index(name) for name in view.found.key))
+    return Chunk(view, taken.rows, [key_of(row) if row else () for row in taken.rows], taken.bad, job)
 
 
 def _gone(session: Session, view: View, job: Job, keys: Sequence[Row]) -> list[Row]:

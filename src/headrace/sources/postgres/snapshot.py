@@ -28,6 +28,7 @@ from headrace.sources.postgres.setup import (
     where,
 )
 from headrace.sources.postgres.shapes import Shape
+from headrace.sources.snapshots.abreast import abreast
 
 CONNECTIONS = 2
 """The server makes lines of rows faster than we read them; a second reader hides the pauses between ranges."""
@@ -148,7 +149,9 @@ class Copy:
 
     async def parts(self, units: Sequence[Unit], batch_rows: int, batch_bytes: int) -> AsyncGenerator[Part]:
         """The units' rows in order, at most about `batch_rows` or `batch_bytes` at a time; each unit has an end."""
-        async with aclosing(_side_by_side(self._connections, units, batch_rows, batch_bytes)) as found:
+        following = iter(units)
+        readers = [_Reader(c, following, batch_rows, batch_bytes) for c in self._connections]
+        async with aclosing(abreast(readers, _AHEAD, _PARTS)) as found:
             async for unit, lines, end in found:
                 rows = read_rows(unit.shape, lines)
                 before = self.numbering.take(len(lines))
@@ -173,46 +176,20 @@ async def _close(connections: Sequence[AsyncConnection[Any]]) -> None:
         await connection.close()
 
 
-_Lines = tuple[list[bytes], bool] | Exception
+class _Reader:
+    """One connection's part of a copy: see `abreast.Reader`."""
 
+    def __init__(
+        self, connection: AsyncConnection[Any], units: Iterator[Unit], batch_rows: int, batch_bytes: int
+    ) -> None:
+        self._connection, self._units = connection, units
+        self._rows, self._bytes = batch_rows, batch_bytes
 
-async def _side_by_side(
-    connections: Sequence[AsyncConnection[Any]], units: Sequence[Unit], batch_rows: int, batch_bytes: int
-) -> AsyncGenerator[tuple[Unit, list[bytes], bool]]:
-    """Each connection reads one unit after another; what they read comes in the units' order, a few units ahead."""
-    queues = [(unit, asyncio.Queue[_Lines](_PARTS)) for unit in units]
-    left = iter(queues)
-    ahead = asyncio.Semaphore(_AHEAD)
+    async def next(self) -> Unit | None:
+        return next(self._units, None)
 
-    async def read(connection: AsyncConnection[Any]) -> None:
-        while True:
-            await ahead.acquire()
-            if (following := next(left, None)) is None:
-                return
-            unit, queue = following
-            try:
-                async with aclosing(_lines(connection, unit, batch_rows, batch_bytes)) as parts:
-                    async for part in parts:
-                        await queue.put(part)
-            except Exception as problem:  # noqa: BLE001 - raised where the rows are taken
-                await queue.put(problem)
-                return
-
-    readers = [asyncio.create_task(read(c), name="postgres copy") for c in connections]
-    try:
-        for unit, queue in queues:
-            end = False
-            while not end:
-                part = await queue.get()
-                if isinstance(part, Exception):
-                    raise part
-                lines, end = part
-                yield unit, lines, end
-            ahead.release()
-    finally:
-        for reader in readers:
-            reader.cancel()
-        await asyncio.gather(*readers, return_exceptions=True)
+    def read(self, unit: Unit) -> AsyncGenerator[tuple[list[bytes], bool]]:
+        return _lines(self._connection, unit, self._rows, self._bytes)
 
 
 async def _lines(
