@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from headrace.change import START, Op, Row
 from headrace.errors import SourceError
-from headrace.sources.mysql import replication
+from headrace.sources.mysql import replication, session
 from tests.captured_mariadb import CapturedMariadb
 from tests.memory_log import eventually, run
 from tests.proxy import Proxy
@@ -37,6 +37,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A silent peer counts as dead after seconds instead of a minute."""
     monkeypatch.setattr(replication, "HEARTBEAT_S", 0.2)
     monkeypatch.setattr(replication, "GIVE_UP_AFTER_S", 1.0)
+    monkeypatch.setattr(session, "READ_TIMEOUT_S", 3)
 
 
 def through(database: CapturedMariadb, proxy: Proxy) -> str:
@@ -69,6 +70,36 @@ async def test_a_connection_that_is_half_open_is_noticed_and_replaced(
     await task
     assert source.problem is None
     assert [c.key for c in database.log.changes] == [(1,), (2,)]
+
+
+async def test_a_network_that_falls_silent_in_the_middle_of_a_copy(
+    database: CapturedMariadb, proxy: Proxy, impatient: None
+) -> None:
+    # given a copy that is half done when nothing comes through any more
+    database.sql(
+        "create table t(id int primary key, v text)", "insert into t select seq, repeat('x', 1000) from seq_1_to_20000"
+    )
+    source = database.source(url=through(database, proxy), batch_rows=500)
+
+    silenced = asyncio.Event()
+
+    def silence(log: object) -> bool:
+        if database.log.changes and not silenced.is_set():
+            silenced.set()
+            proxy.swallow()
+        return False
+
+    task = asyncio.create_task(run(source, database.log, silence))
+
+    # then that is told, and when the network is there again, the copy goes on
+    await eventually(silenced.is_set)
+    await eventually(lambda: source.problem is not None)
+    proxy.cut()
+    proxy.flow()
+    await eventually(lambda: len(database.rows("t")) == 20000 and source.problem is None)
+    await source.close()
+    await task
+    assert database.rows("t") == await database.copied("t")
 
 
 @pytest.mark.parametrize("fault", ["cut", "half_close"])

@@ -40,7 +40,7 @@ def open_together(address: Address, tables: Sequence[str], mariadb: bool) -> tup
 
 
 def _open(address: Address) -> Session:
-    session = Session.open(address, read_timeout_s=None)
+    session = Session.open(address)
     try:
         session.rows(SQL["repeatable"])
     except BaseException:

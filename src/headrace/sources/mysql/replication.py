@@ -194,7 +194,7 @@ class Replication:
 
 
 def _open(address: Address) -> Session:
-    session = Session.open(address, read_timeout_s=60)
+    session = Session.open(address)
     try:
         session.rows(
             "SET @mariadb_slave_capability = 4, @master_binlog_checksum = @@global.binlog_checksum, "

@@ -27,6 +27,8 @@ except ImportError as error:
         remedy="Install it: pip install 'headrace[mysql]'.",
     ) from error
 
+READ_TIMEOUT_S = 60
+"""A server that says nothing for so long, while an answer is waited for, counts as gone."""
 _BLOCK = 256 * 1024
 _COM_BINLOG_DUMP = 0x12
 _dump = Struct("<IHI").pack
@@ -66,7 +68,7 @@ class Session:
         self._connection = connection
 
     @classmethod
-    def open(cls, address: Address, *, read_timeout_s: int | None = 60) -> Session:
+    def open(cls, address: Address, *, read_timeout_s: int | None = None) -> Session:
         """In UTC, without the modes that change how values read. Raises Broken or SourceError."""
         try:
             connection = _Connection(
@@ -81,7 +83,7 @@ class Session:
                 conv={},
                 autocommit=True,
                 connect_timeout=address.connect_timeout,
-                read_timeout=read_timeout_s,
+                read_timeout=read_timeout_s or READ_TIMEOUT_S,
                 program_name="headrace",
                 ssl=_context(address),
                 ssl_disabled=address.ssl == "disabled" or bool(address.socket),
