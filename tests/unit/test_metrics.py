@@ -37,6 +37,7 @@ def status() -> dict[str, Any]:
         "topics": [{"name": "air.public.users", "changes": 7, "bytes": 900}],
         "operators": [{"name": "profiles", "source": "air", "lag": {"changes": 3, "ms": 1500.0}, "dead_letters": 2}],
         "documents": {"by_stage": {"ready": 5, "failed": 1}},
+        "renewal": {"state": "running", "done": 20, "total": 50, "left": {}},
         "profiles": 4,
         "store": {"bytes": 1000},
     }

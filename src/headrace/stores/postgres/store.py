@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from headrace.link import Answer, Link, LinkedConnection
 from headrace.sqlfile import load
 from headrace.stores import (
     DEFAULT_TENANT,
+    JSON,
     PRESENT,
     Applied,
     AsOf,
@@ -40,6 +41,8 @@ from headrace.stores.postgres.mending import PostgresMender
 from headrace.stores.postgres.profile_reader import PostgresProfileReader
 from headrace.stores.postgres.profiles import PostgresProfileWriter
 from headrace.stores.postgres.search import PostgresKnowledgeReader, SearchMemory
+from headrace.stores.postgres.stock import SQL as STOCK
+from headrace.stores.postgres.stock import PostgresStock
 
 SQL = load(Path(__file__).with_name("state.sql"))
 _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
@@ -102,6 +105,7 @@ class PostgresSnapshot:
         self.profiles = PostgresProfileReader(link, at, rules)
         self.conversations = PostgresConversations(link)
         self.audit = PostgresAudit(link, memory.dimensions)
+        self.stock = PostgresStock(link)
 
     async def progress(self) -> Sequence[Applied]:
         """Asked for when the snapshot was opened, so that it costs no round trip of its own. To be called once."""
@@ -231,6 +235,12 @@ class PostgresStore:
                 await link.execute(SQL["save_turn"], {**base, **args})
             await link.execute(b"commit")
             await link.settle()
+
+    async def keep_chains(self, chains: Mapping[str, JSON]) -> None:
+        async with _connected(_WRITE, self._writers) as connection, connection.transaction():
+            await connection.execute("set local synchronous_commit = on")
+            for made, steps in chains.items():
+                await connection.execute(STOCK["keep_chain"], {"made": made, "steps": Jsonb(steps)})
 
     async def progress(self) -> Sequence[Applied]:
         async with _connected(_WRITE, self._writers) as connection:

@@ -1,0 +1,120 @@
+"""Settings of steps that change between two starts of a whole Headrace, with kills and changes meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.whole import Whole, until, whole
+
+SETTINGS = """
+[[sources]]
+name = "docs"
+url = "file://{folder}"
+
+[[sources]]
+name = "shop"
+url = "push:"
+
+[[knowledge.rows]]
+table = "shop.items"
+text = "{template}"
+
+[knowledge]
+chunk_tokens = {tokens}
+"""
+DOCUMENTS, ROWS = 60, 40
+
+
+def text(n: int) -> str:
+    return f"# Rule {n}\n\n" + "\n\n".join(
+        f"Part {part} of rule {n} is about luggage of size {part}." for part in range(40)
+    )
+
+
+def row(n: int, name: str) -> dict[str, object]:
+    return {"op": "upsert", "table": "items", "key": {"id": n}, "row": {"id": n, "name": name}}
+
+
+def renewed(made: Whole) -> None:
+    until(lambda: made.get("/v1/status")["renewal"]["state"] == "done", "everything is made anew", made.told)
+
+
+def state(made: Whole) -> dict[str, tuple[str, list[str]]]:
+    found: dict[str, tuple[str, list[str]]] = {}
+    for id in made.documents():
+        shown = made.document(id)
+        found[id] = (shown["text"], [c["text"] for c in shown["chunks"]])
+    return found
+
+
+def test_settings_that_change_between_kills_end_as_a_fresh_build(tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    for n in range(DOCUMENTS):
+        (folder / f"{n:02}.md").write_text(text(n))
+
+    def settings(template: str, tokens: int) -> str:
+        return SETTINGS.format(folder=folder, template=template, tokens=tokens)
+
+    with whole(tmp_path / "kept", settings("Item {{ name }}", 200)) as made:
+        for n in range(ROWS):
+            made.post("/v1/changes/shop", row(n, f"thing {n}"))
+        made.settle()
+        first = made.get("/v1/status")["renewal"]
+        assert (first["total"], first["left"]) == (0, {})
+
+        # when the settings change, it is killed in the middle of its work, and documents change and end
+        for tokens in (60, 90):
+            made.kill()
+            made.configure(settings("Item {{ id }}: {{ name }}", tokens))
+            made.start()
+
+            def begun() -> bool:
+                now = made.get("/v1/status")["renewal"]
+                return now["done"] > 0 or now["state"] == "done"
+
+            until(begun, "some are made anew", made.told)
+            (folder / f"{tokens}.md").write_text(f"# New\n\nWritten at {tokens}.")
+            (folder / f"{tokens // 30:02}.md").unlink()
+            made.post("/v1/changes/shop", row(tokens, "late"))
+            made.post("/v1/changes/shop", {"op": "delete", "table": "items", "key": {"id": tokens // 30}})
+        made.kill()
+        made.start()
+        renewed(made)
+        made.settle()
+
+        # then all is what a fresh one makes of the same
+        assert made.get("/v1/status")["renewal"]["left"] == {}
+        assert made.command("verify", "--json").json["equal"]
+        assert "Item 7: thing 7" in made.texts("thing 7")
+        kept = state(made)
+        pushed = [row(n, f"thing {n}") for n in range(ROWS) if n not in (2, 3)] + [row(n, "late") for n in (60, 90)]
+    with whole(tmp_path / "fresh", settings("Item {{ id }}: {{ name }}", 90)) as other:
+        for one in pushed:
+            other.post("/v1/changes/shop", one)
+        other.settle()
+        assert state(other) == kept
+        assert len(kept) == DOCUMENTS + ROWS - 4 + 4
+
+
+def test_up_once_waits_until_everything_is_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "rule.md").write_text(text(1))
+
+    def settings(tokens: int) -> str:
+        return SETTINGS.format(folder=folder, template="{{ name }}", tokens=tokens)
+
+    made = Whole(tmp_path / "headrace", settings(200))
+    try:
+        assert made.command("up", "--once").code == 0
+        before = len(made.command("log", "docs", "--json").lines)
+        made.configure(settings(60))
+        assert made.command("up", "--once").code == 0
+        made.start()
+        assert made.get("/v1/status")["renewal"]["total"] == 0
+        shown = made.document("docs/rule.md")
+        assert len(shown["chunks"]) > 6
+        assert len(made.command("log", "docs", "--json").lines) == before, "nothing was read again"
+    finally:
+        made.close()
