@@ -88,6 +88,7 @@ def test_the_status_is_told_as_metrics() -> None:
             'dead_letters{operator="profiles",source="air"} 2.0',
             'documents{stage="failed"} 1.0',
             'documents{stage="ready"} 5.0',
+            "documents_of_earlier_settings 30.0",
             "profiles 4.0",
             "store_bytes 1000.0",
         ]
