@@ -230,6 +230,17 @@ export interface OperatorStatus {
   dead_letters: number;
 }
 
+/** Documents that earlier settings made, and how far they are made anew. */
+export interface Renewal {
+  state: "waiting" | "running" | "done";
+  done: number;
+  total: number | null;
+  rate: number;
+  eta_s: number | null;
+  changed: Record<string, string[]>;
+  left: Record<string, number>;
+}
+
 export interface Status {
   status: "ok" | "degraded";
   started_at: string;
@@ -237,6 +248,7 @@ export interface Status {
   topics: TopicStatus[];
   operators: OperatorStatus[];
   documents: { total: number; by_stage: Record<string, number> };
+  renewal?: Renewal;
   profiles: number;
   store: { version: string; bytes: number };
 }
