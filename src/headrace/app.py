@@ -17,7 +17,7 @@ from headrace.answer.asking import Asker
 from headrace.answer.remember import Remembered
 from headrace.answer.service import Reader
 from headrace.clock import now_us
-from headrace.config import Config, Documents, SourceEntry, duration_us
+from headrace.config import Config, Documents, Models, SourceEntry, duration_us
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
 from headrace.findings import Finding, ok
@@ -28,6 +28,7 @@ from headrace.knowledge.parsed import Limits
 from headrace.knowledge.pool import ParserPool
 from headrace.knowledge.renewing import Renewal
 from headrace.knowledge.rows import RowTemplate, compile_template, row_template
+from headrace.knowledge.succession import Serving, Succession
 from headrace.knowledge.verifier import NoWork, Verifier
 from headrace.log import Log
 from headrace.models import Embedder, Generator
@@ -95,6 +96,7 @@ class App:
         self._stack = AsyncExitStack()
         self._postgres: Postgres | None = None
         self._embedder: Embedder | None = None
+        self._before: Embedder | None = None
         self._generator: Generator | None = None
         self._trouble: str | None = "it is starting"
 
@@ -173,8 +175,9 @@ class App:
     async def close(self) -> None:
         self._core = None
         await self._stack.aclose()
-        if self._embedder:
-            await self._embedder.close()
+        for embedder in (self._embedder, self._before):
+            if embedder:
+                await embedder.close()
         if self._generator:
             await self._generator.close()
         if self._postgres:
@@ -212,11 +215,14 @@ class App:
         dsn = await self.database(DATABASE) if embedded else config.headrace.store
         await lookup("migrations", MIGRATIONS, "postgresql:")(dsn, progress=self._say)
         rules = [_child(e) for e in config.profiles.facts]
-        store: Store = await lookup("stores", STORES, config.headrace.store).open(  # pyright: ignore[reportFunctionMemberAccess]
+        kind: Any = lookup("stores", STORES, config.headrace.store)
+        serving = await self._serving(await kind.model(dsn))
+        store: Store = await kind.open(
             dsn,
-            model=self.embedder.id,
-            dimensions=self.embedder.dimensions,
+            model=serving.id,
+            dimensions=serving.dimensions,
             rules=[r.show for r in rules],
+            address=config.models.embedding if serving.now is self.embedder else "",
         )
         self._stack.push_async_callback(store.close)
         log: Log = await lookup("logs", LOGS, config.headrace.log).connect(  # pyright: ignore[reportFunctionMemberAccess]
@@ -232,13 +238,13 @@ class App:
         settings = Settings(limits(config.documents), config.knowledge.chunk_tokens)
 
         def knowing(work: WorkCache, parser: ParserPool) -> Knowledge:
-            return Knowledge(documents, _templates(config), self.embedder, work, parser, redacting, settings)
+            return Knowledge(documents, _templates(config), serving, work, parser, redacting, settings)
 
         knowledge = knowing(store.work, self._parser())
         await store.keep_chains({c.key: c.to_json() for c in knowledge.chains.values()})
         profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
         engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
-        remembered = Remembered(self.embedder)
+        remembered = Remembered(serving)
         reader = Reader(store, remembered, engine, config.answer.wait_ms)
         asker = Asker(
             reader,
@@ -255,7 +261,34 @@ class App:
         verifier = Verifier(knowing(NoWork(), beside), log, store, engine.sources, engine, turn, live)
         again = knowing(store.work, beside)
         renewal = Renewal(again, log, store, engine.sources, turn, lambda: engine.busy(knowledge.name))
+        if serving.now is self.embedder:
+            await store.beside.cancel()
+        else:
+            renewal.succession = Succession(
+                store, serving, self.embedder, config.models.embedding, frozenset(_templates(config)), turn,
+                lambda: verifier.running is None, renewal.give_way,
+            )  # fmt: skip
         return Core(store, log, engine, reader, asker, verifier, renewal)
+
+    async def _serving(self, stored: tuple[str, str | None] | None) -> Serving:
+        """The embedder of the vectors that there are: another one than what is configured until its own are built."""
+        wanted = self.embedder
+        if stored is None or stored[0] == wanted.id:
+            return Serving(wanted)
+        id, address = stored[0], stored[1] or Models().embedding
+        before = self._before
+        if before is None or before.id != id:
+            step, remedy = "open the embedding model before", "Put it back, or start with an empty store."
+            expected = f"{id} at {address}, to serve until the vectors of {wanted.id} are built"
+            try:
+                before = await asyncio.to_thread(lookup("embedders", EMBEDDERS, address), address)
+            except HeadraceError as error:
+                raise ConfigError(step=step, expected=expected, got=error.got, remedy=remedy) from error
+            if before.id != id:
+                await before.close()
+                raise ConfigError(step=step, expected=expected, got=before.id, remedy=remedy)
+            self._before = before
+        return Serving(before)
 
     def _parser(self, workers: int | None = None) -> ParserPool:
         pool = ParserPool(limits(self.config.documents), workers=workers or self.config.documents.workers)

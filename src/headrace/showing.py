@@ -57,9 +57,12 @@ def snapshot_line(job: Shown) -> str:
     return "; ".join([line, *(job[k] for k in ("problem", "note") if job[k])])
 
 
-def renewal_findings(told: Shown) -> Sequence[Finding]:
-    """What `renewal` of the status says, for `headrace doctor`."""
+def renewal_findings(status: Shown) -> Sequence[Finding]:
+    """What `renewal` and `succession` of the status say, for `headrace doctor`."""
+    told = status["renewal"]
     found: list[Finding] = []
+    if line := succession_line(status["succession"]):
+        found.append(note("model", line))
     if told["state"] != "done":
         found.append(note("steps", renewal_line(told) or "not looked at yet"))
     for topic, documents in told["left"].items():
@@ -83,6 +86,16 @@ def renewal_line(told: Shown) -> str:
         parts.append(f"{told['rate']:.0f}/s, about {told['eta_s']:.0f} s to go")
     steps = "; ".join(f"{t}: {', '.join(s or 'not known' for s in names)}" for t, names in told["changed"].items())
     return f"{', '.join(parts)} ({steps})"
+
+
+def succession_line(told: Shown | None) -> str:
+    """`vectors of another model: 1200 of 30000 chunks, 85/s, about 340 s to go (a/int8/… to b/fp32/…)`; empty without."""
+    if told is None:
+        return ""
+    parts = [f"vectors of another model: {told['done']} of {told['total'] or '?'} chunks"]
+    if told["eta_s"] is not None:
+        parts.append(f"{told['rate']:.0f}/s, about {told['eta_s']:.0f} s to go")
+    return f"{', '.join(parts)} ({told['from']} to {told['to']})"
 
 
 def _tell(jobs: Sequence[Shown], *, as_json: bool) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
+
+from tests.small_model import small_model
 from tests.whole import Whole, until, whole
 
 SETTINGS = """
@@ -118,3 +121,50 @@ def test_up_once_waits_until_everything_is_made_anew(tmp_path: Path) -> None:
         assert len(made.command("log", "docs", "--json").lines) == before, "nothing was read again"
     finally:
         made.close()
+
+
+def test_another_model_is_built_beside_through_kills_and_changes_while_the_old_serves(tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    for n in range(20):
+        (folder / f"{n:02}.md").write_text(f"# Rule {n}\n\nNumber {n} is about suitcase {n}.")
+    source = f'[[sources]]\nname = "docs"\nurl = "file://{folder}"\n'
+    old, new = (small_model(tmp_path / name, dims, dims) for name, dims in (("old", 24), ("new", 16)))
+
+    def model(path: Path) -> str:
+        return f'{source}[models]\nembedding = "onnx:{path}"\n'
+
+    def first(query: str) -> str:
+        return str(made.search(query, k=1, retriever="vector")["results"][0]["document"])
+
+    with whole(tmp_path / "headrace", model(old)) as made:
+        made.settle()
+        assert made.get("/v1/status")["succession"] is None
+        assert first("Rule 7 Number 7 is about suitcase 7") == "docs/07.md"
+        # when another model is configured, it is killed at once, and documents change and end meanwhile
+        made.configure(model(new))
+        made.kill()
+        made.launch()
+        made.says("vectors of another model are built")
+        made.kill()
+        made.start()
+        (folder / "30.md").write_text("# Rule 30\n\nNumber 30 is about a violin.")
+        (folder / "07.md").unlink()
+        made.settle()
+        until(lambda: made.get("/v1/status")["succession"] is None, "the other model serves", made.told)
+        # then the other one serves, exactly
+        assert first("Rule 30 Number 30 is about a violin") == "docs/30.md"
+        assert first("Rule 8 Number 8 is about suitcase 8") == "docs/08.md"
+        assert "docs/07.md" not in made.documents()
+        with psycopg.connect(made.store) as store:
+            widths = store.execute("select vector_dims(vector), count(*) from chunk_vectors where open group by 1")
+            assert widths.fetchall() == [(16, 20)]
+        assert made.command("verify", "--json").json["equal"]
+        # and the way back is the same
+        made.stop()
+        made.configure(model(old))
+        assert made.command("up", "--once").code == 0
+        made.start()
+        assert made.get("/v1/status")["succession"] is None
+        assert first("Rule 8 Number 8 is about suitcase 8") == "docs/08.md"
+        assert made.command("verify", "--json").json["equal"]

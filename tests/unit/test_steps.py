@@ -13,7 +13,7 @@ from headrace.knowledge import layout
 from headrace.knowledge.chain import Settings, chain_of
 from headrace.knowledge.parsed import Limits, Parsed, Span
 from headrace.knowledge.rows import row_template
-from headrace.knowledge.steps import CHUNK, EMBED, PARSE, REDACT, RENDER, WORDS, Chain, Setting, Step, read_chain
+from headrace.knowledge.steps import CHUNK, PARSE, REDACT, RENDER, WORDS, Chain, Setting, Step, read_chain
 from headrace.place import Place
 from headrace.redaction.policy import Policy, Redactor
 from headrace.redaction.rules import Rules
@@ -29,7 +29,7 @@ def chains(draw: st.DrawFn) -> Chain:
         settings: Mapping[str, Setting] = draw(made)
         return Step(name, draw(st.integers(1, 3)), settings)
 
-    names = [draw(st.sampled_from([PARSE, RENDER])), *([REDACT] if draw(st.booleans()) else []), CHUNK, WORDS, EMBED]
+    names = [draw(st.sampled_from([PARSE, RENDER])), *([REDACT] if draw(st.booleans()) else []), CHUNK, WORDS]
     return Chain([step(name) for name in names])
 
 
@@ -82,7 +82,7 @@ def test_each_setting_changes_the_steps_that_depend_on_it() -> None:
     assert changed(chain_of(None, keeping, embedder, Settings())) == [REDACT]
     assert changed(chain_of(None, None, embedder, Settings())) == [REDACT]
     assert changed(chain_of(None, hiding, embedder, Settings(chunk_tokens=100))) == [CHUNK]
-    assert changed(chain_of(None, hiding, other, Settings())) == [EMBED]
+    assert changed(chain_of(None, hiding, other, Settings())) == [], "its vectors are built beside those of all others"
     of_rows = chain_of(rows, hiding, embedder, Settings())
     assert changed(chain_of(rows_again, hiding, embedder, Settings()), of_rows) == [RENDER]
     assert changed(chain_of(rows, hiding, embedder, Settings(Limits(ocr=False))), of_rows) == []

@@ -241,6 +241,16 @@ export interface Renewal {
   left: Record<string, number>;
 }
 
+/** Vectors of another model, built beside those that serve. */
+export interface Succession {
+  from: string;
+  to: string;
+  done: number;
+  total: number | null;
+  rate: number;
+  eta_s: number | null;
+}
+
 export interface Status {
   status: "ok" | "degraded";
   started_at: string;
@@ -249,6 +259,7 @@ export interface Status {
   operators: OperatorStatus[];
   documents: { total: number; by_stage: Record<string, number> };
   renewal?: Renewal;
+  succession?: Succession | null;
   profiles: number;
   store: { version: string; bytes: number };
 }

@@ -48,6 +48,13 @@ function Overview({ status }: { status: Status }) {
         note={stages.map(([stage, amount]) => `${count(amount)} ${stage}`).join(", ")}
       />
       {status.renewal && <Renewed renewal={status.renewal} />}
+      {status.succession && (
+        <Figure
+          name="Vectors of the next model"
+          value={`${count(status.succession.done)} of ${status.succession.total === null ? "?" : count(status.succession.total)}`}
+          note={togo(status.succession.eta_s)}
+        />
+      )}
       <Figure name="Profiles" value={count(status.profiles)} />
       <Figure name="Store" value={bytes(status.store.bytes)} note={`PostgreSQL ${status.store.version}`} />
       <div className="figure">
@@ -66,8 +73,11 @@ function Renewed({ renewal: { state, done, total, eta_s: left, left: kept } }: {
   if (state === "done")
     return stay > 0 ? <Figure name="Of earlier settings" value={count(stay)} note="run headrace doctor" tone="bad" /> : null;
   if (!total) return null;
-  const togo = left !== null && left > 0 ? `about ${duration(left * 1000)} to go` : "in the background";
-  return <Figure name="Made anew" value={`${count(done)} of ${count(total)}`} note={togo} />;
+  return <Figure name="Made anew" value={`${count(done)} of ${count(total)}`} note={togo(left)} />;
+}
+
+function togo(seconds: number | null): string {
+  return seconds !== null && seconds > 0 ? `about ${duration(seconds * 1000)} to go` : "in the background";
 }
 
 interface FigureProps {

@@ -11,11 +11,10 @@ from headrace.knowledge import chunk, parse, redacting, rows, terms
 from headrace.knowledge.chunk import CHUNK_TOKENS
 from headrace.knowledge.parsed import Limits
 from headrace.knowledge.rows import RowTemplate
-from headrace.knowledge.steps import CHUNK, EMBED, PARSE, REDACT, RENDER, WORDS, Chain, Step, fingerprint
+from headrace.knowledge.steps import CHUNK, PARSE, REDACT, RENDER, WORDS, Chain, Step, fingerprint
 from headrace.models import Embedder
 from headrace.redaction.policy import Redactor
 
-_EMBED_VERSION = 1
 _MACHINE = ("timeout_s", "memory")
 """Limits that say how long to wait, not what a file may be."""
 
@@ -29,7 +28,8 @@ class Settings:
 
 
 def chain_of(template: RowTemplate | None, redactor: Redactor | None, embedder: Embedder, settings: Settings) -> Chain:
-    """Of a topic of rows with a template, of a folder's documents without."""
+    """Of a topic of rows with a template, of a folder's documents without. The model is no step of it: all vectors of a
+    store are of one, and another's are built beside them."""
     if template is not None:
         steps = [Step(RENDER, rows.VERSION, {"template": fingerprint(template.text)})]
     else:
@@ -40,7 +40,6 @@ def chain_of(template: RowTemplate | None, redactor: Redactor | None, embedder: 
     tokens = {"tokens": settings.chunk_tokens, "tokenizer": _tokenizer(embedder.tokenizer)}
     steps.append(Step(CHUNK, chunk.VERSION, tokens))
     steps.append(Step(WORDS, terms.VERSION, {}))
-    steps.append(Step(EMBED, _EMBED_VERSION, {"model": embedder.id}))
     return Chain(steps)
 
 

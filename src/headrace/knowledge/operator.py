@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from headrace.change import Change, Op, Stamp, document_id, key_name
 from headrace.codec import encode
-from headrace.errors import BadInput, RedactionError
+from headrace.errors import BadInput, HeadraceError, RedactionError
 from headrace.knowledge import layout
 from headrace.knowledge.chain import Settings, chain_of
 from headrace.knowledge.chunk import Piece, chunk
@@ -63,6 +63,8 @@ class Prepared:
     letters: Sequence[DeadLetterDraft]
     settled: Sequence[tuple[str, str | None]]
     changes: Sequence[Change]
+    model: str = ""
+    """Whose vectors the drafts have."""
 
 
 @dataclass(slots=True)
@@ -80,6 +82,12 @@ class _Plan:
     indexed: list[str] = field(default_factory=list[str])
     hashes: list[bytes] = field(default_factory=list[bytes])
     bags: list[Bag] = field(default_factory=list[Bag])
+
+
+class ModelChanged(HeadraceError):
+    """Vectors are of the model before."""
+
+    title = "The embedding model was changed meanwhile"
 
 
 class Knowledge:
@@ -107,11 +115,20 @@ class Knowledge:
         self._work = work
         self._parser = parser
         self._redactors = redactors or {}
-        self.chains: Mapping[str, Chain] = {
-            topic: chain_of(rows.get(topic), self._redactors.get(source_of(topic)), embedder, self._settings)
-            for topic in (*documents, *rows)
-        }
-        """By topic: the steps that make its documents."""
+        self._chains: tuple[str, Mapping[str, Chain]] = ("", {})
+
+    @property
+    def chains(self) -> Mapping[str, Chain]:
+        """By topic: the steps that make its documents, with the model of now."""
+        if self._chains[0] != self._embedder.id:
+            chains = {
+                topic: chain_of(
+                    self._rows.get(topic), self._redactors.get(source_of(topic)), self._embedder, self._settings
+                )
+                for topic in (*self._documents, *self._rows)
+            }
+            self._chains = (self._embedder.id, chains)
+        return self._chains[1]
 
     def wants(self, topic: str) -> bool:
         return topic in self._documents or topic in self._rows
@@ -123,6 +140,7 @@ class Knowledge:
         await transaction.knowledge.remove([_removal(c) for c in changes], overtaking=True)
 
     async def prepare(self, changes: Sequence[Change], *, background: bool) -> Prepared:
+        model = self._embedder.id
         removals, latest = _collapse(changes)
         plans, refused = await self._plans(latest)
         drafts = [self._failed(change, failure) for change, failure in refused]
@@ -134,7 +152,7 @@ class Knowledge:
         good += [c for c in changes if c.op is Op.DELETE]
         settled: list[tuple[str, str | None]] = [(c.schema.topic, key_name(c.schema, c.key)) for c in good]
         settled += [(c.schema.topic, None) for c in changes if c.op is Op.TRUNCATE]
-        return Prepared(removals, drafts, letters, settled, changes)
+        return Prepared(removals, drafts, letters, settled, changes, model)
 
     async def unembedded(self, changes: Sequence[Change]) -> Sequence[DocumentDraft]:
         """What live states come to, but for their vectors, which are empty: to hold against what is stored."""
@@ -164,8 +182,8 @@ class Knowledge:
         info = document.info
         pieces = [Piece(c.start, c.end, document.text[c.start : c.end], c.heading, c.place) for c in document.chunks]
         for title in (info.title, ""):
-            indexed = [_indexed(title, p) for p in pieces]
-            made = [self._hash(text) for text in indexed]
+            indexed = [indexed_text(title, p.heading, p.text) for p in pieces]
+            made = [_hash(text) for text in indexed]
             if made == list(hashes):
                 break
         else:
@@ -181,6 +199,14 @@ class Knowledge:
         )  # fmt: skip
 
     async def apply(self, prepared: Prepared, transaction: Transaction) -> None:
+        """Raises ModelChanged for what another model embedded: it is prepared once more."""
+        if prepared.drafts and prepared.model != self._embedder.id:
+            raise ModelChanged(
+                step="apply what was embedded",
+                expected=f"vectors of {self._embedder.id}",
+                got=f"those of {prepared.model}, which went meanwhile",
+                remedy="Try it again.",
+            )
         if prepared.removals:
             await transaction.knowledge.remove(prepared.removals)
         if prepared.drafts:
@@ -279,14 +305,11 @@ class Knowledge:
         context = "" if plan.topic in self._rows else plan.parsed.title
         plan.pieces = chunk(plan.parsed, self._embedder.tokenizer, self._settings.chunk_tokens)
         for piece in plan.pieces:
-            indexed = _indexed(context, piece)
+            indexed = indexed_text(context, piece.heading, piece.text)
             plan.indexed.append(indexed)
             plan.bags.append(bag(indexed))
-            plan.hashes.append(self._hash(indexed))
+            plan.hashes.append(_hash(indexed))
         return plan
-
-    def _hash(self, indexed: str) -> bytes:
-        return hashlib.sha256(f"{self._embedder.id}\0{indexed}".encode()).digest()
 
     def _draft(self, plan: _Plan, vectors: Mapping[bytes, NDArray[np.float32]]) -> DocumentDraft:
         made = zip(plan.pieces, plan.bags, plan.hashes, strict=True)
@@ -307,7 +330,7 @@ class Knowledge:
         return DocumentDraft(id, topic, change.stamp, digest, title, "", (), failure, made=made)
 
     async def _vectors(self, plans: Sequence[_Plan], background: bool) -> dict[bytes, NDArray[np.float32]]:
-        """Every piece's vector by the hash of its text and model: what was ever made is not made again."""
+        """Every piece's vector by the hash of its text: what was ever made is not made again."""
         wanted = {h: t for p in plans for h, t in zip(p.hashes, p.indexed, strict=True)}
         if not wanted:
             return {}
@@ -368,10 +391,15 @@ def _removal(change: Change) -> Removal:
     return Removal(None if whole else document_id(change.schema, change.key), change.schema.topic, change.stamp)
 
 
-def _indexed(title: str, piece: Piece) -> str:
-    """What is embedded and searched: the chunk under its title and headings, which often name its subject."""
-    context = piece.heading or title
-    return f"{context}\n{piece.text}" if context and context not in piece.text else piece.text
+def indexed_text(title: str, heading: str, text: str) -> str:
+    """What is embedded and searched of a chunk: under its headings or title, which often name its subject. The title of
+    a row does not: it is empty here."""
+    context = heading or title
+    return f"{context}\n{text}" if context and context not in text else text
+
+
+def _hash(indexed: str) -> bytes:
+    return hashlib.sha256(indexed.encode()).digest()
 
 
 def _chunk(n: int, piece: Piece, words: Bag, digest: bytes, vector: NDArray[np.float32]) -> ChunkDraft:

@@ -21,6 +21,7 @@ from headrace.knowledge.operator import FIRST_PAUSE_S, KNOWLEDGE, LONGEST_PAUSE_
 from headrace.knowledge.replaying import pages
 from headrace.knowledge.report import Progress, Telling
 from headrace.knowledge.steps import Chain, read_chain
+from headrace.knowledge.succession import Succession
 from headrace.log import Log
 from headrace.sources import Comparable, Source
 from headrace.stores import DeadLetterDraft, DocumentDraft, Store, StoredDocument
@@ -69,7 +70,10 @@ class Renewal:
         turn: asyncio.Lock,
         busy: Callable[[], bool],
         most: int = MOST,
+        succession: Succession | None = None,
     ) -> None:
+        """`succession`: of the model that is to serve, once everything else is as the settings say."""
+        self.succession = succession
         self._knowledge = knowledge
         self._log = log
         self._store = store
@@ -90,6 +94,7 @@ class Renewal:
         while True:
             try:
                 await self._all()
+                await self._succeed()
             except StoreError:
                 raise
             except Exception:  # it must never stop what is served; whatever it was, it is tried again
@@ -103,6 +108,15 @@ class Renewal:
                 return
             await asyncio.sleep(LOOK_AGAIN_S)  # whether they were read again since
             self._state("done", {t: sum(d.made.values()) for t, d in (await self._due())[0].items()})
+
+    async def _succeed(self) -> None:
+        """Behind it, what is cut by the tokens of another model is cut anew."""
+        if self.succession is None:
+            return
+        await self.succession.run()
+        self.succession = None
+        await self._store.keep_chains({c.key: c.to_json() for c in self._knowledge.chains.values()})
+        await self._all()
 
     async def _all(self) -> None:
         due, chains = await self._due()
@@ -142,7 +156,7 @@ class Renewal:
         """Those whose texts have been through all steps before the first changed one."""
         after = ""
         while True:
-            await self._give_way()
+            await self.give_way()
             async with self._store.snapshot() as snapshot:
                 page = await snapshot.stock.of(topic, made, after, BATCH)
                 if not page:
@@ -233,7 +247,7 @@ class Renewal:
     async def _anew(self, changes: Sequence[Change]) -> None:
         if not changes:
             return
-        await self._give_way()
+        await self.give_way()
         try:
             prepared = await self._knowledge.prepare(changes, background=True)
             of = {document_id(c.schema, c.key): c for c in changes}
@@ -289,7 +303,8 @@ class Renewal:
         self._done += documents
         self._telling.done(self._done)
 
-    async def _give_way(self) -> None:
+    async def give_way(self) -> None:
+        """Waits a little while live changes are being applied."""
         for _ in range(GIVE_WAY_AT_MOST):
             if not self._busy():
                 return

@@ -11,7 +11,7 @@ from functools import cached_property
 from headrace.stores import JSON
 
 Setting = str | int | bool
-PARSE, RENDER, REDACT, CHUNK, WORDS, EMBED = "parse", "render", "redact", "chunk", "words", "embed"
+PARSE, RENDER, REDACT, CHUNK, WORDS = "parse", "render", "redact", "chunk", "words"
 _TEXT = (PARSE, RENDER, REDACT)
 """Steps whose outcome is the document's text; those behind them need nothing else."""
 

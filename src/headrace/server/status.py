@@ -16,6 +16,7 @@ from headrace.engines.embedded import CAPTURE, EmbeddedEngine
 from headrace.engines.snapshots import all_jobs
 from headrace.inbox import Inbox
 from headrace.knowledge.renewing import Renewing
+from headrace.knowledge.succession import Succession
 from headrace.log import SourceHead
 from headrace.ops.metrics import PushRequests, collect
 from headrace.server.shapes import json_response
@@ -84,6 +85,7 @@ async def describe(app: App) -> dict[str, Any]:
         ],
         "documents": {"total": ready + failed, "by_stage": {"ready": ready, "failed": failed}},
         "renewal": _renewal(core.renewal.now),
+        "succession": _succession(core.renewal.succession),
         "profiles": profiles,
         "store": {"version": version, "bytes": size},
     }
@@ -180,6 +182,13 @@ def _renewal(now: Renewing) -> dict[str, Any]:
         "changed": {topic: list(steps) for topic, steps in now.changed.items()},
         "left": dict(now.left),
     }
+
+
+def _succession(of: Succession | None) -> dict[str, Any] | None:
+    if of is None:
+        return None
+    progress = progress_json(of.progress)
+    return {"from": of.before, "to": of.model} | {n: progress[n] for n in ("done", "total", "rate", "eta_s")}
 
 
 def _letter(engine: EmbeddedEngine, letter: DeadLetter) -> dict[str, Any]:
