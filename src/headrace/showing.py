@@ -89,7 +89,7 @@ def renewal_line(told: Shown) -> str:
 
 
 def succession_line(told: Shown | None) -> str:
-    """`vectors of another model: 1200 of 30000 chunks, 85/s, about 340 s to go (a/int8/… to b/fp32/…)`; empty without."""
+    """`vectors of another model: 1200 of 30000 chunks, 85/s, about 340 s to go (a/… to b/…)`; empty without."""
     if told is None:
         return ""
     parts = [f"vectors of another model: {told['done']} of {told['total'] or '?'} chunks"]

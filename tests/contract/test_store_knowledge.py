@@ -477,3 +477,25 @@ async def test_the_stock_tells_what_made_each_document(store: Store) -> None:
     assert [*first, *rest] == [(f"docs/{n:02}", stamp(n)) for n in range(2, 8)]
     assert (stored.id, stored.stamp, stored.text, stored.failed) == ("docs/03", stamp(3), "word 3", False)
     assert (stored.made, stored.layout) == ("one", b"form")
+
+
+async def test_a_transaction_that_fails_spoils_nothing_for_those_behind_it(store: Store) -> None:
+    """psycopg's own rollback lets go of every prepared statement of its session."""
+
+    async def fail() -> None:
+        async with store.transaction() as transaction:
+            await transaction.knowledge.swap([draft("never", 9, "word never")])
+            raise RuntimeError
+
+    for n in range(1, 5):
+        await swap(store, draft(f"{n}", n, f"word {n}"))
+        await store.progress()
+    for _ in range(8):
+        with pytest.raises(RuntimeError):
+            await fail()
+        await store.progress()
+
+    for n in range(5, 10):
+        await swap(store, draft(f"{n}", n, f"word {n}"))
+
+    assert await texts(store) == {f"docs/{n}": f"word {n}" for n in range(1, 10)}

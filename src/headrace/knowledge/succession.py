@@ -17,7 +17,7 @@ from headrace.stores import BareChunk, Model, Store
 BATCH = 64
 LAST = 16
 """So many chunks may get their vectors while live changes wait for the swap."""
-PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
+PAUSE_S, LONGEST_PAUSE_S = 0.2, 60.0
 
 logger = structlog.get_logger("headrace.knowledge")
 

@@ -26,7 +26,7 @@ from headrace.stores.postgres.knowledge import SQL as KNOWLEDGE
 SQL = load(Path(__file__).with_name("beside.sql"))
 STATE = load(Path(__file__).with_name("state.sql"))
 _TENANT = {"tenant": DEFAULT_TENANT}
-PATIENCE_S = 0.5
+PATIENCE_S = 0.25
 """So long nobody new may read while those who do are waited for."""
 ACTIVE, ADDRESS, COMING = "embedding", "embedding_address", "embedding_next"
 """Settings: the model whose vectors are searched, where it is, and the one whose vectors are built beside."""

@@ -43,7 +43,7 @@ select v.chunk_id, v.tenant, v.source, v.document, v.open, %(indexed)s, f.vector
 -- name: hold
 -- Nobody else is at either until the transaction ends; gives up soon.
 set local synchronous_commit = on;
-set local lock_timeout = '1s';
+set local lock_timeout = '2s'; -- longer than the server takes to end an autovacuum that stands in the way
 lock table chunk_vectors, chunk_vectors_next in access exclusive mode;
 
 -- name: catch_up
