@@ -6,8 +6,9 @@ from pathlib import Path
 
 import psycopg
 
+from tests.servers import PostgresApart
 from tests.small_model import small_model
-from tests.whole import Whole, until, whole
+from tests.whole import Whole, database, until, whole
 
 SETTINGS = """
 [[sources]]
@@ -98,6 +99,49 @@ def test_settings_that_change_between_kills_end_as_a_fresh_build(tmp_path: Path)
         other.settle()
         assert state(other) == kept
         assert len(kept) == DOCUMENTS + ROWS - 4 + 4
+
+
+def test_rows_of_a_database_copied_and_streamed_are_made_anew_of_the_very_changes_they_are_of(
+    debian_postgres: PostgresApart, tmp_path: Path
+) -> None:
+    def settings(dsn: str, template: str) -> str:
+        return (
+            f'[[sources]]\nname = "shop"\nurl = "{dsn}"\n'
+            f'[[knowledge.rows]]\ntable = "shop.public.items"\ntext = "{template}"\n'
+        )
+
+    with (
+        database(
+            debian_postgres,
+            "create table items (id int primary key, name text not null)",
+            "insert into items select g, 'thing ' || g from generate_series(1, 300) g",
+        ) as shop,
+        whole(tmp_path, settings(shop.dsn, "Item {{ name }}")) as made,
+    ):
+        made.settle()
+        shop.together(
+            "update items set name = 'first of ' || id where id <= 20",
+            "update items set name = 'second of ' || id where id <= 10",
+            "delete from items where id = 5",
+            "insert into items values (5, 'anew')",
+        )
+        shop.run("delete from items where id = 7", "update items set id = 1000 where id = 8")
+        made.settle()
+        stamps = {id: d["stamp"] for id, d in made.documents().items()}
+
+        made.stop()
+        made.configure(settings(shop.dsn, "Number {{ id }}: {{ name }}"))
+        made.start()
+        renewed(made)
+
+        now = made.get("/v1/status")["renewal"]
+        assert (now["total"], now["done"], now["left"]) == (299, 299, {})
+        rows = {
+            f"shop/public.items/{id}": f"Number {id}: {name}" for id, name in shop.rows("select id, name from items")
+        }
+        assert {id: made.document(id)["text"] for id in made.documents()} == rows
+        assert {id: d["stamp"] for id, d in made.documents().items()} == stamps
+        assert made.command("verify", "--json").json["equal"]
 
 
 def test_up_once_waits_until_everything_is_made_anew(tmp_path: Path) -> None:
