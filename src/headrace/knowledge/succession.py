@@ -18,6 +18,8 @@ BATCH = 64
 LAST = 16
 """So many chunks may get their vectors while live changes wait for the swap."""
 PAUSE_S, LONGEST_PAUSE_S = 0.2, 60.0
+COUNT_S = 1.0
+"""How often it is counted how far it is."""
 
 logger = structlog.get_logger("headrace.knowledge")
 
@@ -85,12 +87,14 @@ class Succession:
         self.model = coming.id
         self.progress = Progress("vectors", 0, None, 0.0, None)
         self._began, self._first = monotonic(), 0
+        self._count_at = 0.0
 
     async def run(self) -> None:
         """Until it serves. Raises StoreError; it may be ended at any moment and goes on with what is there."""
         await self._beside.begin(self.model)
         done, total = await self._beside.counts()
         logger.info("vectors of another model are built", before=self.before, model=self.model, chunks=total - done)
+        self.progress = Progress("vectors", done, total, 0.0, None)
         self._began, self._first = monotonic(), done
         pause_s = PAUSE_S
         while True:
@@ -134,6 +138,9 @@ class Succession:
         return indexed_text("" if chunk.topic in self._rows else chunk.title, chunk.heading, chunk.text)
 
     async def _told(self) -> None:
+        if monotonic() < self._count_at:
+            return
         done, total = await self._beside.counts()
+        self._count_at = monotonic() + COUNT_S
         rate = max(done - self._first, 0) / max(monotonic() - self._began, 1e-6)
         self.progress = Progress("vectors", done, total, rate, (total - done) / rate if rate else None)
