@@ -21,7 +21,6 @@ from headrace.stores import DEFAULT_TENANT, BareChunk, Model
 from headrace.stores.postgres import compact
 from headrace.stores.postgres.failing import named
 from headrace.stores.postgres.gate import Gate
-from headrace.stores.postgres.knowledge import SQL as KNOWLEDGE
 
 SQL = load(Path(__file__).with_name("beside.sql"))
 STATE = load(Path(__file__).with_name("state.sql"))
@@ -75,7 +74,7 @@ class PostgresBeside:
 
     async def fill(self, chunks: Sequence[int], vectors: NDArray[np.float32]) -> None:
         async with self._connected() as connection:
-            row = await (await connection.execute(compact.SQL["chunks"], _TENANT)).fetchone()
+            row = await (await connection.execute(SQL["present"], _TENANT)).fetchone()
             args = {
                 "chunks": list(chunks),
                 "vectors": [HalfVector(v) for v in vectors],
@@ -84,9 +83,8 @@ class PostgresBeside:
             await connection.execute(SQL["fill"], args)
 
     async def index(self, dimensions: int) -> None:
-        statement = KNOWLEDGE["vector_index"].replace(b"{dimensions}", str(dimensions).encode())
         async with self._changing() as connection:
-            await _run(connection, statement.replace(b"chunk_vectors", b"chunk_vectors_next"))
+            await _run(connection, _sized(SQL["index"], dimensions))
 
     @asynccontextmanager
     async def _changing(self) -> AsyncGenerator[AsyncConnection[Any]]:
@@ -116,7 +114,7 @@ class PostgresBeside:
                 if await (await connection.execute(SQL["bare"], {**_TENANT, "after": -1, "limit": 1})).fetchone():
                     return False
                 await connection.execute(SQL["catch_up"])
-                await _run(connection, SQL["swap"].replace(b"{dimensions}", str(model.dimensions).encode()))
+                await _run(connection, _sized(SQL["swap"], model.dimensions))
                 await save(connection, ACTIVE, model.id)
                 await save(connection, ADDRESS, model.address)
                 await connection.execute(SQL["forget"], {"name": COMING})
@@ -134,6 +132,10 @@ async def setting(connection: AsyncConnection[Any], name: str) -> str | None:
 
 async def save(connection: AsyncConnection[Any], name: str, value: str) -> None:
     await connection.execute(STATE["save_setting"], {"name": name, "value": value})
+
+
+def _sized(sql: bytes, dimensions: int) -> bytes:
+    return sql.replace(b"{dimensions}", str(dimensions).encode())
 
 
 async def _there(connection: AsyncConnection[Any]) -> bool:

@@ -40,6 +40,15 @@ select v.chunk_id, v.tenant, v.source, v.document, v.open, %(indexed)s, f.vector
    for key share of c
     on conflict (chunk_id) do nothing;
 
+-- name: present
+-- How many chunks are present.
+select chunks from corpus where tenant = %(tenant)s;
+
+-- name: index
+-- The index of the nearest over them: as that of those that are searched.
+create index if not exists chunk_vectors_next_present_{dimensions} on chunk_vectors_next
+    using hnsw ((vector::halfvec({dimensions})) halfvec_ip_ops) where open and indexed;
+
 -- name: hold
 -- Nobody else is at either until the transaction ends; gives up soon.
 set local synchronous_commit = on;
