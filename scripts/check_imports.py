@@ -41,7 +41,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"(__init__|change|place|position|token|codec|envelope|errors|findings|clock|link|sqlfile)", "ground"),
     (r"envelopes(\..+)?", "ground"),
     (r"(config|registry)(\..+)?", "settings"),
-    (r"redaction(\.(applied|checks|echoes|overlap|policy))?", "port"),
+    (r"redaction(\.(checks|echoes|overlap|policy))?", "port"),
     (rf"({'|'.join(PORTS)}|operators|inbox)", "port"),
     (rf"({'|'.join(PORTS)})\..+", "adapter"),
     (r"(knowledge|profiles)(\..+)?", "domain"),

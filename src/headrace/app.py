@@ -17,21 +17,23 @@ from headrace.answer.asking import Asker
 from headrace.answer.remember import Remembered
 from headrace.answer.service import Reader
 from headrace.clock import now_us
-from headrace.config import Config, Documents, SourceEntry, duration_us
+from headrace.config import Config, Documents, Models, SourceEntry, duration_us
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
 from headrace.findings import Finding, ok
 from headrace.folder import hold
+from headrace.knowledge.chain import Settings
 from headrace.knowledge.operator import Knowledge
 from headrace.knowledge.parsed import Limits
 from headrace.knowledge.pool import ParserPool
+from headrace.knowledge.renewing import Renewal
 from headrace.knowledge.rows import RowTemplate, compile_template, row_template
+from headrace.knowledge.succession import Serving, Succession
 from headrace.knowledge.verifier import NoWork, Verifier
 from headrace.log import Log
 from headrace.models import Embedder, Generator
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import ChildRule, RecordRule
-from headrace.redaction import applied
 from headrace.redaction.policy import Policy, Redactor
 from headrace.registry import DETECTORS, EMBEDDERS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, lookup
 from headrace.sources import Source, SourceSettings
@@ -59,10 +61,18 @@ class Core:
     """Everything that stands on one store connection; rebuilt as a whole when the store breaks."""
 
     def __init__(
-        self, store: Store, log: Log, engine: EmbeddedEngine, reader: Reader, asker: Asker, verifier: Verifier
+        self,
+        store: Store,
+        log: Log,
+        engine: EmbeddedEngine,
+        reader: Reader,
+        asker: Asker,
+        verifier: Verifier,
+        renewal: Renewal,
     ) -> None:
         self.asker = asker
         self.verifier = verifier
+        self.renewal = renewal
         self.store = store
         self.log = log
         self.engine = engine
@@ -86,6 +96,7 @@ class App:
         self._stack = AsyncExitStack()
         self._postgres: Postgres | None = None
         self._embedder: Embedder | None = None
+        self._before: Embedder | None = None
         self._generator: Generator | None = None
         self._trouble: str | None = "it is starting"
 
@@ -145,6 +156,7 @@ class App:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(core.engine.run())
             tasks.create_task(self._house(core))
+            tasks.create_task(_renew(core))
             if self._postgres:
                 tasks.create_task(self._watch(self._postgres))
 
@@ -163,8 +175,9 @@ class App:
     async def close(self) -> None:
         self._core = None
         await self._stack.aclose()
-        if self._embedder:
-            await self._embedder.close()
+        for embedder in (self._embedder, self._before):
+            if embedder:
+                await embedder.close()
         if self._generator:
             await self._generator.close()
         if self._postgres:
@@ -202,11 +215,14 @@ class App:
         dsn = await self.database(DATABASE) if embedded else config.headrace.store
         await lookup("migrations", MIGRATIONS, "postgresql:")(dsn, progress=self._say)
         rules = [_child(e) for e in config.profiles.facts]
-        store: Store = await lookup("stores", STORES, config.headrace.store).open(  # pyright: ignore[reportFunctionMemberAccess]
+        kind: Any = lookup("stores", STORES, config.headrace.store)
+        serving = await self._serving(await kind.model(dsn))
+        store: Store = await kind.open(
             dsn,
-            model=self.embedder.id,
-            dimensions=self.embedder.dimensions,
+            model=serving.id,
+            dimensions=serving.dimensions,
             rules=[r.show for r in rules],
+            address=config.models.embedding if serving.now is self.embedder else "",
         )
         self._stack.push_async_callback(store.close)
         log: Log = await lookup("logs", LOGS, config.headrace.log).connect(  # pyright: ignore[reportFunctionMemberAccess]
@@ -214,19 +230,21 @@ class App:
         )
         self._stack.push_async_callback(log.close)
         redacting = await redactors(config)
-        _tell_changed(self.data, config, redacting)
-        sources = [self._source(e, redacting) for e in range(len(config.sources))]
+        sources = [self._source(e) for e in range(len(config.sources))]
         for source in sources:
             self._stack.push_async_callback(source.close)
         documents = frozenset(s.name for s in sources if s.kind == "file")
 
+        settings = Settings(limits(config.documents), config.knowledge.chunk_tokens)
+
         def knowing(work: WorkCache, parser: ParserPool) -> Knowledge:
-            return Knowledge(documents, _templates(config), self.embedder, work, parser, redacting)
+            return Knowledge(documents, _templates(config), serving, work, parser, redacting, settings)
 
         knowledge = knowing(store.work, self._parser())
+        await store.keep_chains({c.key: c.to_json() for c in knowledge.chains.values()})
         profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
         engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
-        remembered = Remembered(self.embedder)
+        remembered = Remembered(serving)
         reader = Reader(store, remembered, engine, config.answer.wait_ms)
         asker = Asker(
             reader,
@@ -238,20 +256,48 @@ class App:
             fixed_now=_fixed_now(config.answer.now),
         )
         # What is verified, and repaired, is made as it was: redacted too.
-        again = knowing(NoWork(), self._parser(workers=1))
+        beside = self._parser(workers=1)
         turn, live = engine.turns[knowledge.name], engine.started.is_set
-        verifier = Verifier(again, log, store, engine.sources, engine, turn, live)
-        return Core(store, log, engine, reader, asker, verifier)
+        verifier = Verifier(knowing(NoWork(), beside), log, store, engine.sources, engine, turn, live)
+        again = knowing(store.work, beside)
+        renewal = Renewal(again, log, store, engine.sources, turn, lambda: engine.busy(knowledge.name))
+        if serving.now is self.embedder:
+            await store.beside.cancel()
+        else:
+            renewal.succession = Succession(
+                store, serving, self.embedder, config.models.embedding, frozenset(_templates(config)), turn,
+                lambda: verifier.running is None, renewal.give_way,
+            )  # fmt: skip
+        return Core(store, log, engine, reader, asker, verifier, renewal)
+
+    async def _serving(self, stored: tuple[str, str | None] | None) -> Serving:
+        """The embedder of the vectors that there are: another one than what is configured until its own are built."""
+        wanted = self.embedder
+        if stored is None or stored[0] == wanted.id:
+            return Serving(wanted)
+        id, address = stored[0], stored[1] or Models().embedding
+        before = self._before
+        if before is None or before.id != id:
+            step, remedy = "open the embedding model before", "Put it back, or start with an empty store."
+            expected = f"{id} at {address}, to serve until the vectors of {wanted.id} are built"
+            try:
+                before = await asyncio.to_thread(lookup("embedders", EMBEDDERS, address), address)
+            except HeadraceError as error:
+                raise ConfigError(step=step, expected=expected, got=error.got, remedy=remedy) from error
+            if before.id != id:
+                await before.close()
+                raise ConfigError(step=step, expected=expected, got=before.id, remedy=remedy)
+            self._before = before
+        return Serving(before)
 
     def _parser(self, workers: int | None = None) -> ParserPool:
         pool = ParserPool(limits(self.config.documents), workers=workers or self.config.documents.workers)
         self._stack.push_async_callback(pool.close)
         return pool
 
-    def _source(self, n: int, redacting: Mapping[str, Redactor]) -> Source:
+    def _source(self, n: int) -> Source:
         entry = self.config.sources[n]
-        reading = redacting[entry.name].id if entry.name in redacting else ""
-        settings = source_settings(entry, self.data, _identity(self.data), reading)
+        settings = source_settings(entry, self.data, _identity(self.data))
         return lookup("sources", SOURCES, entry.url)(settings)
 
     # ---- keeping house -----------------------------------------------------------------------------------------------
@@ -279,6 +325,12 @@ class App:
             rounds += 1
 
 
+async def _renew(core: Core) -> None:
+    """Once the live changes are on their way."""
+    await core.engine.started.wait()
+    await core.renewal.run()
+
+
 async def _start_postgres(kind: Any, folder: Path, say: Say) -> Postgres:
     return await kind.start(folder, progress=say, tcp=True)
 
@@ -298,8 +350,8 @@ def _fixed_now(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def source_settings(entry: SourceEntry, data: Path, id: str, reading: str = "") -> SourceSettings:
-    """`id` names this Headrace at shared sources; see `known_identity`. `reading`: the version of its redaction."""
+def source_settings(entry: SourceEntry, data: Path, id: str) -> SourceSettings:
+    """`id` names this Headrace at shared sources; see `known_identity`."""
     return SourceSettings(
         name=entry.name,
         url=entry.url,
@@ -309,7 +361,6 @@ def source_settings(entry: SourceEntry, data: Path, id: str, reading: str = "") 
         exclude=tuple(entry.exclude),
         max_bytes=entry.max_bytes,
         scratch=str(data / "scratch"),
-        reading=reading,
         options=entry.options,
     )
 
@@ -364,27 +415,10 @@ def redactor(entry: SourceEntry) -> Redactor | None:
     return Redactor([lookup("detectors", DETECTORS, url)(url) for url in rules.detectors], policy)
 
 
-def _tell_changed(data: Path, config: Config, redacting: Mapping[str, Redactor]) -> None:
-    """Says which rows were indexed under another policy; files are read again by their source."""
-    for finding in applied.changed(data, _row_sources(config), {n: r.id for n, r in redacting.items()}):
-        logger.warning(finding.check, expected=finding.expected, got=finding.got, remedy=finding.remedy)
-    applied.remember(data, {e.name: redacting[e.name].id if e.name in redacting else "" for e in config.sources})
-
-
-def _row_sources(config: Config) -> Mapping[str, Sequence[str]]:
-    """Sources whose rows are knowledge, and their tables."""
-    found: dict[str, list[str]] = {}
-    for row in config.knowledge.rows:
-        found.setdefault(row.table.partition(".")[0], []).append(row.table)
-    return found
-
-
 async def redaction_findings(config: Config) -> Sequence[Finding]:
-    """For `headrace doctor`: the policies, and what was indexed under others. Raises ConfigError."""
+    """For `headrace doctor`: the policies. Raises ConfigError."""
     redacting = await redactors(config)
-    ids = {name: each.id for name, each in redacting.items()}
-    found = [ok("policies", ", ".join(sorted(redacting)) or "none: nothing is redacted")]
-    return [*found, *applied.changed(Path(config.headrace.data), _row_sources(config), ids)]
+    return [ok("policies", ", ".join(sorted(redacting)) or "none: nothing is redacted")]
 
 
 async def redactors(config: Config) -> Mapping[str, Redactor]:

@@ -32,7 +32,7 @@ from headrace.pushing import Totals, push_lines
 from headrace.redacting import chosen, measured, measured_text, opened_redactor, shown, spans
 from headrace.running import catch_up
 from headrace.running import up as run_up
-from headrace.showing import Shown, follow, snapshot_line
+from headrace.showing import Shown, follow, renewal_findings, renewal_line, snapshot_line, succession_line
 from headrace.showing_verify import show_report, verified
 
 app = typer.Typer(
@@ -155,6 +155,9 @@ def status(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
     _out.print(sources)
     _out.print(operators)
     _out.print(f"{found['documents']['total']} documents, {found['profiles']} profiles")
+    for line in (renewal_line(found["renewal"]), succession_line(found["succession"])):
+        if line:
+            _out.print(line, markup=False)
     for s in found["sources"]:
         if s["reason"]:
             _out.print(f"{s['name']}: {s['reason']}")
@@ -166,7 +169,12 @@ def doctor(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
     settings = _load(config)
 
     async def look() -> Diagnosis:
-        return await examine(settings, running=await answering_at(settings))
+        at = await answering_at(settings)
+        found = await examine(settings, running=at)
+        if at is None:
+            return found
+        async with running(settings) as client:
+            return {**found, "steps": renewal_findings(await client.get("/v1/status"))}
 
     found: Diagnosis = _run(look())
     problems = sum(f.problem for findings in found.values() for f in findings)

@@ -157,6 +157,9 @@ class RowEntry(Struct, frozen=True, forbid_unknown_fields=True):
 class Knowledge(Struct, frozen=True, forbid_unknown_fields=True):
     """`[knowledge]`."""
 
+    chunk_tokens: Annotated[
+        int, Meta(ge=16, le=8192, description="tokens of a chunk at most; of longer ones a model reads its own most")
+    ] = 200
     rows: list[RowEntry] = field(default_factory=list[RowEntry])
 
 

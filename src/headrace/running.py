@@ -90,7 +90,19 @@ async def _applied(app: App, say: Say) -> None:
     while missing := await engine.wait(wanted, 1000):
         behind = {x.source: engine.captured[x.source].changes for x in missing}
         say("catching up: " + ", ".join(f"{s} {n} changes captured" for s, n in behind.items()))
+    await _renewed(app, say)
     await app.core.log.sync()
+
+
+async def _renewed(app: App, say: Say) -> None:
+    """Waits for what other settings made to be made anew."""
+    renewal = app.core.renewal
+    while not renewal.ended.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await renewal.ended.wait()
+        if not renewal.ended.is_set() and (progress := renewal.now.progress).total:
+            say(f"made anew: {progress.done} of {progress.total} documents")
 
 
 async def _first_failure(app: App) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from headrace.client import Client
+from headrace.findings import Finding, note, ok, warning
 
 Shown = dict[str, Any]
 _EVERY_S = 0.5
@@ -54,6 +55,47 @@ def snapshot_line(job: Shown) -> str:
             parts.append(f"about {job['eta_s']:.0f} s to go")
     line = f"{job['id']}  {job['table']}  {job['state']}  {', '.join(parts)}"
     return "; ".join([line, *(job[k] for k in ("problem", "note") if job[k])])
+
+
+def renewal_findings(status: Shown) -> Sequence[Finding]:
+    """What `renewal` and `succession` of the status say, for `headrace doctor`."""
+    told = status["renewal"]
+    found: list[Finding] = []
+    if line := succession_line(status["succession"]):
+        found.append(note("model", line))
+    if told["state"] != "done":
+        found.append(note("steps", renewal_line(told) or "not looked at yet"))
+    for topic, documents in told["left"].items():
+        found.append(
+            warning(
+                "steps",
+                expected=f"every document of {topic} as the settings of now make it",
+                got=f"{documents} of earlier settings, which the log has forgotten",
+                remedy=f"Read them again: headrace snapshot {topic} (a push: source is pushed again, files saved).",
+            )
+        )
+    return found or [ok("steps", "every document is as the settings of now make it")]
+
+
+def renewal_line(told: Shown) -> str:
+    """`made anew: 120 of 4000 documents, 85/s, about 46 s to go (docs: redact)`; empty when there is nothing to do."""
+    if told["state"] == "done" or not told["total"]:
+        return ""
+    parts = [f"made anew: {told['done']} of {told['total']} documents"]
+    if told["done"] and told["eta_s"] is not None:
+        parts.append(f"{told['rate']:.0f}/s, about {told['eta_s']:.0f} s to go")
+    steps = "; ".join(f"{t}: {', '.join(s or 'not known' for s in names)}" for t, names in told["changed"].items())
+    return f"{', '.join(parts)} ({steps})"
+
+
+def succession_line(told: Shown | None) -> str:
+    """`vectors of another model: 1200 of 30000 chunks, 85/s, about 340 s to go (a/… to b/…)`; empty without."""
+    if told is None:
+        return ""
+    parts = [f"vectors of another model: {told['done']} of {told['total'] or '?'} chunks"]
+    if told["eta_s"] is not None:
+        parts.append(f"{told['rate']:.0f}/s, about {told['eta_s']:.0f} s to go")
+    return f"{', '.join(parts)} ({told['from']} to {told['to']})"
 
 
 def _tell(jobs: Sequence[Shown], *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from headrace.client import Client, refused
 from headrace.errors import HeadraceError
 from headrace.showing import Shown
 
-_COUNTS = ("documents", "chunks", "ok", "different", "missing", "ghost", "untold")
+_COUNTS = ("documents", "chunks", "ok", "different", "missing", "ghost", "untold", "earlier")
 
 
 async def verified(client: Client, body: Shown, terminal: Console | None) -> Shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ import pytest_asyncio
 from headrace.errors import Forgotten
 from headrace.knowledge.terms import query_terms
 from headrace.operators import OVERTAKING
-from headrace.stores import AsOf, Filter, Passage, Store
+from headrace.stores import AsOf, Filter, MadeBy, Passage, Store
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres import compact
 from headrace.stores.postgres import compact as compacting
@@ -414,3 +415,87 @@ async def test_purging_forgets_what_ended_before_and_nothing_else(store: Store) 
     await store.compact()
     assert await texts(store) == {"docs/a": "word a2", "docs/c": "word c1"}
     assert await store.purge(seconds(99)) == 0
+
+
+async def test_what_is_made_anew_takes_the_place_of_the_very_same_change_and_of_no_other(store: Store) -> None:
+    await swap(
+        store, draft("a", 5, "word old"), draft("b", 6, "word b"), draft("c", 7, "word c"), draft("d", 8, "word d")
+    )
+    await swap(store, draft("b", 9, "word newer"))
+    await remove(store, removal("c", 9))
+    await remove(store, removal("d", 9), overtaking=True)
+
+    again = [
+        draft(name, at, "word anew", "and more") for name, at in (("a", 5), ("b", 6), ("c", 7), ("d", 8), ("e", 1))
+    ]
+    async with store.transaction() as transaction:
+        renewed = await transaction.knowledge.renew(again)
+        adopted = await transaction.knowledge.adopt([replace(d, made="later") for d in again])
+
+    assert renewed == adopted == ["docs/a"]
+    assert await texts(store) == {"docs/a": "word anew\nand more", "docs/b": "word newer"}
+    async with store.snapshot() as snapshot:
+        (found,) = await snapshot.audit.held(["docs/a"])
+        words = await snapshot.audit.findable(lambda _: None)
+        assert (found.made, found.stamp, found.faults) == ("later", stamp(5), ())
+        assert (words.amiss, words.strays, words.corpus, await snapshot.audit.strays()) == ([], [], None, [])
+
+
+async def test_what_is_made_anew_is_found_by_its_new_words_only_also_when_packed(
+    fresh_database: FreshDatabases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compact, "PACK_AT", 2)
+    async with new_store(fresh_database) as store:
+        await swap(store, *(draft(f"{n}", n, f"word number {n}") for n in range(1, 9)))
+        await store.compact()
+        async with store.transaction() as transaction:
+            await transaction.knowledge.renew([draft(f"{n}", n, f"term number {n}") for n in range(1, 5)])
+        for _ in ("unpacked", "packed"):
+            assert {p.document for p in await search(store, "word", k=20) if "word" in p.text} == {
+                f"docs/{n}" for n in range(5, 9)
+            }
+            async with store.snapshot() as snapshot:
+                words = await snapshot.audit.findable(lambda _: None)
+            assert (words.chunks, words.amiss, words.strays, words.corpus) == (8, [], [], None)
+            await store.compact()
+
+
+async def test_the_stock_tells_what_made_each_document(store: Store) -> None:
+    await store.keep_chains({"one": [{"name": "parse"}], "two": []})
+    await store.keep_chains({"one": ["never taken over"]})
+    made = [replace(draft(f"{n:02}", n, f"word {n}"), made="one", layout=b"form") for n in range(1, 8)]
+    await swap(store, *made, draft("old", 9, "word old"))
+    await remove(store, removal("01", 20))
+
+    async with store.snapshot() as snapshot:
+        stock = snapshot.stock
+        assert await stock.made() == [MadeBy("docs", "docs", "", 1), MadeBy("docs", "docs", "one", 6)]
+        assert await stock.chains() == {"one": [{"name": "parse"}], "two": []}
+        first = await stock.of("docs", "one", "", 4)
+        rest = await stock.of("docs", "one", first[-1][0], 4)
+        (stored,) = await stock.stored(["docs/03", "docs/01"])
+    assert [*first, *rest] == [(f"docs/{n:02}", stamp(n)) for n in range(2, 8)]
+    assert (stored.id, stored.stamp, stored.text, stored.failed) == ("docs/03", stamp(3), "word 3", False)
+    assert (stored.made, stored.layout) == ("one", b"form")
+
+
+async def test_a_transaction_that_fails_spoils_nothing_for_those_behind_it(store: Store) -> None:
+    """psycopg's own rollback lets go of every prepared statement of its session."""
+
+    async def fail() -> None:
+        async with store.transaction() as transaction:
+            await transaction.knowledge.swap([draft("never", 9, "word never")])
+            raise RuntimeError
+
+    for n in range(1, 5):
+        await swap(store, draft(f"{n}", n, f"word {n}"))
+        await store.progress()
+    for _ in range(8):
+        with pytest.raises(RuntimeError):
+            await fail()
+        await store.progress()
+
+    for n in range(5, 10):
+        await swap(store, draft(f"{n}", n, f"word {n}"))
+
+    assert await texts(store) == {f"docs/{n}": f"word {n}" for n in range(1, 10)}

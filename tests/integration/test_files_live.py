@@ -470,3 +470,18 @@ async def test_a_hint_disturbs_the_calm_until_what_came_of_it_is_given(reader: R
         assert ops(reader.log, given) == [("d", f"n{n}.md")]
     given = await disturbed(lambda: (tmp_path / "left-out.md~").write_bytes(b"") or (tmp_path / "a.md").touch())
     assert ops(reader.log, given) == []
+
+
+async def test_what_is_to_be_read_again_is_given_again_also_when_it_is_the_same(reader: Reader, tmp_path: Path) -> None:
+    before = reader.log.changes()
+    for _ in range(2):
+        assert await reader.source.retry("docs", "a.md")
+        await reader.sync()
+    after = reader.log.changes()[len(before) :]
+
+    assert [(c.key, c.after) for c in after] == [(("a.md",), ("a.md", b"old"))] * 2
+    assert before[-1].position < after[0].position < after[1].position
+
+    os.utime(tmp_path / "a.md")
+    await reader.sync()
+    assert len(reader.log.changes()) == len(before) + 2, "once for each time that it was asked for"

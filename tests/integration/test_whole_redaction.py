@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from tests import documents as make
-from tests.whole import Whole, whole
+from tests.whole import Whole, until, whole
 
 SETTINGS = """
 [[sources]]
@@ -182,24 +182,26 @@ def test_redact_shows_what_a_policy_does(headrace: Whole, tmp_path: Path) -> Non
     assert "Did you mean `docs`?" in ended.err
 
 
-def test_a_changed_policy_reads_a_folder_again_and_tells_of_rows(tmp_path: Path) -> None:
+def test_a_policy_that_changes_makes_documents_and_rows_anew(tmp_path: Path) -> None:
     folder = tmp_path / "documents"
     folder.mkdir()
     (folder / "guide.md").write_text("The lantern is for carla@example.net at 203.0.113.9.")
     source = f'[[sources]]\nname = "docs"\nurl = "file://{folder}"\n'
     rows = '[[sources]]\nname = "shop"\nurl = "push:"\n'
     told = '[[knowledge.rows]]\ntable = "shop.customers"\ntext = "{{ email }}"\n'
+    row = {"op": "upsert", "table": "customers", "key": {"id": 7}, "row": {"id": 7, "email": "carla@example.net"}}
     with whole(tmp_path / "headrace", source + rows + told) as made:
+        made.post("/v1/changes/shop", row)
         made.settle()
-        stamps: list[Any] = []
         assert "carla@example.net at 203.0.113.9" in made.document("docs/guide.md")["text"]
-        for _ in ("a new policy", "the same again"):
+        stamps = [made.document(id)["stamp"] for id in ("docs/guide.md", "shop/customers/7")]
+        for policy, at in (("", "[IP]"), ('kinds = { ip = "keep" }\n', "203.0.113.9")):
             made.stop()
-            made.configure(source + "[sources.redact]\n" + rows + "[sources.redact]\n" + told)
+            made.configure(source + "[sources.redact]\n" + policy + rows + "[sources.redact]\n" + told)
             made.start()
-            made.settle()
-            assert made.document("docs/guide.md")["text"] == "The lantern is for [EMAIL] at [IP]."
-            stamps.append(made.document("docs/guide.md")["stamp"])
-
-        assert stamps[0] == stamps[1], "the same policy reads nothing again"
-        assert "rows of an earlier redaction" in made.command("doctor").out
+            until(lambda: made.get("/v1/status")["renewal"]["state"] == "done", "everything is made anew", made.told)
+            assert made.document("docs/guide.md")["text"] == f"The lantern is for [EMAIL] at {at}."
+            assert made.document("shop/customers/7")["text"] == "[EMAIL]"
+        assert "every document is as the settings of now make it" in made.command("doctor").out
+        assert made.command("verify", "--json").json["equal"]
+        assert [made.document(id)["stamp"] for id in ("docs/guide.md", "shop/customers/7")] == stamps

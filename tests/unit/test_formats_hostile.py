@@ -72,6 +72,17 @@ def test_a_file_cut_off_or_altered_is_read_or_refused(media: str, data: st.DataO
         assert all(0 <= s.start < s.end <= len(parsed.text) for s in parsed.spans)
 
 
+def test_a_package_whose_first_name_does_not_unpack_is_damaged() -> None:
+    with io.BytesIO() as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
+            package.writestr("mimetype", "application/epub+zip" * 4)
+        content = bytearray(file.getvalue())
+    content[30 + len("mimetype")] = 0xFF  # the first block of its packed bytes is of no known kind
+
+    assert detect("a.epub", bytes(content)) == "application/epub+zip"
+    refused("a.epub", bytes(content))
+
+
 def test_a_password_is_told() -> None:
     assert refused("a.pdf", make.pdf(["secret"], encrypted=True)).got == "one with a password"
     wide = "EncryptedPackage".encode("utf-16-le") + b"\0\0"

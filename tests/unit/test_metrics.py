@@ -37,6 +37,7 @@ def status() -> dict[str, Any]:
         "topics": [{"name": "air.public.users", "changes": 7, "bytes": 900}],
         "operators": [{"name": "profiles", "source": "air", "lag": {"changes": 3, "ms": 1500.0}, "dead_letters": 2}],
         "documents": {"by_stage": {"ready": 5, "failed": 1}},
+        "renewal": {"state": "running", "done": 20, "total": 50, "left": {}},
         "profiles": 4,
         "store": {"bytes": 1000},
     }
@@ -87,6 +88,7 @@ def test_the_status_is_told_as_metrics() -> None:
             'dead_letters{operator="profiles",source="air"} 2.0',
             'documents{stage="failed"} 1.0',
             'documents{stage="ready"} 5.0',
+            "documents_of_earlier_settings 30.0",
             "profiles 4.0",
             "store_bytes 1000.0",
         ]

@@ -17,6 +17,8 @@ MOST = 50
 class Counting:
     """Gives a query's length as its vector, after a turn of the event loop; counts what it was asked for."""
 
+    id = "counting"
+
     def __init__(self) -> None:
         self.asked: list[str] = []
 

@@ -230,6 +230,27 @@ export interface OperatorStatus {
   dead_letters: number;
 }
 
+/** Documents that earlier settings made, and how far they are made anew. */
+export interface Renewal {
+  state: "waiting" | "running" | "done";
+  done: number;
+  total: number | null;
+  rate: number;
+  eta_s: number | null;
+  changed: Record<string, string[]>;
+  left: Record<string, number>;
+}
+
+/** Vectors of another model, built beside those that serve. */
+export interface Succession {
+  from: string;
+  to: string;
+  done: number;
+  total: number | null;
+  rate: number;
+  eta_s: number | null;
+}
+
 export interface Status {
   status: "ok" | "degraded";
   started_at: string;
@@ -237,6 +258,8 @@ export interface Status {
   topics: TopicStatus[];
   operators: OperatorStatus[];
   documents: { total: number; by_stage: Record<string, number> };
+  renewal?: Renewal;
+  succession?: Succession | null;
   profiles: number;
   store: { version: string; bytes: number };
 }

@@ -1,4 +1,4 @@
-import type { OperatorStatus, SourceStatus, Status, TopicStatus } from "../api/types";
+import type { OperatorStatus, Renewal, SourceStatus, Status, TopicStatus } from "../api/types";
 import { bytes, count, duration, plural, rate } from "../lib/format";
 import type { Polled } from "../lib/poll";
 import { LiveAge } from "../ui/Age";
@@ -47,6 +47,14 @@ function Overview({ status }: { status: Status }) {
         value={count(status.documents.total)}
         note={stages.map(([stage, amount]) => `${count(amount)} ${stage}`).join(", ")}
       />
+      {status.renewal && <Renewed renewal={status.renewal} />}
+      {status.succession && (
+        <Figure
+          name="Vectors of the next model"
+          value={`${count(status.succession.done)} of ${status.succession.total === null ? "?" : count(status.succession.total)}`}
+          note={togo(status.succession.eta_s)}
+        />
+      )}
       <Figure name="Profiles" value={count(status.profiles)} />
       <Figure name="Store" value={bytes(status.store.bytes)} note={`PostgreSQL ${status.store.version}`} />
       <div className="figure">
@@ -57,6 +65,19 @@ function Overview({ status }: { status: Status }) {
       </div>
     </dl>
   );
+}
+
+/** Shown while documents of earlier settings are made anew, and when some cannot be. */
+function Renewed({ renewal: { state, done, total, eta_s: left, left: kept } }: { renewal: Renewal }) {
+  const stay = Object.values(kept).reduce((sum, amount) => sum + amount, 0);
+  if (state === "done")
+    return stay > 0 ? <Figure name="Of earlier settings" value={count(stay)} note="run headrace doctor" tone="bad" /> : null;
+  if (!total) return null;
+  return <Figure name="Made anew" value={`${count(done)} of ${count(total)}`} note={togo(left)} />;
+}
+
+function togo(seconds: number | null): string {
+  return seconds !== null && seconds > 0 ? `about ${duration(seconds * 1000)} to go` : "in the background";
 }
 
 interface FigureProps {

@@ -91,14 +91,18 @@ class Reader:
         self, asked: Asked, query: str, k: int, where: Filter, *operators: str, how: Retrieval = USUAL
     ) -> AsyncGenerator[tuple[View, Sequence[Passage]]]:
         """The k best passages for a query, and the view in which they are. The query is embedded meanwhile."""
+        model = self._embedder.model
         known = self._embedder.known(query)
-        vector = asyncio.create_task(self._vector(query)) if known is None else known
+        making = asyncio.create_task(self._vector(query)) if known is None else None
         try:
             async with self.view(asked, *operators) as view:
+                vector = making or known
+                if self._embedder.model != model:  # another one serves since, and as long as this snapshot is open
+                    vector = await self._vector(query)
                 yield view, await retrieve(view.snapshot.knowledge, query, vector, k, where, how)
         finally:
-            if isinstance(vector, asyncio.Task):
-                vector.cancel()
+            if making is not None:
+                making.cancel()
 
     async def _vector(self, query: str) -> Vector:
         return (await self._embedder.embed([query]))[0]

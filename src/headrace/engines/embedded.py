@@ -60,6 +60,10 @@ class EmbeddedEngine:
         """The operators that do something with a topic's changes."""
         return [o.name for o in self._operators if o.wants(topic)]
 
+    def busy(self, operator: str) -> bool:
+        """Whether it prepares or applies changes right now."""
+        return any(x.busy for x in self._lanes if x.operator.name == operator)
+
     def meter(self, operator: str, source: str) -> Meter:
         return self._lane(operator, source).meter
 

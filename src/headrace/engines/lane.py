@@ -41,7 +41,7 @@ class Lane:
         self._store = store
         self._tracker = tracker
         self._lock = lock
-        self._busy = False
+        self.busy = False
         self._unsaved: Applied | None = None
 
     # ---- in order ----------------------------------------------------------------------------------------------------
@@ -62,11 +62,11 @@ class Lane:
             self._unsaved = done
             self._tracker.advance(done)
             return
-        self._busy = True
+        self.busy = True
         try:
             await self._slices(wanted, done)
         finally:
-            self._busy = False
+            self.busy = False
         self._unsaved = None
         self._tracker.advance(done)
 
@@ -166,7 +166,7 @@ class Lane:
         """Whether the operator itself gets to this append's ends without waiting for slow work."""
         up_to_date = self._tracker.applied(self.operator.name, self.source).number >= append.number - 1
         quick = all(self.operator.overtakes(c) for c in self._wanted(append))
-        return up_to_date and quick and not self._busy
+        return up_to_date and quick and not self.busy
 
     def _wanted(self, append: Append) -> list[Change]:
         return [c for schema, run in runs(append.changes) if self.operator.wants(schema.topic) for c in run]

@@ -16,6 +16,8 @@ from headrace.knowledge.parsed import Parsed, Span
 from headrace.knowledge.stretches import stretches
 from headrace.place import Place
 
+VERSION = 1
+"""Raised when the same text may be cut, or embedded under its headings, otherwise."""
 CHUNK_TOKENS = 200
 
 
@@ -31,14 +33,14 @@ class Piece:
     place: Place | None = None
 
 
-def chunk(parsed: Parsed, tokenizer: Tokenizer) -> list[Piece]:
-    """Chunks in order; together they cover all of the text that is not white space.
+def chunk(parsed: Parsed, tokenizer: Tokenizer, tokens: int = CHUNK_TOKENS) -> list[Piece]:
+    """Chunks of at most so many tokens, in order; together they cover all of the text that is not white space.
 
     A chunk may go on over a page's end, but never over that of a slide, a sheet or a packed file.
     """
     above = list(parsed.outline) or (headings(parsed.text) if parsed.markdown else [])
     starts = [h[0] for h in above]
-    splitter = _splitter(tokenizer, parsed.markdown)
+    splitter = _splitter(tokenizer, parsed.markdown, tokens)
     pieces: list[Piece] = []
     for first, last in _parts(parsed):
         path = _Path(above[bisect_left(starts, first) : bisect_left(starts, last)])
@@ -96,6 +98,6 @@ def _place(spans: Sequence[Span], start: int, end: int) -> Place | None:
 
 
 @lru_cache(maxsize=8)
-def _splitter(tokenizer: Tokenizer, markdown: bool) -> MarkdownSplitter | TextSplitter:
+def _splitter(tokenizer: Tokenizer, markdown: bool, tokens: int) -> MarkdownSplitter | TextSplitter:
     kind = MarkdownSplitter if markdown else TextSplitter
-    return kind.from_huggingface_tokenizer(tokenizer, CHUNK_TOKENS)
+    return kind.from_huggingface_tokenizer(tokenizer, tokens)

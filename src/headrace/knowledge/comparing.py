@@ -17,6 +17,12 @@ def compare(draft: DocumentDraft, held: HeldDocument) -> tuple[str, ...]:
     return _few([*_version(draft, held), *_content(draft, held)])
 
 
+def earlier(draft: DocumentDraft, held: HeldDocument) -> tuple[str, ...]:
+    """What is wrong with a document that other steps made than those of the draft: whether it is of the right change,
+    and fits together in itself; what it tells is made anew in any case."""
+    return _few([*_version(draft, held), *faults(held)])
+
+
 def faults(held: HeldDocument) -> tuple[str, ...]:
     """What does not fit together in itself."""
     return _few([*held.faults, *(f"chunk {c.ordinal}: {f}" for c in held.chunks for f in c.faults)])
@@ -29,13 +35,14 @@ def _version(draft: DocumentDraft, held: HeldDocument) -> Iterator[str]:
     for what, should, got in (
         ("topic", draft.topic, held.topic),
         ("time of the commit", draft.stamp.committed_at, held.stamp.committed_at),
-        ("content's hash", draft.content_hash, held.content_hash),
     ):
         if should != got:
             yield f"its {what} is {got}, not {should}"
 
 
 def _content(draft: DocumentDraft, held: HeldDocument) -> Iterator[str]:
+    if draft.content_hash != held.content_hash:
+        yield f"its content's hash is {held.content_hash}, not {draft.content_hash}"
     if draft.failure is not None or held.failed:
         if draft.failure is None:
             yield "it could not be read when it was indexed, and can be now"

@@ -6,6 +6,7 @@ import codecs
 import io
 import re
 import zipfile
+import zlib
 from pathlib import PurePosixPath
 
 from headrace.knowledge.parsed import PLAIN
@@ -151,7 +152,9 @@ def _zipped(content: bytes, suffix: str) -> str:
             names = package.namelist()
             if names and names[0] == "mimetype" and package.getinfo("mimetype").file_size < 200:
                 return package.read("mimetype").decode("ascii", "replace").strip()
-    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, NotImplementedError, LookupError, EOFError):
+    except (
+        zipfile.BadZipFile, zlib.error, ValueError, OSError, RuntimeError, NotImplementedError, LookupError, EOFError
+    ):  # fmt: skip
         damaged = {".docx": DOCX, ".pptx": PPTX, ".xlsx": XLSX, ".epub": EPUB}
         return damaged.get(suffix, ZIP)  # its parser tells what is wrong with it
     if "[Content_Types].xml" in names:

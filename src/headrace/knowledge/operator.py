@@ -8,19 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from headrace.change import Change, Op, document_id, key_name
+from headrace.change import Change, Op, Stamp, document_id, key_name
 from headrace.codec import encode
-from headrace.errors import BadInput, RedactionError
+from headrace.errors import BadInput, HeadraceError, RedactionError
+from headrace.knowledge import layout
+from headrace.knowledge.chain import Settings, chain_of
 from headrace.knowledge.chunk import Piece, chunk
 from headrace.knowledge.detect import detect
 from headrace.knowledge.parse import is_light, parse
 from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.redacting import cleared, cleared_failure
 from headrace.knowledge.rows import RowTemplate
+from headrace.knowledge.steps import Chain
 from headrace.knowledge.terms import Bag, bag
 from headrace.models import Embedder
 from headrace.redaction.policy import Redactor
@@ -31,6 +35,7 @@ from headrace.stores import (
     DocumentDraft,
     Failure,
     Removal,
+    StoredDocument,
     Transaction,
     WorkCache,
 )
@@ -58,19 +63,31 @@ class Prepared:
     letters: Sequence[DeadLetterDraft]
     settled: Sequence[tuple[str, str | None]]
     changes: Sequence[Change]
+    model: str = ""
+    """Whose vectors the drafts have."""
 
 
 @dataclass(slots=True)
 class _Plan:
-    """A document on its way: its text, and per piece what is embedded and its hash."""
+    """A document on its way: its text, and per piece what is embedded and its hash. `hidden`: its text has been
+    redacted already."""
 
-    change: Change
+    id: str
+    topic: str
+    stamp: Stamp
     content_hash: str
     parsed: Parsed
+    hidden: bool = False
     pieces: list[Piece] = field(default_factory=list[Piece])
     indexed: list[str] = field(default_factory=list[str])
     hashes: list[bytes] = field(default_factory=list[bytes])
     bags: list[Bag] = field(default_factory=list[Bag])
+
+
+class ModelChanged(HeadraceError):
+    """Vectors are of the model before."""
+
+    title = "The embedding model was changed meanwhile"
 
 
 class Knowledge:
@@ -87,15 +104,31 @@ class Knowledge:
         work: WorkCache,
         parser: Parser | None = None,
         redactors: Mapping[str, Redactor] | None = None,
+        settings: Settings | None = None,
     ) -> None:
         """Without a `parser`, every format is read in this process. `redactors` by source: what none is for is kept as
         it is."""
+        self._settings = settings or Settings()
         self._documents = documents
         self._rows = rows
         self._embedder = embedder
         self._work = work
         self._parser = parser
         self._redactors = redactors or {}
+        self._chains: tuple[str, Mapping[str, Chain]] = ("", {})
+
+    @property
+    def chains(self) -> Mapping[str, Chain]:
+        """By topic: the steps that make its documents, with the model of now."""
+        if self._chains[0] != self._embedder.id:
+            chains = {
+                topic: chain_of(
+                    self._rows.get(topic), self._redactors.get(source_of(topic)), self._embedder, self._settings
+                )
+                for topic in (*self._documents, *self._rows)
+            }
+            self._chains = (self._embedder.id, chains)
+        return self._chains[1]
 
     def wants(self, topic: str) -> bool:
         return topic in self._documents or topic in self._rows
@@ -107,31 +140,50 @@ class Knowledge:
         await transaction.knowledge.remove([_removal(c) for c in changes], overtaking=True)
 
     async def prepare(self, changes: Sequence[Change], *, background: bool) -> Prepared:
+        model = self._embedder.id
         removals, latest = _collapse(changes)
         plans, refused = await self._plans(latest)
-        drafts = [_failed(change, failure) for change, failure in refused]
+        drafts = [self._failed(change, failure) for change, failure in refused]
         letters = [self._letter(change, failure) for change, failure in refused]
         vectors = await self._vectors(plans, background)
-        drafts += [_draft(p, vectors) for p in plans]
-        good = [p.change for p in plans] + [c for c in changes if c.op is Op.DELETE]
+        drafts += [self._draft(p, vectors) for p in plans]
+        bad = {d.id for d in drafts if d.failure is not None}
+        good = [c for c in latest if document_id(c.schema, c.key) not in bad]
+        good += [c for c in changes if c.op is Op.DELETE]
         settled: list[tuple[str, str | None]] = [(c.schema.topic, key_name(c.schema, c.key)) for c in good]
         settled += [(c.schema.topic, None) for c in changes if c.op is Op.TRUNCATE]
-        return Prepared(removals, drafts, letters, settled, changes)
+        return Prepared(removals, drafts, letters, settled, changes, model)
 
     async def unembedded(self, changes: Sequence[Change]) -> Sequence[DocumentDraft]:
         """What live states come to, but for their vectors, which are empty: to hold against what is stored."""
         plans, refused = await self._plans(changes, apart=True)
         nothing = dict.fromkeys((h for p in plans for h in p.hashes), np.empty(0, np.float32))
-        return [_failed(change, failure) for change, failure in refused] + [_draft(p, nothing) for p in plans]
+        failed = [self._failed(change, failure) for change, failure in refused]
+        return failed + [self._draft(p, nothing) for p in plans]
 
-    async def anew(self, document: Document, topic: str, hashes: Sequence[bytes]) -> DocumentDraft | None:
+    async def again(self, stored: StoredDocument, done: int) -> DocumentDraft:
+        """A stored document from its own text, which has been through so many steps of its topic's chain. Raises
+        BadInput where it must be made from its source."""
+        chain = self.chains[stored.topic]
+        if stored.failed or not done:
+            raise _gone(stored)
+        try:
+            parsed = layout.unpacked(stored.layout, stored.title, stored.text, stored.media, stored.dated)
+        except msgspec.MsgspecError:
+            raise _gone(stored) from None
+        hidden = chain.keys[done - 1] == chain.text_key
+        plan = _Plan(stored.id, stored.topic, stored.stamp, stored.content_hash, parsed, hidden)
+        plan = await asyncio.to_thread(self._cut, plan)
+        return self._draft(plan, await self._vectors([plan], True))
+
+    async def anew(self, document: Document, stored: StoredDocument, hashes: Sequence[bytes]) -> DocumentDraft | None:
         """A stored document from its own text, cut as it was, with new vectors. None where `hashes`, those that its
         chunks had, do not prove that this is what they were made of."""
         info = document.info
         pieces = [Piece(c.start, c.end, document.text[c.start : c.end], c.heading, c.place) for c in document.chunks]
         for title in (info.title, ""):
-            indexed = [_indexed(title, p) for p in pieces]
-            made = [self._hash(text) for text in indexed]
+            indexed = [indexed_text(title, p.heading, p.text) for p in pieces]
+            made = [_hash(text) for text in indexed]
             if made == list(hashes):
                 break
         else:
@@ -142,11 +194,19 @@ class Knowledge:
             for n, (piece, text, digest, vector) in enumerate(zip(pieces, indexed, made, vectors, strict=True))
         ]
         return DocumentDraft(
-            info.id, topic, info.stamp, info.content_hash, info.title, document.text, chunks, None, info.media,
-            info.dated,
+            info.id, stored.topic, info.stamp, info.content_hash, info.title, document.text, chunks, None, info.media,
+            info.dated, stored.made, stored.layout,
         )  # fmt: skip
 
     async def apply(self, prepared: Prepared, transaction: Transaction) -> None:
+        """Raises ModelChanged for what another model embedded: it is prepared once more."""
+        if prepared.drafts and prepared.model != self._embedder.id:
+            raise ModelChanged(
+                step="apply what was embedded",
+                expected=f"vectors of {self._embedder.id}",
+                got=f"those of {prepared.model}, which went meanwhile",
+                remedy="Try it again.",
+            )
         if prepared.removals:
             await transaction.knowledge.remove(prepared.removals)
         if prepared.drafts:
@@ -165,7 +225,7 @@ class Knowledge:
         try:
             for n, change in enumerate(changes):
                 try:
-                    plans.append(await self._planned(change, reading.get(n), apart))
+                    plans.append(await self._waited(change, reading.get(n), apart))
                 except BadInput as error:
                     failure = Failure(error.step, error.expected, error.got, error.remedy)
                     if redactor := self._redactors.get(change.stamp.source):
@@ -192,7 +252,7 @@ class Knowledge:
                 found[n] = asyncio.create_task(self._parser.parse(path, content, media), name=f"read {path}")
         return found
 
-    async def _planned(self, change: Change, reading: asyncio.Task[Parsed] | None, apart: bool) -> _Plan:
+    async def _waited(self, change: Change, reading: asyncio.Task[Parsed] | None, apart: bool) -> _Plan:
         """Waits as long as what must not be shown cannot be found: the source's texts stay in their order behind it."""
         pause_s = FIRST_PAUSE_S
         while True:
@@ -208,7 +268,7 @@ class Knowledge:
     async def _tried(self, change: Change, reading: asyncio.Task[Parsed] | None, apart: bool) -> _Plan:
         """A large document is parsed and cut in a thread: other changes and questions do not wait for it."""
         if reading is not None:
-            plan = _Plan(change, _sha256(_file(change)[1]), await reading)
+            plan = _planned(change, _sha256(_file(change)[1]), await reading)
             large = apart or len(plan.parsed.text) > LARGE
             return await asyncio.to_thread(self._cut, plan) if large else self._cut(plan)
         size = sum(len(v) for v in change.after or () if isinstance(v, str | bytes))
@@ -231,30 +291,46 @@ class Knowledge:
                     remedy="Leave the column out of the template, or clean it at the source.",
                 )
             title = f"{change.schema.table.rpartition('.')[2]} {key_name(change.schema, change.key)}"
-            return self._cut(_Plan(change, _sha256(text.encode()), Parsed(title, text, False)))
+            return self._cut(_planned(change, _sha256(text.encode()), Parsed(title, text, False)))
         path, content = _file(change)
-        return self._cut(_Plan(change, _sha256(content), parse(path, content)))
+        return self._cut(_planned(change, _sha256(content), parse(path, content)))
 
     def _cut(self, plan: _Plan) -> _Plan:
         """Into chunks, each with what is embedded of it. Nothing that is hidden gets beyond this place."""
-        if redactor := self._redactors.get(plan.change.stamp.source):
+        redactor = self._redactors.get(plan.stamp.source)
+        if redactor is not None and not plan.hidden:
             plan.parsed = cleared(plan.parsed, redactor)
-            if plan.change.schema.topic in self._rows:  # a short text could be guessed from its hash
+            if plan.topic in self._rows:  # a short text could be guessed from its hash
                 plan.content_hash = _sha256(plan.parsed.text.encode())
-        context = "" if plan.change.schema.topic in self._rows else plan.parsed.title
-        plan.pieces = chunk(plan.parsed, self._embedder.tokenizer)
+        context = "" if plan.topic in self._rows else plan.parsed.title
+        plan.pieces = chunk(plan.parsed, self._embedder.tokenizer, self._settings.chunk_tokens)
         for piece in plan.pieces:
-            indexed = _indexed(context, piece)
+            indexed = indexed_text(context, piece.heading, piece.text)
             plan.indexed.append(indexed)
             plan.bags.append(bag(indexed))
-            plan.hashes.append(self._hash(indexed))
+            plan.hashes.append(_hash(indexed))
         return plan
 
-    def _hash(self, indexed: str) -> bytes:
-        return hashlib.sha256(f"{self._embedder.id}\0{indexed}".encode()).digest()
+    def _draft(self, plan: _Plan, vectors: Mapping[bytes, NDArray[np.float32]]) -> DocumentDraft:
+        made = zip(plan.pieces, plan.bags, plan.hashes, strict=True)
+        chunks = [_chunk(n, piece, words, digest, vectors[digest]) for n, (piece, words, digest) in enumerate(made)]
+        parsed = plan.parsed
+        media = None if plan.topic in self._rows else parsed.media
+        return DocumentDraft(
+            plan.id, plan.topic, plan.stamp, plan.content_hash, parsed.title, parsed.text, chunks, None, media,
+            parsed.dated, self.chains[plan.topic].key, layout.packed(parsed),
+        )  # fmt: skip
+
+    def _failed(self, change: Change, failure: Failure) -> DocumentDraft:
+        """A version that cannot be shown: the one before it is no longer true either."""
+        content = change.after[1] if change.after is not None and not change.schema.table else b""
+        digest = _sha256(content) if isinstance(content, bytes) else ""
+        id, topic = document_id(change.schema, change.key), change.schema.topic
+        title, made = key_name(change.schema, change.key), self.chains[topic].key
+        return DocumentDraft(id, topic, change.stamp, digest, title, "", (), failure, made=made)
 
     async def _vectors(self, plans: Sequence[_Plan], background: bool) -> dict[bytes, NDArray[np.float32]]:
-        """Every piece's vector by the hash of its text and model: what was ever made is not made again."""
+        """Every piece's vector by the hash of its text: what was ever made is not made again."""
         wanted = {h: t for p in plans for h, t in zip(p.hashes, p.indexed, strict=True)}
         if not wanted:
             return {}
@@ -266,6 +342,15 @@ class Knowledge:
         return found
 
 
+def source_of(topic: str) -> str:
+    """A topic's source: its own name, or what stands before the first point."""
+    return topic.partition(".")[0]
+
+
+def _planned(change: Change, content_hash: str, parsed: Parsed) -> _Plan:
+    return _Plan(document_id(change.schema, change.key), change.schema.topic, change.stamp, content_hash, parsed)
+
+
 def _file(change: Change) -> tuple[str, bytes]:
     """A document's path and bytes."""
     assert change.after is not None
@@ -273,6 +358,15 @@ def _file(change: Change) -> tuple[str, bytes]:
     assert isinstance(path, str)
     assert isinstance(content, bytes)
     return path, content
+
+
+def _gone(stored: StoredDocument) -> BadInput:
+    return BadInput(
+        step=f"make {stored.id} anew",
+        expected="its text and what belongs to its form",
+        got="one that could not be read" if stored.failed else "a text alone",
+        remedy="It is made from the log.",
+    )
 
 
 def _collapse(changes: Sequence[Change]) -> tuple[list[Removal], list[Change]]:
@@ -297,10 +391,15 @@ def _removal(change: Change) -> Removal:
     return Removal(None if whole else document_id(change.schema, change.key), change.schema.topic, change.stamp)
 
 
-def _indexed(title: str, piece: Piece) -> str:
-    """What is embedded and searched: the chunk under its title and headings, which often name its subject."""
-    context = piece.heading or title
-    return f"{context}\n{piece.text}" if context and context not in piece.text else piece.text
+def indexed_text(title: str, heading: str, text: str) -> str:
+    """What is embedded and searched of a chunk: under its headings or title, which often name its subject. The title of
+    a row does not: it is empty here."""
+    context = heading or title
+    return f"{context}\n{text}" if context and context not in text else text
+
+
+def _hash(indexed: str) -> bytes:
+    return hashlib.sha256(indexed.encode()).digest()
 
 
 def _chunk(n: int, piece: Piece, words: Bag, digest: bytes, vector: NDArray[np.float32]) -> ChunkDraft:
@@ -308,27 +407,6 @@ def _chunk(n: int, piece: Piece, words: Bag, digest: bytes, vector: NDArray[np.f
         n, piece.text, piece.start, piece.end, piece.heading, words.terms, words.counts, words.length, digest, vector,
         piece.place,
     )  # fmt: skip
-
-
-def _draft(plan: _Plan, vectors: Mapping[bytes, NDArray[np.float32]]) -> DocumentDraft:
-    made = zip(plan.pieces, plan.bags, plan.hashes, strict=True)
-    chunks = [_chunk(n, piece, words, digest, vectors[digest]) for n, (piece, words, digest) in enumerate(made)]
-    change, parsed = plan.change, plan.parsed
-    media = None if change.schema.table else parsed.media
-    return DocumentDraft(
-        document_id(change.schema, change.key), change.schema.topic, change.stamp, plan.content_hash,
-        parsed.title, parsed.text, chunks, None, media, parsed.dated,
-    )  # fmt: skip
-
-
-def _failed(change: Change, failure: Failure) -> DocumentDraft:
-    """A version that cannot be shown: the one before it is no longer true either."""
-    content = change.after[1] if change.after is not None and not change.schema.table else b""
-    digest = _sha256(content) if isinstance(content, bytes) else ""
-    id = document_id(change.schema, change.key)
-    return DocumentDraft(
-        id, change.schema.topic, change.stamp, digest, key_name(change.schema, change.key), "", (), failure
-    )
 
 
 def _sha256(content: bytes) -> str:

@@ -9,6 +9,8 @@ from headrace.knowledge.detect import CODE, HTML, MARKDOWN, REFUSED, ZIP, detect
 from headrace.knowledge.parsed import PLAIN, File, Limits, Meter, Parsed
 from headrace.registry import FORMATS, lookup
 
+VERSION = 1
+"""Raised when the same file may come to another text, or place in it."""
 EXTRA = "documents"
 LIGHT = frozenset({PLAIN, MARKDOWN, HTML, CODE})
 """Kinds of text that are read in this process: they cost time in proportion to their size, and need no library but

@@ -10,6 +10,9 @@ from headrace.redaction.echoes import Echoes
 from headrace.redaction.policy import Redacted, Redactor
 from headrace.stores import Failure
 
+VERSION = 1
+"""Raised when the same detections may leave another text."""
+
 
 def cleared(parsed: Parsed, redactor: Redactor) -> Parsed:
     """Text, title, headings and names of sheets and members redacted; offsets are those of the new text. A value that

@@ -34,7 +34,8 @@ class Difference:
 @dataclass(slots=True)
 class Tally:
     """One source's documents in numbers. `untold`: those that the log no longer tells of, checked against themselves;
-    `failed`: those that cannot be read, rightly. `compared`: how many were held against the source itself."""
+    `failed`: those that cannot be read, rightly. `earlier`: those that other steps made than those of now, checked
+    against themselves, and being made anew. `compared`: how many were held against the source itself."""
 
     source: str
     documents: int = 0
@@ -44,6 +45,7 @@ class Tally:
     ghost: int = 0
     untold: int = 0
     failed: int = 0
+    earlier: int = 0
     compared: int | None = None
     notes: list[str] = field(default_factory=list[str])
 

@@ -85,10 +85,11 @@ class Restoring:
         """What the log no longer tells of, from its own text, as far as that is proved by the hashes of its chunks."""
         async with self._store.snapshot() as snapshot:
             held = next(iter(await snapshot.audit.held([id])), None)
+            stored = next(iter(await snapshot.stock.stored([id])), None)
             document = await snapshot.knowledge.document(id)
-        if held is None or document is None or held.failed or held.faults:
+        if held is None or stored is None or document is None or held.failed or held.faults:
             return
-        draft = await self._knowledge.anew(document, held.topic, [c.text_hash for c in held.chunks])
+        draft = await self._knowledge.anew(document, stored, [c.text_hash for c in held.chunks])
         if draft is not None:
             await self._restore(Restored(held.id, draft, held.stamp, held.stamp.position), None)
 

@@ -14,6 +14,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from headrace.change import Change, Row, Schema, Value, key_text
 from headrace.errors import BadInput, ConfigError
 
+VERSION = 1
+"""Raised when the same template may give another text for the same row."""
 JSON_TYPES = frozenset({"json", "jsonb"})
 
 
@@ -23,6 +25,7 @@ class RowTemplate:
 
     topic: str
     template: Template
+    text: str
 
     def render(self, change: Change) -> str:
         """The text of the row after the change. Raises BadInput when the template does not fit the row."""
@@ -32,7 +35,7 @@ class RowTemplate:
 
 def row_template(topic: str, text: str) -> RowTemplate:
     """Compiles a template. Raises ConfigError."""
-    return RowTemplate(topic, compile_template(topic, text))
+    return RowTemplate(topic, compile_template(topic, text), text)
 
 
 def compile_template(topic: str, text: str) -> Template:

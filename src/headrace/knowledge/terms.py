@@ -15,6 +15,8 @@ import snowballstemmer
 
 from headrace.stores import Counts, Terms
 
+VERSION = 1
+"""Raised when the same text may come to other terms."""
 _WORD = re.compile(r"\w+(?:['’][^\W\d_]+)?")
 # runTarget, HTTPServer; not HAT170, utf8 or GPUs.
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from headrace.change import HIGHEST, START, Change, Position
-from headrace.knowledge.comparing import compare, faults
+from headrace.knowledge.comparing import compare, earlier, faults
 from headrace.knowledge.operator import KNOWLEDGE, Knowledge
 from headrace.knowledge.replaying import Last, Reach, TooMany, pages, replay
 from headrace.knowledge.report import Difference, Kind, Tally, Telling
@@ -160,6 +160,10 @@ class Verification:
             tally.failed += draft.failure is not None
             if there is None:
                 found.differs(draft.id, draft.topic, Kind.MISSING, ("it is not in the index",))
+            elif there.made != draft.made:
+                tally.earlier += 1
+                if what := earlier(draft, there):
+                    found.differs(draft.id, draft.topic, Kind.DIFFERENT, what)
             elif what := compare(draft, there):
                 found.differs(draft.id, draft.topic, Kind.DIFFERENT, what)
         self._count(len(ids))

@@ -52,6 +52,9 @@ def collect(status: dict[str, Any], pushed: PushRequests) -> CollectorRegistry:
     documents = sheet.gauge("documents", "Present documents", "stage")
     for stage, count in status["documents"]["by_stage"].items():
         documents(stage, count)
+    renewal = status["renewal"]
+    due = (renewal["total"] or 0) - renewal["done"] if renewal["state"] != "done" else sum(renewal["left"].values())
+    sheet.gauge("documents_of_earlier_settings", "Present documents yet to be made anew")(max(due, 0))
     sheet.gauge("profiles", "Present profiles")(status["profiles"])
     sheet.gauge("store_bytes", "Size of the store")(status["store"]["bytes"])
     registry = CollectorRegistry()

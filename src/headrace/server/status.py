@@ -15,10 +15,13 @@ from headrace.clock import now_us, rfc3339
 from headrace.engines.embedded import CAPTURE, EmbeddedEngine
 from headrace.engines.snapshots import all_jobs
 from headrace.inbox import Inbox
+from headrace.knowledge.renewing import Renewing
+from headrace.knowledge.succession import Succession
 from headrace.log import SourceHead
 from headrace.ops.metrics import PushRequests, collect
 from headrace.server.shapes import json_response
 from headrace.server.snapshots import shown
+from headrace.server.verify import progress_json
 from headrace.sources import Retained, Retaining, Snapshotting, Source
 from headrace.stores import DeadLetter
 
@@ -81,6 +84,8 @@ async def describe(app: App) -> dict[str, Any]:
             _operator(engine, o, heads[s], letters) for s in engine.sources if s in heads for o in engine.operators
         ],
         "documents": {"total": ready + failed, "by_stage": {"ready": ready, "failed": failed}},
+        "renewal": _renewal(core.renewal.now),
+        "succession": _succession(core.renewal.succession),
         "profiles": profiles,
         "store": {"version": version, "bytes": size},
     }
@@ -167,6 +172,23 @@ def _operator(
         "errors": meter.errors,
         "dead_letters": sum(1 for x in letters if x.operator == operator and x.source == head.source),
     }
+
+
+def _renewal(now: Renewing) -> dict[str, Any]:
+    progress = progress_json(now.progress)
+    return {
+        "state": now.state,
+        **{name: progress[name] for name in ("done", "total", "rate", "eta_s")},
+        "changed": {topic: list(steps) for topic, steps in now.changed.items()},
+        "left": dict(now.left),
+    }
+
+
+def _succession(of: Succession | None) -> dict[str, Any] | None:
+    if of is None:
+        return None
+    progress = progress_json(of.progress)
+    return {"from": of.before, "to": of.model} | {n: progress[n] for n in ("done", "total", "rate", "eta_s")}
 
 
 def _letter(engine: EmbeddedEngine, letter: DeadLetter) -> dict[str, Any]:

@@ -115,6 +115,7 @@ def _tally(tally: Tally) -> dict[str, Any]:
         "ghost": tally.ghost,
         "untold": tally.untold,
         "failed": tally.failed,
+        "earlier": tally.earlier,
         "compared": tally.compared,
         "notes": tally.notes,
     }

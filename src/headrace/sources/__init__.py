@@ -254,8 +254,7 @@ class Snapshotting(Protocol):
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
     """What `[[sources]]` says, secrets resolved. `id` names this Headrace's slot at shared sources. `scratch`: a folder
-    for temporary files (the system's when empty). `options`: what only this kind of source understands. `reading`: how
-    what it gives is read; a source that can does give all of it again when it is another one than before."""
+    for temporary files (the system's when empty). `options`: what only this kind of source understands."""
 
     name: str
     url: str
@@ -266,7 +265,6 @@ class SourceSettings:
     max_bytes: int = 32 * 1024 * 1024
     batch_rows: int = 4000
     scratch: str = ""
-    reading: str = ""
     options: Mapping[str, str] = field(default_factory=dict[str, str])
 
 

@@ -64,7 +64,8 @@ class ChunkDraft:
 class DocumentDraft:
     """A document's new version. `failure` is set (and there are no chunks) when a step could not be done.
 
-    `media` is its content's type; `dated` the time that it states of itself (microseconds), if any.
+    `media` is its content's type; `dated` the time that it states of itself (microseconds), if any. `made`: the key of
+    the steps that made it; `layout`: what of its text's form is not in the text, to cut it again (empty: not kept).
     """
 
     id: str
@@ -77,6 +78,8 @@ class DocumentDraft:
     failure: Failure | None = None
     media: str | None = None
     dated: int | None = None
+    made: str = ""
+    layout: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +107,16 @@ class KnowledgeWriter(Protocol):
     `swap` closes each document's open version and opens the draft; a draft that is not newer than what is known of its
     document (opened, closed or hidden) changes nothing. `remove` closes what is open and older; with `overtaking` it
     also keeps out drafts older than the removal that come later.
+
+    `renew` puts each draft in the place of the present version of the very same change, as if that had never been;
+    `adopt` only notes that such a version is what the draft's steps make. Both leave alone what is of another change by
+    now, or no longer there, and give the ids of those that they did not.
     """
 
     async def swap(self, drafts: Sequence[DocumentDraft]) -> None: ...
     async def remove(self, removals: Sequence[Removal], *, overtaking: bool = False) -> None: ...
+    async def renew(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]: ...
+    async def adopt(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +247,7 @@ class HeldChunk:
 @dataclass(frozen=True, slots=True)
 class HeldDocument:
     """A document's present version as the store holds it: `text` is its text's SHA-256, `stated` how many chunks it
-    says that it has. `faults`: what does not fit together, in words."""
+    says that it has. `faults`: what does not fit together, in words. `made`: as in its draft."""
 
     id: str
     topic: str
@@ -252,6 +261,7 @@ class HeldDocument:
     stated: int
     chunks: Sequence[HeldChunk]
     faults: tuple[str, ...] = ()
+    made: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +345,97 @@ class WorkCache(Protocol):
     """Work done before, found by the hash of its input."""
 
     async def vectors(self, text_hashes: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]: ...
+
+
+# ---- what documents were made by ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBy:
+    """So many present documents of a topic were made by the steps of this key ("": not known)."""
+
+    topic: str
+    source: str
+    made: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A present version as it can be cut and embedded again without its source; fields as in its draft."""
+
+    id: str
+    topic: str
+    stamp: Stamp
+    content_hash: str
+    title: str
+    text: str
+    failed: bool
+    media: str | None
+    dated: int | None
+    made: str
+    layout: bytes
+
+
+class Stock(Protocol):
+    """What the present documents were made by, within one snapshot.
+
+    - `made`: how many of each topic by which steps.
+    - `chains`: the steps of each key, as `Store.keep_chains` was given them.
+    - `of`: documents of a topic that were made by these steps, by id behind `after`, at most `limit`.
+    - `stored`: present versions by id, those that there are.
+    """
+
+    async def made(self) -> Sequence[MadeBy]: ...
+    async def chains(self) -> Mapping[str, JSON]: ...
+    async def of(self, topic: str, made: str, after: str, limit: int) -> Sequence[tuple[str, Stamp]]: ...
+    async def stored(self, documents: Sequence[str]) -> Sequence[StoredDocument]: ...
+
+
+# ---- vectors of another model ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An embedding model: `id` as the embedder tells it, `address` as it is configured."""
+
+    id: str
+    address: str
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
+class BareChunk:
+    """A chunk that has no vector of the model that is to come, with what is embedded of it."""
+
+    chunk: int
+    topic: str
+    title: str
+    heading: str
+    text: str
+
+
+class Beside(Protocol):
+    """Vectors of another model, built beside those that are searched.
+
+    - `begin` makes room for those of a model, or goes on with what is there of it; those of a third one go.
+    - `cancel` lets go of what is there.
+    - `counts`: chunks that have one, and all.
+    - `bare`: chunks that have none, by number behind `after`, at most `limit`.
+    - `fill` gives chunks theirs; those that are no longer there are left out.
+    - `index` makes them quick to search.
+    - `swap` puts them in the place of the others, in one step that no reader sees half of; `serve` is called before
+      anybody reads again. False, and nothing has happened, while a chunk lacks one or somebody reads for too long. The
+      caller holds the operator's turn.
+    """
+
+    async def begin(self, model: str) -> None: ...
+    async def cancel(self) -> None: ...
+    async def counts(self) -> tuple[int, int]: ...
+    async def bare(self, after: int, limit: int) -> Sequence[BareChunk]: ...
+    async def fill(self, chunks: Sequence[int], vectors: NDArray[np.float32]) -> None: ...
+    async def index(self, dimensions: int) -> None: ...
+    async def swap(self, model: Model, serve: Callable[[], None]) -> bool: ...
 
 
 # ---- profiles -------------------------------------------------------------------------------------------------------
@@ -518,6 +619,8 @@ class Snapshot(Protocol):
     def conversations(self) -> ConversationReader: ...
     @property
     def audit(self) -> Audit: ...
+    @property
+    def stock(self) -> Stock: ...
     async def progress(self) -> Sequence[Applied]: ...
 
 
@@ -538,10 +641,16 @@ class Store(Protocol):
 
     @property
     def work(self) -> WorkCache: ...
+    @property
+    def beside(self) -> Beside: ...
     def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
     def snapshot(self, at: AsOf = PRESENT) -> AbstractAsyncContextManager[Snapshot]: ...
     async def save_turns(self, conversation: str, user: str | None, turns: Sequence[Turn]) -> None:
         """On disk when this returns."""
+        ...
+
+    async def keep_chains(self, chains: Mapping[str, JSON]) -> None:
+        """Remembers the steps of each key, before anything is made by them. On disk when this returns."""
         ...
 
     async def progress(self) -> Sequence[Applied]: ...

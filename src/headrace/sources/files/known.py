@@ -83,13 +83,6 @@ def decode(state: Mapping[str, bytes]) -> dict[str, Known]:
     return {state_path(key): _decoder.decode(value) for key, value in state.items()}
 
 
-def stale(state: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Stored state of the same files as if each had changed since: all are read, and given again. What was rejected
-    stays so."""
-    known = {key: _decoder.decode(value) for key, value in state.items()}
-    return {key: _encoder.encode(Known(b"stale", 0, 0, 0, 0)) for key, k in known.items() if not k.rejected}
-
-
 class Index:
     """Known files by path, and below each folder. A folder that cannot be listed stands in it as `path/`."""
 

@@ -14,7 +14,7 @@ from headrace.sources import Captured, Resume, SnapshotProgress, SourceSettings
 from headrace.sources.files import standing
 from headrace.sources.files.address import folder_of
 from headrace.sources.files.ignore import Ignore
-from headrace.sources.files.known import BYTES_PREFIX, TEXT_PREFIX, decode, stale
+from headrace.sources.files.known import BYTES_PREFIX, TEXT_PREFIX, decode
 from headrace.sources.files.reasons import Outage
 from headrace.sources.files.tracker import COMPLETE_KEY, ROOT_KEY, Scope, Step, Tracker, WatchFactory
 from headrace.sources.files.waiting import Timing
@@ -24,8 +24,6 @@ if sys.platform == "linux":
 else:
     from headrace.sources.files.watch_portable import PortableWatch as SystemWatch
 
-READING_KEY = "reading"
-"""State: how the files were to be read that are known."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 
 Waiter = asyncio.Future[Position]
@@ -48,7 +46,6 @@ class FileSource:
         self.address = root.as_uri()
         self._root = root
         self._watch = watch
-        self._reading = settings.reading
         self._scope = Scope(
             source=settings.name,
             root=root,
@@ -77,9 +74,6 @@ class FileSource:
         """See `Source`. Raises SourceError when the folder was never there, and when watches run out."""
         if self._run is not None:
             raise RuntimeError(f"the source {self.name} is being read already")
-        again = await self._again(resume)
-        if again is not None:
-            yield again
         run = self._run = _Run(await self._tracker(resume), self.calm)
         pause_s = _FIRST_PAUSE_S
         self._problem = None
@@ -157,15 +151,6 @@ class FileSource:
             await run.ended.wait()
 
     # ---- inside -----------------------------------------------------------------------------------------------------
-
-    async def _again(self, resume: Resume) -> Captured | None:
-        """What forgets that the files are unchanged, when they are to be read in another way than they were."""
-        before = (await resume.state.get([READING_KEY])).get(READING_KEY, b"").decode()
-        if before == self._reading:
-            return None
-        files = {**await resume.state.scan(TEXT_PREFIX), **await resume.state.scan(BYTES_PREFIX)}
-        state: dict[str, bytes | None] = {READING_KEY: self._reading.encode() or None, **stale(files)}
-        return Captured(max(resume.position, START), (), state)
 
     async def _tracker(self, resume: Resume) -> Tracker:
         files = {**await resume.state.scan(TEXT_PREFIX), **await resume.state.scan(BYTES_PREFIX)}

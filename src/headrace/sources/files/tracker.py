@@ -347,14 +347,15 @@ class Tracker:
             return
         before = self._index.get(path)
         after = Known(content.digest, *content.signature, racy=content.racy)
-        if before == after:
+        forced = path in self._forced
+        self._forced.discard(path)
+        if before == after and not forced:
             return
         self._index.put(path, after)
-        self._forced.discard(path)
         batch.keep(path, encode(after))
         if before is not None and before.rejected:
             batch.settle(reasons.key_of(path))
-        if before is not None and before.digest == after.digest:
+        if before is not None and before.digest == after.digest and not forced:
             return  # touched, not changed
         given = before is not None and not before.rejected
         batch.give(path, content.data, content.signature, moment, given=given, first=self._first)

@@ -13,7 +13,7 @@ select document, source, opened_major, opened_minor, opened_at from document_ver
 -- Present versions of some documents.
 select version_id, document, topic, source, opened_major, opened_minor, opened_at, content_hash, title,
        sha256(convert_to(text, 'UTF8')), failure is not null, media, dated, chunks,
-       case when %(whole)s then text end
+       case when %(whole)s then text end, made
   from document_versions
  where tenant = %(tenant)s and document = any(%(documents)s::text[]) and closed_at is null;
 

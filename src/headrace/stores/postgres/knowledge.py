@@ -48,6 +48,40 @@ class PostgresKnowledgeWriter:
         if overtaking:
             await self._bar([r for r in removals if r.id is not None])
 
+    async def renew(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]:
+        standing = await self._standing(drafts)
+        fresh = [d for d in drafts if d.id in standing]
+        if not fresh:
+            return []
+        versions, chunks = await numbers(await self._allocate(len(fresh), sum(len(d.chunks) for d in fresh)))
+        await self._link.execute(SQL["drop_versions"], {"tenant": DEFAULT_TENANT, "versions": list(standing.values())})
+        await self._open(fresh, versions)
+        await self._add_chunks(fresh, versions, chunks)
+        return [d.id for d in fresh]
+
+    async def adopt(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]:
+        standing = await self._standing(drafts)
+        same = [d for d in drafts if d.id in standing]
+        if not same:
+            return []
+        args = {
+            "versions": [standing[d.id] for d in same],
+            "mades": [d.made for d in same],
+            "layouts": [d.layout for d in same],
+        }
+        await self._link.execute(SQL["adopt"], args)
+        return [d.id for d in same]
+
+    async def _standing(self, drafts: Sequence[DocumentDraft]) -> dict[str, int]:
+        """Document -> its present version, of those that are of the same change."""
+        args = {
+            "tenant": DEFAULT_TENANT,
+            "documents": [d.id for d in drafts],
+            "majors": [d.stamp.position.major for d in drafts],
+            "minors": [d.stamp.position.minor for d in drafts],
+        }
+        return dict(await (await self._link.execute(SQL["standing"], args)).fetchall())
+
     async def _newer(self, drafts: Sequence[DocumentDraft]) -> list[DocumentDraft]:
         known = await self._asked([d.id for d in drafts])
         topics = {"tenant": DEFAULT_TENANT, "operator": OPERATOR, "topics": list({d.topic for d in drafts})}
@@ -122,6 +156,8 @@ class PostgresKnowledgeWriter:
             "failures": [msgspec.json.encode(d.failure).decode() if d.failure else None for d in drafts],
             "medias": [d.media for d in drafts],
             "dates": [d.dated for d in drafts],
+            "mades": [d.made for d in drafts],
+            "layouts": [d.layout for d in drafts],
         }
         await self._link.execute(SQL["open_documents"], args)
 

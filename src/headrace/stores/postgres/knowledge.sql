@@ -78,14 +78,46 @@ select %(tenant)s, e.document, e.source, e.topic, e.major, e.minor, e.at, e.majo
 -- name: open_documents
 -- New present versions.
 insert into document_versions (version_id, tenant, document, source, topic, opened_major, opened_minor, opened_at,
-                               content_hash, title, text, chunks, failure, media, dated)
+                               content_hash, title, text, chunks, failure, media, dated, made, layout)
 select d.version_id, %(tenant)s, d.document, d.source, d.topic, d.major, d.minor, d.at, d.hash, d.title, d.text, d.chunks,
-       d.failure::jsonb, d.media, d.dated
+       d.failure::jsonb, d.media, d.dated, d.made, d.layout
   from unnest(%(versions)s::bigint[], %(documents)s::text[], %(sources)s::text[], %(topics)s::text[],
               %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[], %(hashes)s::text[], %(titles)s::text[],
               %(texts)s::text[], %(chunk_counts)s::integer[], %(failures)s::text[], %(medias)s::text[],
-              %(dates)s::bigint[])
-       as d(version_id, document, source, topic, major, minor, at, hash, title, text, chunks, failure, media, dated);
+              %(dates)s::bigint[], %(mades)s::text[], %(layouts)b::bytea[])
+       as d(version_id, document, source, topic, major, minor, at, hash, title, text, chunks, failure, media, dated,
+            made, layout);
+
+-- name: standing
+-- Present versions of some documents, where they are of the given changes.
+select v.document, v.version_id
+  from unnest(%(documents)s::text[], %(majors)s::bigint[], %(minors)s::bigint[]) as e(document, major, minor)
+  join document_versions v
+    on (v.tenant = %(tenant)s) is true and v.document = e.document and v.closed_at is null
+   and (v.opened_major, v.opened_minor) = (e.major, e.minor);
+
+-- name: drop_versions
+-- Takes present versions away for good, their chunks out of every index.
+with gone as (
+    select c.chunk_id, c.length from chunks c where c.version_id = any(%(versions)s::bigint[])
+), fresh as (
+    delete from lexical_recent r using gone where r.chunk_id = gone.chunk_id returning r.chunk_id
+), dead as (
+    insert into lexical_dead (chunk_id, tenant)
+    select g.chunk_id, %(tenant)s from gone g where not exists (select from fresh f where f.chunk_id = g.chunk_id)
+    on conflict do nothing
+), dropped as (
+    delete from document_versions where version_id = any(%(versions)s::bigint[])
+)
+update corpus set chunks = corpus.chunks - g.chunks, tokens = corpus.tokens - g.tokens
+  from (select count(*) as chunks, coalesce(sum(length), 0) as tokens from gone) g
+ where corpus.tenant = %(tenant)s and g.chunks > 0;
+
+-- name: adopt
+-- Notes that present versions are what other steps make too.
+update document_versions v set made = a.made, layout = a.layout
+  from unnest(%(versions)s::bigint[], %(mades)s::text[], %(layouts)b::bytea[]) as a(version_id, made, layout)
+ where v.version_id = a.version_id;
 
 -- name: add_chunks
 -- New chunks with their vectors and postings, all in one statement.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool, PoolClosed
+from psycopg_pool import AsyncConnectionPool
 
 from headrace.change import Position, Stamp
 from headrace.clock import rfc3339
-from headrace.errors import BadInput, ConfigError, Forgotten, NotFound, StoreError
+from headrace.errors import ConfigError, Forgotten, NotFound, StoreError
 from headrace.link import Answer, Link, LinkedConnection
 from headrace.sqlfile import load
 from headrace.stores import (
     DEFAULT_TENANT,
+    JSON,
     PRESENT,
     Applied,
     AsOf,
@@ -32,14 +33,19 @@ from headrace.stores import (
     Turn,
 )
 from headrace.stores.postgres.audit import PostgresAudit
+from headrace.stores.postgres.beside import ACTIVE, ADDRESS, PostgresBeside, save, setting
 from headrace.stores.postgres.compact import compact
 from headrace.stores.postgres.dead_letters import PostgresDeadLetterWriter
+from headrace.stores.postgres.failing import named
+from headrace.stores.postgres.gate import Gate
 from headrace.stores.postgres.knowledge import SQL as KNOWLEDGE
 from headrace.stores.postgres.knowledge import PostgresKnowledgeWriter
 from headrace.stores.postgres.mending import PostgresMender
 from headrace.stores.postgres.profile_reader import PostgresProfileReader
 from headrace.stores.postgres.profiles import PostgresProfileWriter
 from headrace.stores.postgres.search import PostgresKnowledgeReader, SearchMemory
+from headrace.stores.postgres.stock import SQL as STOCK
+from headrace.stores.postgres.stock import PostgresStock
 
 SQL = load(Path(__file__).with_name("state.sql"))
 _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
@@ -102,6 +108,7 @@ class PostgresSnapshot:
         self.profiles = PostgresProfileReader(link, at, rules)
         self.conversations = PostgresConversations(link)
         self.audit = PostgresAudit(link, memory.dimensions)
+        self.stock = PostgresStock(link)
 
     async def progress(self) -> Sequence[Applied]:
         """Asked for when the snapshot was opened, so that it costs no round trip of its own. To be called once."""
@@ -136,23 +143,32 @@ class PostgresStore:
         self._writers = writers
         self._readers = readers
         self._memory = SearchMemory(dimensions)
+        self._gate = Gate()
         self._rules = rules
         self._maybe_open: set[tuple[str, str, str]] = set()
         self._releasing: set[asyncio.Task[None]] = set()
         self.work = PostgresWorkCache(readers)
+        self.beside = PostgresBeside(readers, guard, self._gate, self._swapped)
 
     @classmethod
     async def open(
-        cls, dsn: str, *, model: str, dimensions: int, rules: Sequence[FactRule], exclusive: bool = True
+        cls,
+        dsn: str,
+        *,
+        model: str,
+        dimensions: int,
+        rules: Sequence[FactRule],
+        address: str = "",
+        exclusive: bool = True,
     ) -> PostgresStore:
         """A migrated database, ready. Raises StoreError when another Headrace works on it (with `exclusive`),
         ConfigError when its vectors are another model's."""
-        with _named("open the store"):
+        with named("open the store"):
             guard = await AsyncConnection.connect(dsn, autocommit=True)
         try:
             if exclusive:
                 await _claim(guard)
-                await _check_model(guard, model)
+                await _check_model(guard, model, address)
                 await guard.execute(KNOWLEDGE["vector_index"].replace(b"{dimensions}", str(dimensions).encode()))
         except BaseException:
             await guard.close()
@@ -181,6 +197,18 @@ class PostgresStore:
         store._maybe_open |= {(x.operator, x.topic, x.key) for x in await store.letters(limit=1_000_000)}
         return store
 
+    @staticmethod
+    async def model(dsn: str) -> tuple[str, str | None] | None:
+        """The model whose vectors a migrated database has, and where it was, as far as that is known."""
+        with named("open the store"):
+            async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+                id = await setting(connection, ACTIVE)
+                return None if id is None else (id, await setting(connection, ADDRESS))
+
+    def _swapped(self, dimensions: int) -> None:
+        self._memory.dimensions = dimensions
+        self._memory.sample = None
+
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[PostgresTransaction]:
         async with _linked(_WRITE, self._writers) as link:
@@ -191,8 +219,13 @@ class PostgresStore:
 
     @asynccontextmanager
     async def snapshot(self, at: AsOf = PRESENT) -> AsyncGenerator[PostgresSnapshot]:
-        with _named(_READ):
-            connection = await self._readers.getconn()
+        with named(_READ):
+            await self._gate.enter()
+            try:
+                connection = await self._readers.getconn()
+            except BaseException:
+                self._gate.leave()
+                raise
             link = connection.link
             link.open()
             try:
@@ -217,6 +250,7 @@ class PostgresStore:
         except psycopg.Error:
             await connection.close()  # the pool makes another one
         finally:
+            self._gate.leave()
             await connection.link.close()
             await self._readers.putconn(connection)
 
@@ -231,6 +265,12 @@ class PostgresStore:
                 await link.execute(SQL["save_turn"], {**base, **args})
             await link.execute(b"commit")
             await link.settle()
+
+    async def keep_chains(self, chains: Mapping[str, JSON]) -> None:
+        async with _connected(_WRITE, self._writers) as connection, connection.transaction():
+            await connection.execute("set local synchronous_commit = on")
+            for made, steps in chains.items():
+                await connection.execute(STOCK["keep_chain"], {"made": made, "steps": Jsonb(steps)})
 
     async def progress(self) -> Sequence[Applied]:
         async with _connected(_WRITE, self._writers) as connection:
@@ -290,17 +330,19 @@ async def _claim(guard: AsyncConnection[Any]) -> None:
         )
 
 
-async def _check_model(guard: AsyncConnection[Any], model: str) -> None:
-    row = await (await guard.execute(SQL["setting"], {"name": "embedding"})).fetchone()
-    if row is None:
-        await guard.execute(SQL["save_setting"], {"name": "embedding", "value": model})
-    elif row[0] != model:
+async def _check_model(guard: AsyncConnection[Any], model: str, address: str) -> None:
+    known = await setting(guard, ACTIVE)
+    if known is None:
+        await save(guard, ACTIVE, model)
+    elif known != model:
         raise ConfigError(
             step="open the store",
-            expected=f"[models] embedding that makes {row[0]}, as the store's vectors were made",
+            expected=f"the model {known}, whose vectors the store has",
             got=model,
             remedy="Go back to that model, or start with an empty store: vectors of two models cannot be compared.",
         )
+    if address:
+        await save(guard, ADDRESS, address)
 
 
 def _applied(rows: Sequence[Sequence[Any]]) -> list[Applied]:
@@ -333,34 +375,19 @@ def _letter(row: Sequence[Any]) -> DeadLetter:
 
 @asynccontextmanager
 async def _connected(step: str, pool: Pool) -> AsyncGenerator[LinkedConnection]:
-    with _named(step):
+    with named(step):
         async with pool.connection() as connection:
             yield connection
 
 
 @asynccontextmanager
 async def _linked(step: str, pool: Pool) -> AsyncGenerator[Link]:
-    """What is left open of a transaction when this ends with an error is rolled back by the pool."""
-    async with _connected(step, pool) as connection, connection.linked() as link:
-        yield link
-
-
-@contextmanager
-def _named(step: str) -> Generator[None]:
-    """A store that is gone is a StoreError; what it will not take is the input's fault."""
-    try:
-        yield
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolClosed) as error:
-        raise StoreError(
-            step=step,
-            expected="a store that answers",
-            got=f"{type(error).__name__}: {str(error).strip()[:300]}",
-            remedy="It is connected again by itself; if not, look at the server and at its disk.",
-        ) from error
-    except psycopg.Error as error:
-        raise BadInput(
-            step=step,
-            expected="values that the store can keep",
-            got=f"{type(error).__name__}: {str(error).strip()[:300]}",
-            remedy="Correct the value at the source, or leave its column out.",
-        ) from error
+    """A connection on which something failed is let go of: the pool's rollback would make psycopg forget all prepared
+    statements of the session, ours too."""
+    async with _connected(step, pool) as connection:
+        try:
+            async with connection.linked() as link:
+                yield link
+        except BaseException:
+            await connection.close()
+            raise

@@ -1,0 +1,88 @@
+"""What each step makes of the same input is pinned to its version: who changes the one raises the other, so that what
+was made before is made anew where people run it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+
+from headrace.knowledge import chunk, parse, redacting, rows, terms
+from headrace.knowledge.parsed import Parsed
+from headrace.knowledge.redacting import cleared
+from headrace.redaction.policy import Policy, Redactor
+from headrace.redaction.rules import Rules
+from tests.making import ITEMS, put
+from tests.unit.test_chunk import tokenizer
+
+MARKDOWN = """---
+title: Bags
+date: 2024-02-03
+---
+# Cabin bags
+
+A cabin bag of 55 × 40 × 23 cm is free. Ask Dr. Ada King, ada@example.com, for larger ones.
+
+## Fees
+
+| weight | fee |
+| --- | --- |
+| 23 kg | $30 |
+| 32 kg | $100 |
+
+```python
+def runTarget(HTTPServer):
+    return utf8_text
+```
+
+""" + "\n\n".join(f"Sentence {n} speaks of travellers' running, flights and the weather in détail." for n in range(60))
+HTML = "<html><head><title>Rules</title></head><body><nav>menu</nav><main><h1>One</h1><p>Two <b>three</b></p>\
+<table><tr><th>a</th><td>b</td></tr></table></main></body></html>"
+CSV = 'id,name\n1,"Zoë, A"\n2,Bo\n'
+
+
+def digest(made: object) -> str:
+    return hashlib.sha256(repr(made).encode()).hexdigest()[:16]
+
+
+def parsed() -> str:
+    files = (("a.md", MARKDOWN), ("b.html", HTML), ("c.csv", CSV), ("d.txt", "plain\n\ntext"), ("e.py", "x = 1\n"))
+    return digest([parse.parse(path, content.encode()) for path, content in files])
+
+
+def cut() -> str:
+    document = parse.parse("a.md", MARKDOWN.encode())
+    return digest([chunk.chunk(document, tokenizer(), n) for n in (20, 50, 200)])
+
+
+def hidden() -> str:
+    return digest(cleared(Parsed("Dr. Ada King", MARKDOWN, True), Redactor([Rules()], Policy({}))))
+
+
+def counted() -> str:
+    bag = terms.bag(MARKDOWN)
+    return digest((bag.terms.tolist(), bag.counts.tolist(), bag.length))
+
+
+def rendered() -> str:
+    template = rows.row_template(
+        ITEMS.topic, "{{ id }} {{ name | upper }} {{ 12.5 | money }} {{ '2024-02-03' | date }}"
+    )
+    return digest(template.render(put(1, 7, "bag")))
+
+
+@pytest.mark.parametrize(
+    ("made", "version", "pinned"),
+    [
+        pytest.param(parsed, parse.VERSION, (1, "493991b22466687e"), id="parse"),
+        pytest.param(rendered, rows.VERSION, (1, "2ddd8a1fb9c64596"), id="render"),
+        pytest.param(hidden, (redacting.VERSION, Rules().id), ((1, "rules:1"), "5f24fb26272f85f8"), id="redact"),
+        pytest.param(cut, chunk.VERSION, (1, "144cb350b004cdfb"), id="chunk"),
+        pytest.param(counted, terms.VERSION, (1, "b2ed627dd194d360"), id="words"),
+    ],
+)
+def test_a_step_that_makes_something_else_has_another_version(
+    made: Callable[[], str], version: object, pinned: tuple[object, str]
+) -> None:
+    assert (version, made()) == pinned, "raise the step's VERSION with what it makes, then pin both here"
