@@ -145,6 +145,7 @@ class App:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(core.engine.run())
             tasks.create_task(self._house(core))
+            tasks.create_task(_index(core))
             if self._postgres:
                 tasks.create_task(self._watch(self._postgres))
 
@@ -277,6 +278,13 @@ class App:
                 await core.store.purge(now - duration_us(self.config.headrace.history))
                 await core.log.trim(now - duration_us(self.config.headrace.retention), await core.engine.settled())
             rounds += 1
+
+
+async def _index(core: Core) -> None:
+    """Beside the other housekeeping, which must not wait for a build."""
+    while True:
+        await core.store.index()
+        await asyncio.sleep(HOUSEKEEPING_S)
 
 
 async def _start_postgres(kind: Any, folder: Path, say: Say) -> Postgres:

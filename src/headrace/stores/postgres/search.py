@@ -29,12 +29,13 @@ from headrace.stores import (
     Terms,
     Vector,
 )
-from headrace.stores.postgres import compact
+from headrace.stores.postgres import vector_index
 from headrace.stores.postgres.fusing import FLAT, Candidates, Found, Spread, fuse, lexical_spread, spread
 from headrace.stores.postgres.knowledge import OPERATOR
 from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, held, score
 from headrace.stores.postgres.recent import RecentChunks
 from headrace.stores.postgres.valid import validity
+from headrace.stores.postgres.vector_index import VectorIndex
 
 SQL = load(Path(__file__).with_name("search.sql"))
 PAGE = 1000
@@ -55,6 +56,7 @@ class SearchMemory:
     vectors with the number of chunks there were then."""
 
     dimensions: int
+    index: VectorIndex
     chunks: int = 0
     recent: RecentChunks = field(default_factory=RecentChunks)
     sample: NDArray[np.float32] | None = None
@@ -118,7 +120,7 @@ class PostgresKnowledgeReader:
     async def _near(self, near: Answer, vector: Vector, deep: int, where: Filter) -> tuple[Candidates, Spread]:
         """The nearest chunks, and how all of them lie; looks at every vector where a filter left the index too few."""
         rows = await near.fetchall()
-        if self._memory.chunks > compact.EXACT_CHUNKS and where != Filter() and len(rows) < deep:
+        if self._memory.chunks > vector_index.EXACT_CHUNKS and where != Filter() and len(rows) < deep:
             rows = await (await self._nearest(vector, deep, where, exact=True)).fetchall()
         found = Candidates(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.float64))
         if rows and len(rows[0]) == 4:
@@ -150,10 +152,10 @@ class PostgresKnowledgeReader:
         return cache.holding(terms, present)
 
     async def _nearest(self, vector: Vector, deep: int, where: Filter, *, exact: bool = False) -> Answer:
-        chunks = self._memory.chunks
-        few, all_of_them = chunks <= min(SAMPLE, compact.EXACT_CHUNKS), exact or chunks <= compact.EXACT_CHUNKS
+        chunks, looked_at = self._memory.chunks, vector_index.EXACT_CHUNKS
+        few, all_of_them = chunks <= min(SAMPLE, looked_at), exact or chunks <= looked_at
         name = "nearest_of_few" if few else "nearest_exact" if all_of_them else "nearest_indexed"
-        statement = _inside(SQL[name], where)
+        statement = self._memory.index.conditions(_inside(SQL[name], where))
         args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "limit": deep, **_filter(where)}
         return await self._link.execute(_sized(statement, self._dimensions), args)
 

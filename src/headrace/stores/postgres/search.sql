@@ -53,12 +53,12 @@ select chunk_id, similarity, mean, deviation from every, spread where inside
 with near as materialized (
     select t.chunk_id, t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) as distance
       from chunk_vectors t
-     where t.tenant = %(tenant)s and t.open and t.indexed and {inside}
+     where t.tenant = %(tenant)s and t.open and {entered} and {inside}
      order by t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) limit %(limit)s
 ), fresh as materialized (
     select t.chunk_id, (t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) + 0.0 as distance
       from chunk_vectors t
-     where t.tenant = %(tenant)s and t.open and not t.indexed and {inside}
+     where t.tenant = %(tenant)s and t.open and {waiting} and {inside}
      order by distance limit %(limit)s
 )
 select chunk_id, -distance from near union all select chunk_id, -distance from fresh

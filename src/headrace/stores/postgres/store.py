@@ -29,6 +29,7 @@ from headrace.stores import (
     DeadLetter,
     FactRule,
     Failure,
+    Indexing,
     Turn,
 )
 from headrace.stores.postgres.audit import PostgresAudit
@@ -40,6 +41,7 @@ from headrace.stores.postgres.mending import PostgresMender
 from headrace.stores.postgres.profile_reader import PostgresProfileReader
 from headrace.stores.postgres.profiles import PostgresProfileWriter
 from headrace.stores.postgres.search import PostgresKnowledgeReader, SearchMemory
+from headrace.stores.postgres.vector_index import VectorIndex
 
 SQL = load(Path(__file__).with_name("state.sql"))
 _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
@@ -129,13 +131,15 @@ class PostgresStore:
         guard: AsyncConnection[Any],
         writers: Pool,
         readers: Pool,
+        index: VectorIndex,
         dimensions: int,
         rules: Sequence[FactRule],
     ) -> None:
         self._guard = guard
         self._writers = writers
         self._readers = readers
-        self._memory = SearchMemory(dimensions)
+        self._index = index
+        self._memory = SearchMemory(dimensions, index)
         self._rules = rules
         self._maybe_open: set[tuple[str, str, str]] = set()
         self._releasing: set[asyncio.Task[None]] = set()
@@ -147,13 +151,16 @@ class PostgresStore:
     ) -> PostgresStore:
         """A migrated database, ready. Raises StoreError when another Headrace works on it (with `exclusive`),
         ConfigError when its vectors are another model's."""
+        index = VectorIndex(dsn, dimensions)
         with _named("open the store"):
             guard = await AsyncConnection.connect(dsn, autocommit=True)
         try:
             if exclusive:
                 await _claim(guard)
                 await _check_model(guard, model)
-                await guard.execute(KNOWLEDGE["vector_index"].replace(b"{dimensions}", str(dimensions).encode()))
+                await index.open(guard)
+            else:
+                await index.find(guard)
         except BaseException:
             await guard.close()
             raise
@@ -177,7 +184,7 @@ class PostgresStore:
             kwargs=kwargs,
         )
         await asyncio.gather(writers.open(wait=True, timeout=30), readers.open(wait=True, timeout=30))
-        store = cls(guard, writers, readers, dimensions, rules)
+        store = cls(guard, writers, readers, index, dimensions, rules)
         store._maybe_open |= {(x.operator, x.topic, x.key) for x in await store.letters(limit=1_000_000)}
         return store
 
@@ -260,8 +267,16 @@ class PostgresStore:
     async def compact(self) -> None:
         """Packs what searches would otherwise read piece by piece; called every few seconds."""
         async with _connected(_WRITE, self._writers) as connection:
-            while await compact(connection):
+            while await compact(connection) or await self._index.enter(connection):
                 pass
+
+    async def index(self, *, loaded: bool = False) -> None:
+        async with _connected(_WRITE, self._writers) as connection:
+            await self._index.tend(connection, loaded=loaded)
+
+    async def indexing(self) -> Indexing:
+        async with _connected(_READ, self._readers) as connection:
+            return await self._index.progress(connection)
 
     async def purge(self, before: int) -> int:
         """Forgets what was closed before a time (microseconds); how many rows went."""
