@@ -155,6 +155,8 @@ def status(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
     _out.print(sources)
     _out.print(operators)
     _out.print(f"{found['documents']['total']} documents, {found['profiles']} profiles")
+    if building := found["store"]["index"]["building"]:
+        _out.print(f"an index of vectors is built: {building['done']} of {building['total']} chunks")
     for s in found["sources"]:
         if s["reason"]:
             _out.print(f"{s['name']}: {s['reason']}")

@@ -13,6 +13,7 @@ import pytest_asyncio
 from headrace.knowledge.terms import query_terms
 from headrace.stores import AsOf, Blend, Filter, Passage, Store
 from headrace.stores.migrate import migrate
+from headrace.stores.postgres import search as searching
 from headrace.stores.postgres import vector_index
 from tests.contract.stored import draft, new_store, open_store, search, seconds, swap, vector
 from tests.servers import FreshDatabases
@@ -76,10 +77,12 @@ async def test_each_search_can_be_asked_alone(store: Store) -> None:
     assert {p.title for p in await found(Blend("rank"))} == {"a", "b"}
 
 
+@pytest.mark.parametrize("few", [10_000, 0], ids=["by looking at them", "by walking the index"])
 async def test_a_filter_that_leaves_one_percent_keeps_its_recall(
-    fresh_database: FreshDatabases, monkeypatch: pytest.MonkeyPatch
+    fresh_database: FreshDatabases, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     # Given: 3,000 vectors in the index, 30 of them of one source.
+    monkeypatch.setattr(searching, "FEW_INSIDE", few)
     monkeypatch.setattr(vector_index, "MANY", 1_000_000)
     monkeypatch.setattr(vector_index, "ENTERED_AT_ONCE", 3000)
     dsn = await fresh_database()

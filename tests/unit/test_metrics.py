@@ -38,7 +38,7 @@ def status() -> dict[str, Any]:
         "operators": [{"name": "profiles", "source": "air", "lag": {"changes": 3, "ms": 1500.0}, "dead_letters": 2}],
         "documents": {"by_stage": {"ready": 5, "failed": 1}},
         "profiles": 4,
-        "store": {"bytes": 1000},
+        "store": {"bytes": 1000, "index": {"waiting": 60, "building": {"done": 20, "total": 90}}},
     }
 
 
@@ -89,6 +89,9 @@ def test_the_status_is_told_as_metrics() -> None:
             'documents{stage="ready"} 5.0',
             "profiles 4.0",
             "store_bytes 1000.0",
+            "index_waiting_chunks 60.0",
+            "index_build_chunks 20.0",
+            "index_build_chunks_expected 90.0",
         ]
     )
 

@@ -238,7 +238,11 @@ export interface Status {
   operators: OperatorStatus[];
   documents: { total: number; by_stage: Record<string, number> };
   profiles: number;
-  store: { version: string; bytes: number };
+  store: {
+    version: string;
+    bytes: number;
+    index: { waiting: number; building: { done: number; total: number; rate: number; eta_s: number | null } | null };
+  };
 }
 
 export interface DeadLetter extends Failure {
