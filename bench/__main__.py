@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import asking, backlog, cocoindex, debezium, latency, mysql, parts, push, snapshot, sustained
+from bench import asking, backlog, cocoindex, debezium, latency, mysql, parts, pipeline, push, snapshot, sustained
 from bench.report import Failed, Outcome, Run, Settings, Unavailable, table
 
 BUSY = 1.5
@@ -28,6 +28,7 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "snapshot": snapshot.run,
     "mysql": mysql.run,
     "cocoindex": cocoindex.run,
+    "pipeline": pipeline.run,
     "debezium": debezium.run,
     "embedding": parts.embed,
     "files": parts.folder,
