@@ -14,7 +14,20 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import asking, backlog, cocoindex, debezium, latency, mysql, parts, pipeline, push, snapshot, sustained
+from bench import (
+    asking,
+    backlog,
+    cocoindex,
+    debezium,
+    latency,
+    mysql,
+    parts,
+    pipeline,
+    push,
+    snapshot,
+    sustained,
+    vectors,
+)
 from bench.report import Failed, Outcome, Run, Settings, Unavailable, table
 
 BUSY = 1.5
@@ -33,6 +46,7 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "embedding": parts.embed,
     "files": parts.folder,
     "push": push.run,
+    "vectors": vectors.run,
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.texts import told
+from bench.texts import told, vocabulary
 from headrace.change import Position, Stamp
 from headrace.knowledge.terms import bag
 from headrace.stores import ChunkDraft, DocumentDraft
@@ -26,6 +26,9 @@ With these, chunks lie as 2,700 of real texts did with all-MiniLM-L6-v2: local i
 the nearest and 0.5 to the tenth, participation ratio of the covariance 60.
 """
 _SPREAD = (np.arange(1, DIMENSIONS + 1) ** -0.3).astype(np.float32)
+WORDS = 60
+"""Of a chunk: half of them as often as in English, half of one of many more."""
+_RARE = [f"{one}{other}" for one, other in zip(vocabulary(5), vocabulary(7), strict=True)]
 AWAY = np.float32(0.8)
 """How far a question lies from what it asks for."""
 
@@ -46,7 +49,7 @@ class Clustered:
 
     def texts(self, document: int) -> Sequence[str]:
         pick = random.Random(document)
-        return [told(pick, 60) for _ in range(CHUNKS)]
+        return [told(pick, WORDS // 2) + " " + " ".join(pick.choices(_RARE, k=WORDS // 2)) for _ in range(CHUNKS)]
 
     def drafts(self, at_once: int) -> Iterator[list[DocumentDraft]]:
         for start in range(0, self.documents, at_once):

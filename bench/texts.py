@@ -30,6 +30,11 @@ def told(pick: random.Random, count: int) -> str:
     return " ".join(sentences)
 
 
+def vocabulary(seed: int, count: int = 30_000) -> list[str]:
+    """Some of the words, each as often as any other."""
+    return random.Random(seed).choices(sorted(set(_VOCABULARY)), k=count)
+
+
 def write(folder: Path, documents: int) -> None:
     """`documents` files of `SECTIONS` chunks each."""
     for number in range(documents):
