@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--assert", action="store_true", dest="strict", help="exit 1 unless every goal is met")
     parser.add_argument(
-        "--data", type=Path, default=_cache(), help="what is kept between runs (CocoIndex's environment)"
+        "--data", type=Path, default=_cache(), help="what is kept between runs (the peers' environments)"
     )
     parser.add_argument("--scale", type=float, default=1.0, help="0.1 takes a tenth of the samples, for trying out")
     parser.add_argument(
