@@ -99,8 +99,10 @@ class PostgresKnowledgeReader:
         packed = await execute(SQL["postings"], args, binary=True)
         recent = await execute(SQL["recent"], args, binary=True)
         dead = await execute(SQL["dead"], args, binary=True)
+        self._link.send()
         few = await self._few_inside(where)
         near = await self._nearest(vector, deep, where, few) if isinstance(vector, np.ndarray) else None
+        await self._link.upto(dead)  # words are weighed here while the nearest are looked for there
         chunks, tokens = await corpus.fetchone() or (0, 0)
         self._memory.chunks = chunks
         gone = np.array([r[0] for r in await dead.fetchall()], np.int64)
@@ -116,7 +118,7 @@ class PostgresKnowledgeReader:
         near = near or await self._nearest(made, deep, where, few)
         similar = await self._similarities(made, lexical.ids)
         nearest, lies = await self._near(near, made, deep, where, few)
-        both = np.union1d(lexical.ids, nearest.ids)
+        both = _joined_ids(lexical.ids, nearest.ids)
         meaning = dict(await similar.fetchall()) | dict(zip(nearest.ids.tolist(), nearest.scores.tolist(), strict=True))
         of_both = np.array([meaning.get(id, lies.mean) for id in both.tolist()], np.float64)
         return Found(lexical, nearest, both, _looked_up(both, ids, scores), of_both, (words, lies), together)
@@ -218,7 +220,7 @@ class PostgresKnowledgeReader:
         together = held(postings, terms.tolist(), len(rows), lexical.ids[:TOGETHER])
         similarity = np.array([r[4] for r in rows], np.float64)
         nearest = Candidates(*best(all_ids[inside], similarity[inside], deep))
-        both = np.union1d(lexical.ids, nearest.ids)
+        both = _joined_ids(lexical.ids, nearest.ids)
         of_both = (_looked_up(both, ids, scores), _looked_up(both, all_ids, similarity))
         return Found(lexical, nearest, both, *of_both, (words, spread(similarity)), together)
 
@@ -277,6 +279,11 @@ class PostgresKnowledgeReader:
 def _recent(row: Sequence[Any]) -> Recent:
     id, terms, counts, length = row[:4]
     return Recent(id, np.frombuffer(terms, "<i8"), np.frombuffer(counts, "<u2"), length)
+
+
+def _joined_ids(some: Ids, others: Ids) -> Ids:
+    """All of both, ascending; there are a hundred."""
+    return np.array(sorted({*some.tolist(), *others.tolist()}), np.int64)
 
 
 def _looked_up(wanted: Ids, ids: Ids, scores: Scores) -> Scores:
