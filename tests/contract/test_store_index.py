@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import psycopg
 import pytest
 
-from headrace.errors import StoreError
 from headrace.knowledge.terms import query_terms
 from headrace.stores import Filter, Store
 from headrace.stores.migrate import migrate
@@ -113,21 +113,28 @@ async def until(done: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def building(
+    store: Store, other: psycopg.AsyncConnection[tuple[object, ...]], holding: psycopg.AsyncConnection[Any]
+) -> asyncio.Task[None]:
+    """A build of sixty chunks that cannot end, for it waits for whoever was writing when it began."""
+    await load(store, 0, 60)
+    await holding.execute("lock table chunk_vectors in row exclusive mode")
+    task = asyncio.create_task(store.index(loaded=True))
+
+    async def begun() -> bool:
+        return len(await rows(other, INDEXES)) == 2
+
+    await until(begun)
+    assert [whole for _, whole in await rows(other, INDEXES)] == [True, False]
+    return task
+
+
 async def test_changes_and_searches_go_on_while_it_is_built_and_a_crash_leaves_nothing(
     fresh_database: FreshDatabases,
 ) -> None:
     async with database(fresh_database) as other:
         async with open_store(dsn_of(other)) as store, await psycopg.AsyncConnection.connect(dsn_of(other)) as holding:
-            await load(store, 0, 60)
-            # Given: a build that cannot end, for it waits for whoever was writing when it began.
-            await holding.execute("lock table chunk_vectors in row exclusive mode")
-            building = asyncio.create_task(store.index(loaded=True))
-
-            async def begun() -> bool:
-                return len(await rows(other, INDEXES)) == 2
-
-            await until(begun)
-            assert [whole for _, whole in await rows(other, INDEXES)] == [True, False]
+            task = await building(store, other, holding)
 
             # When: changes come
             await load(store, 60, 70)
@@ -142,14 +149,12 @@ async def test_changes_and_searches_go_on_while_it_is_built_and_a_crash_leaves_n
             assert told.building is not None
             assert told.building.total == 60
 
-            # When: it is broken off
-            await rows(
-                other, b"select pg_terminate_backend(pid) from pg_stat_activity where query ~ '^create index conc'"
-            )
-            with pytest.raises(StoreError):
-                await building
-            assert (await store.indexing()).building is None
+            # When: the process ends in the middle
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
 
+        # Then: the next one answers at once, removes what is left, and builds it
         assert [whole for _, whole in await rows(other, INDEXES)] == [True, False]
         async with open_store(dsn_of(other)) as store:
             assert await nearest(store, left) == [f"d{n}" for n in left]
@@ -159,6 +164,22 @@ async def test_changes_and_searches_go_on_while_it_is_built_and_a_crash_leaves_n
             assert [whole for _, whole in await rows(other, INDEXES)] == [True]
             assert (await store.indexing()).waiting == 0
             assert await nearest(store, left) == [f"d{n}" for n in left]
+
+
+async def test_a_build_that_is_ended_by_somebody_is_given_up(fresh_database: FreshDatabases) -> None:
+    async with database(fresh_database) as other, open_store(dsn_of(other)) as store:
+        async with await psycopg.AsyncConnection.connect(dsn_of(other)) as holding:
+            task = await building(store, other, holding)
+            ended = b"select pg_terminate_backend(pid) from pg_stat_activity where query ~ '^create index concurrently'"
+            assert await rows(other, ended) == [(True,)]
+            await holding.rollback()
+            await task
+
+        assert await rows(other, INDEXES) == [(EMPTY, True)]
+        assert (await store.indexing()).building is None
+        await store.compact()
+        assert await rows(other, ENTERED) == [(60,)], "they are entered one by one"
+        assert await nearest(store, range(60)) == [f"d{n}" for n in range(60)]
 
 
 async def test_a_build_that_fails_leaves_entering_one_by_one(fresh_database: FreshDatabases) -> None:

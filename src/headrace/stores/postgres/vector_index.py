@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -118,7 +119,9 @@ class VectorIndex:
 
         Called every few seconds by one at a time; returns when the index is built. `loaded`: no more is coming.
         """
-        await self._clear(connection)
+        await self.find(connection)
+        if await self._clear(connection):
+            return
         found = await self._waiting(connection)
         came, self._seen = found.count - self._seen, found.count
         if self._better_built(found) and (loaded or due(found.count, found.chunks, came)):
@@ -148,11 +151,10 @@ class VectorIndex:
                 logger.warning("an index is built by one process", because=str(problem).strip())
                 await self._clear(connection)
                 await self._built(below, found.chunks, 1)
-        except psycopg.OperationalError:
-            raise
         except psycopg.Error as problem:
             self._not_before = monotonic() + AGAIN_S
             logger.error("an index of vectors could not be built", error=str(problem).strip(), again_in_s=AGAIN_S)
+            await self._clear(connection)  # raises where the whole server is gone
             return
         await connection.execute(SQL["analyze"])
         self.below, self._seen = below, 0
@@ -163,23 +165,28 @@ class VectorIndex:
         """On a connection of its own, which a server that loses us ends."""
         options = (
             f"-c maintenance_work_mem={memory_mb(chunks, self._dimensions)}MB"
-            f" -c max_parallel_maintenance_workers={processes - 1} -c client_connection_check_interval=2s"
+            f" -c max_parallel_maintenance_workers={processes - 1}"
         )
         async with await AsyncConnection.connect(self._dsn, autocommit=True, options=options) as own:
+            with suppress(psycopg.Error):  # not every system can tell
+                await own.execute("set client_connection_check_interval = '2s'")
             self._build = _Build(own.info.backend_pid, chunks, now_us())
             try:
                 await own.execute(self._sql("build", self._name(below), below))
             finally:
                 self._build = None
 
-    async def _clear(self, connection: AsyncConnection[Any]) -> None:
-        """Drops indexes that are not whole, and those that a newer one has replaced."""
-        for name, below, whole, building in await self._indexes(connection):
+    async def _clear(self, connection: AsyncConnection[Any]) -> bool:
+        """Drops indexes that are not whole, and those that a newer one has replaced. Whether one is being built, as it
+        is for moments by a server whose client was killed."""
+        found = await self._indexes(connection)
+        for name, below, whole, building in found:
             if building or (whole and below >= self.below):
                 continue
             if not whole:
                 logger.warning("an index that was never finished is removed", index=name)
             await connection.execute(self._sql("drop", name))
+        return any(building for *_, building in found)
 
     async def _waiting(self, connection: AsyncConnection[Any]) -> Waiting:
         row = await (await connection.execute(SQL["waiting"], {**TENANT, "below": self.below})).fetchone()
