@@ -31,6 +31,9 @@ EXACT_CHUNKS = 4000
 """Up to so many present chunks every vector is looked at, which is exact and takes a few milliseconds."""
 ENTERED_AT_ONCE = 16
 """Entering locks rows, and a change that closes one of them would wait."""
+BREADTH = 128
+"""How many neighbours are considered for each vector: with 64 a search had to walk three times as far for the same
+recall (0.98 at 200,000 vectors)."""
 MANY = 2000
 """Fewer are entered within seconds."""
 DEARER = 6
@@ -208,6 +211,7 @@ class VectorIndex:
 
     def _sql(self, statement: str, name: str, below: int = 0) -> bytes:
         filled = SQL[statement].replace(b"{name}", name.encode()).replace(b"{below}", str(below).encode())
+        filled = filled.replace(b"{breadth}", str(BREADTH).encode())
         return filled.replace(b"{dimensions}", str(self._dimensions).encode())
 
 

@@ -7,12 +7,12 @@ select c.relname, i.indisvalid and i.indisready, exists (select from pg_stat_pro
 -- name: first
 -- The index of present vectors of one number of dimensions, while there are none.
 create index if not exists {name} on chunk_vectors
-    using hnsw ((vector::halfvec({dimensions})) halfvec_ip_ops) where open and indexed;
+    using hnsw ((vector::halfvec({dimensions})) halfvec_ip_ops) with (ef_construction = {breadth}) where open and indexed;
 
 -- name: build
 -- An index of those that are there now, and of those that are entered later. Nobody waits for it.
 create index concurrently {name} on chunk_vectors
-    using hnsw ((vector::halfvec({dimensions})) halfvec_ip_ops) where open and (indexed or chunk_id < {below});
+    using hnsw ((vector::halfvec({dimensions})) halfvec_ip_ops) with (ef_construction = {breadth}) where open and (indexed or chunk_id < {below});
 
 -- name: drop
 -- An index that is in nobody's way while it goes.
