@@ -32,7 +32,7 @@ EXACT_CHUNKS = 4000
 ENTERED_AT_ONCE = 16
 """Entering locks rows, and a change that closes one of them would wait."""
 BREADTH = 128
-"""How many neighbours are considered for each vector: with 64 a search had to walk three times as far for the same
+"""How many neighbours are considered for each vector: with 64 a search had to walk more than twice as far for the same
 recall (0.98 at 200,000 vectors)."""
 MANY = 2000
 """Fewer are entered within seconds."""
