@@ -14,7 +14,21 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import asking, backlog, cocoindex, debezium, latency, mysql, mysqlsnapshot, parts, push, snapshot, sustained
+from bench import (
+    asking,
+    backlog,
+    cocoindex,
+    debezium,
+    latency,
+    mysql,
+    mysqlsnapshot,
+    parts,
+    pipeline,
+    push,
+    snapshot,
+    sustained,
+    vectors,
+)
 from bench.report import Failed, Outcome, Run, Settings, Unavailable, table
 
 BUSY = 1.5
@@ -29,10 +43,12 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "mysql": mysql.run,
     "snapshot-mysql": mysqlsnapshot.run,
     "cocoindex": cocoindex.run,
+    "pipeline": pipeline.run,
     "debezium": debezium.run,
     "embedding": parts.embed,
     "files": parts.folder,
     "push": push.run,
+    "vectors": vectors.run,
 }
 
 
@@ -42,7 +58,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--assert", action="store_true", dest="strict", help="exit 1 unless every goal is met")
     parser.add_argument(
-        "--data", type=Path, default=_cache(), help="what is kept between runs (CocoIndex's environment)"
+        "--data", type=Path, default=_cache(), help="what is kept between runs (the peers' environments)"
     )
     parser.add_argument("--scale", type=float, default=1.0, help="0.1 takes a tenth of the samples, for trying out")
     parser.add_argument(

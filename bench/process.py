@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from bench.report import Failed
-from bench.source import dies_with_us, free_port
+from bench.source import ROOT, dies_with_us, free_port
 
 START_S = 400.0
 LIMIT_S = 10.0
@@ -87,16 +88,16 @@ class Headrace:
 
     def make_database(self, name: str) -> str:
         """A new database in its embedded PostgreSQL, by TCP: for what is measured beside it on the same server."""
-        with psycopg.connect(self._dsn("postgres"), autocommit=True) as admin:
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as admin:
             admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        return self._dsn(name)
+        return self.dsn(name)
 
     @property
     def postmaster(self) -> int:
         """The pid of its embedded PostgreSQL."""
         return int((self._postgres / "cluster" / "postmaster.pid").read_text().split("\n")[0])
 
-    def _dsn(self, database: str) -> str:
+    def dsn(self, database: str) -> str:
         """Only for here: the password is in it, because not every client reads libpq's file."""
         password = (self._postgres / "pgpass").read_text("ascii").strip().rpartition(":")[2]
         port = (self._postgres / "port").read_text("ascii").strip()
@@ -142,12 +143,13 @@ class Headrace:
 
 
 @contextlib.contextmanager
-def headrace(folder: Path, settings: str) -> Generator[Headrace]:
-    """`headrace up` with an embedded store; `settings` is the configuration without `data` and `port`."""
+def headrace(folder: Path, settings: str, *, module: str = "headrace") -> Generator[Headrace]:
+    """`headrace up` with an embedded store; `settings` is the configuration without `data` and `port`. `module`: what
+    is run in the place of Headrace's own, with the same arguments."""
     port, data = free_port(), folder / "data"
     config = folder / "headrace.toml"
     config.write_text(f'[headrace]\ndata = "{data}"\n[server]\nport = {port}\n{settings}', encoding="utf-8")
-    with _started(["up", "-c", str(config)], folder, port, data) as running:
+    with _started(module, ["up", "-c", str(config)], folder, port, data) as running:
         yield running
 
 
@@ -156,14 +158,14 @@ def headrace_demo(folder: Path, *, speed: float) -> Generator[Headrace]:
     """`headrace demo`, with the simulator at that speed."""
     port, data = free_port(), folder / "demo"
     arguments = ["demo", "--no-browser", "--port", str(port), "--data", str(data), "--speed", str(speed)]
-    with _started(arguments, folder, port, data) as running:
+    with _started("headrace", arguments, folder, port, data) as running:
         yield running
 
 
 @contextlib.contextmanager
-def _started(arguments: Sequence[str], folder: Path, port: int, data: Path) -> Generator[Headrace]:
+def _started(module: str, arguments: Sequence[str], folder: Path, port: int, data: Path) -> Generator[Headrace]:
     output = folder / "output.log"
-    running = Headrace(spawn([sys.executable, "-m", "headrace", *arguments], folder, output), port, data, output)
+    running = Headrace(spawn([sys.executable, "-m", module, *arguments], folder, output), port, data, output)
     try:
         running.until_ready()
         running.settle()
@@ -173,11 +175,12 @@ def _started(arguments: Sequence[str], folder: Path, port: int, data: Path) -> G
 
 
 def spawn(command: Sequence[str], folder: Path, output: Path) -> subprocess.Popen[bytes]:
-    """A program in the background that ends with us, its output in a file."""
+    """A program in the background that ends with us, its output in a file. It finds the benches' modules."""
     with output.open("ab") as log:
         return subprocess.Popen(
             command,
             cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

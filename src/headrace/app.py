@@ -157,6 +157,7 @@ class App:
             tasks.create_task(core.engine.run())
             tasks.create_task(self._house(core))
             tasks.create_task(_renew(core))
+            tasks.create_task(_index(core))
             if self._postgres:
                 tasks.create_task(self._watch(self._postgres))
 
@@ -329,6 +330,13 @@ async def _renew(core: Core) -> None:
     """Once the live changes are on their way."""
     await core.engine.started.wait()
     await core.renewal.run()
+
+
+async def _index(core: Core) -> None:
+    """Beside the other housekeeping, which must not wait for a build."""
+    while True:
+        await core.store.index()
+        await asyncio.sleep(HOUSEKEEPING_S)
 
 
 async def _start_postgres(kind: Any, folder: Path, say: Say) -> Postgres:

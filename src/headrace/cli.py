@@ -158,6 +158,8 @@ def status(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
     for line in (renewal_line(found["renewal"]), succession_line(found["succession"])):
         if line:
             _out.print(line, markup=False)
+    if building := found["store"]["index"]["building"]:
+        _out.print(f"an index of vectors is built: {building['done']} of {building['total']} chunks")
     for s in found["sources"]:
         if s["reason"]:
             _out.print(f"{s['name']}: {s['reason']}")

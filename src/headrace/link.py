@@ -94,6 +94,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._watched = self._writing = -1
         self._waiter: asyncio.Future[None] | None = None
+        self._wanted: Answer | None = None
         self._problem: Error | None = None
 
     def open(self) -> None:
@@ -156,6 +157,16 @@ class Link:
         if problem is not None:
             raise problem
 
+    async def upto(self, answer: Answer) -> None:
+        """Waits for one answer, while what is queued behind it goes on. An error is told where its answer is taken."""
+        self.send()
+        self._wanted = answer
+        while self._sent and answer.result is None and answer.problem is None:
+            self._waiter = self._loop.create_future()
+            self._watch()
+            await self._waiter
+        self._wanted = None
+
     def send(self) -> None:
         """Sends what is queued, without waiting."""
         if self._sent and self._sent[-1] is not None:
@@ -194,7 +205,7 @@ class Link:
             self._take()
         except Error as problem:
             self._broken(problem)
-        if not self._sent:
+        if not self._sent or (self._wanted is not None and self._wanted.result is not None):
             self._wake()
 
     def _take(self) -> None:

@@ -16,8 +16,7 @@ from headrace.knowledge.terms import query_terms
 from headrace.operators import OVERTAKING
 from headrace.stores import AsOf, Filter, MadeBy, Passage, Store
 from headrace.stores.migrate import migrate
-from headrace.stores.postgres import compact
-from headrace.stores.postgres import compact as compacting
+from headrace.stores.postgres import compact, vector_index
 from headrace.token import heads
 from tests.contract.stored import (
     FAILURE,
@@ -349,7 +348,7 @@ async def test_the_index_finds_what_looking_at_every_vector_finds(
         async def same_by_index() -> None:
             exact = [ranked(await nearest(store, q)) for q in queries]
             with monkeypatch.context() as patched:
-                patched.setattr(compacting, "EXACT_CHUNKS", 0)
+                patched.setattr(vector_index, "EXACT_CHUNKS", 0)
                 indexed = [ranked(await nearest(store, q)) for q in queries]
             assert [[c for c, _ in r] for r in indexed] == [[c for c, _ in r] for r in exact]
             for one, other in zip(indexed, exact, strict=True):
@@ -359,7 +358,7 @@ async def test_the_index_finds_what_looking_at_every_vector_finds(
         await swap(store, *(draft(f"d{n}", n + 1, f"text number {n}") for n in range(40)))
         await store.compact()
         assert await number(dsn, IN_INDEX) == 0, "so few are all looked at"
-        monkeypatch.setattr(compacting, "EXACT_CHUNKS", 30)
+        monkeypatch.setattr(vector_index, "EXACT_CHUNKS", 30)
         await store.compact()
         assert await number(dsn, IN_INDEX) == 40
         await same_by_index()

@@ -13,7 +13,8 @@ import pytest_asyncio
 from headrace.knowledge.terms import query_terms
 from headrace.stores import AsOf, Blend, Filter, Passage, Store
 from headrace.stores.migrate import migrate
-from headrace.stores.postgres import compact as compacting
+from headrace.stores.postgres import search as searching
+from headrace.stores.postgres import vector_index
 from tests.contract.stored import draft, new_store, open_store, search, seconds, swap, vector
 from tests.servers import FreshDatabases
 
@@ -76,18 +77,21 @@ async def test_each_search_can_be_asked_alone(store: Store) -> None:
     assert {p.title for p in await found(Blend("rank"))} == {"a", "b"}
 
 
+@pytest.mark.parametrize("few", [10_000, 0], ids=["by looking at them", "by walking the index"])
 async def test_a_filter_that_leaves_one_percent_keeps_its_recall(
-    fresh_database: FreshDatabases, monkeypatch: pytest.MonkeyPatch
+    fresh_database: FreshDatabases, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     # Given: 3,000 vectors in the index, 30 of them of one source.
-    monkeypatch.setattr(compacting, "INDEX_MOST", 3000)
+    monkeypatch.setattr(searching, "FEW_INSIDE", few)
+    monkeypatch.setattr(vector_index, "MANY", 1_000_000)
+    monkeypatch.setattr(vector_index, "ENTERED_AT_ONCE", 3000)
     dsn = await fresh_database()
     await migrate(dsn)
     async with open_store(dsn) as store:
         for n in range(0, 3000, 500):
             names = [(m, "few" if m % 100 == 0 else "many") for m in range(n, n + 500)]
             await swap(store, *(draft(f"d{m}", 1, f"text {m}", source=source) for m, source in names))
-        monkeypatch.setattr(compacting, "EXACT_CHUNKS", 0)
+        monkeypatch.setattr(vector_index, "EXACT_CHUNKS", 0)
         for _ in range(40):
             await store.compact()
         async with await psycopg.AsyncConnection.connect(dsn) as connection:

@@ -143,3 +143,42 @@ async def test_what_is_queued_and_never_taken_leaves_nothing_behind(connection: 
     async with connection.linked() as link:
         await link.execute(b"select repeat('x', 10000000)")
     assert connection.closed
+
+
+async def test_one_answer_is_waited_for_while_the_next_statement_runs(connection: LinkedConnection) -> None:
+    async with connection.linked() as link, asyncio.timeout(60):
+        await (await link.execute(b"select pg_advisory_lock(1)")).fetchall()
+        second_one = await LinkedConnection.connect(connection.info.dsn, autocommit=True)
+        async with second_one as other, other.linked() as held:
+            first = await held.execute(b"select 1")
+            held.send()
+            second = await held.execute(b"select pg_advisory_lock(1)")  # until we let go of it
+
+            await held.upto(first)
+
+            assert await first.fetchone() == (1,)
+            assert second.result is None
+            await (await link.execute(b"select pg_advisory_unlock(1)")).fetchall()
+            assert len(await second.fetchall()) == 1
+
+
+async def test_an_error_behind_an_answer_is_told_where_it_is_taken(connection: LinkedConnection) -> None:
+    async with connection.linked() as link:
+        first = await link.execute(b"select 1")
+        link.send()
+        wrong = await link.execute(b"select 1 / 0")
+        await link.upto(first)
+        assert await first.fetchone() == (1,)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await wrong.fetchall()
+        assert await (await link.execute(b"select 2")).fetchone() == (2,)
+
+
+async def test_waiting_for_a_wrong_statement_ends_and_taking_it_tells_why(connection: LinkedConnection) -> None:
+    async with connection.linked() as link:
+        wrong = await link.execute(b"select 1 / 0")
+        link.send()
+        await link.execute(b"select 1")
+        await link.upto(wrong)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await wrong.fetchall()

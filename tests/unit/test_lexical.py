@@ -145,3 +145,15 @@ def test_what_is_held_of_a_query_is_by_how_rare_its_words_are() -> None:
     assert held(found, [3, -5], 10, ids[:9]) < 0.1
     assert 0.3 < held(found, [3, -5, 0], 10, ids) < 0.6
     assert held(found, [3], 10, ids[:0]) == held(found, [], 10, ids) == 0.0
+
+
+def test_the_best_of_very_many_are_those_of_a_plain_sort() -> None:
+    rng = np.random.default_rng(3)
+    ids = np.arange(20_000, dtype=np.int64) * 3
+    for scores in (rng.random(20_000), rng.integers(0, 40, 20_000).astype(np.float64), np.ones(20_000)):
+        for k in (1, 10, 50):
+            chosen, found = best(ids, scores, k)
+
+            order = np.lexsort((ids, -scores))[:k]
+            assert chosen.tolist() == ids[order].tolist()
+            assert found.tolist() == scores[order].tolist()

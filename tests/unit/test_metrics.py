@@ -39,7 +39,7 @@ def status() -> dict[str, Any]:
         "documents": {"by_stage": {"ready": 5, "failed": 1}},
         "renewal": {"state": "running", "done": 20, "total": 50, "left": {}},
         "profiles": 4,
-        "store": {"bytes": 1000},
+        "store": {"bytes": 1000, "index": {"waiting": 60, "building": {"done": 20, "total": 90}}},
     }
 
 
@@ -91,6 +91,9 @@ def test_the_status_is_told_as_metrics() -> None:
             "documents_of_earlier_settings 30.0",
             "profiles 4.0",
             "store_bytes 1000.0",
+            "index_waiting_chunks 60.0",
+            "index_build_chunks 20.0",
+            "index_build_chunks_expected 90.0",
         ]
     )
 

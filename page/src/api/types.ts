@@ -261,7 +261,11 @@ export interface Status {
   renewal?: Renewal;
   succession?: Succession | null;
   profiles: number;
-  store: { version: string; bytes: number };
+  store: {
+    version: string;
+    bytes: number;
+    index: { waiting: number; building: { done: number; total: number; rate: number; eta_s: number | null } | null };
+  };
 }
 
 export interface DeadLetter extends Failure {

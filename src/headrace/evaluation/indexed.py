@@ -69,4 +69,5 @@ async def _fill(store: Store, embedder: Embedder, items: Sequence[Item], say: Sa
             await knowledge.apply(prepared, transaction)
         await store.compact()
         say(f"{start + len(part)} of {len(items)} documents indexed")
+    await store.index(loaded=True)
     return {document_id(schema, (i.path,)): i.id for i in items}

@@ -11,6 +11,7 @@ from functools import lru_cache
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from tokenizers import Tokenizer
 
+from headrace.knowledge.counting import counter
 from headrace.knowledge.formats.markdown import headings
 from headrace.knowledge.parsed import Parsed, Span
 from headrace.knowledge.stretches import stretches
@@ -100,4 +101,7 @@ def _place(spans: Sequence[Span], start: int, end: int) -> Place | None:
 @lru_cache(maxsize=8)
 def _splitter(tokenizer: Tokenizer, markdown: bool, tokens: int) -> MarkdownSplitter | TextSplitter:
     kind = MarkdownSplitter if markdown else TextSplitter
-    return kind.from_huggingface_tokenizer(tokenizer, tokens)
+    count = counter(tokenizer)
+    if count is None:
+        return kind.from_huggingface_tokenizer(tokenizer, tokens)
+    return kind.from_callback(count, tokens)

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 
 import numpy as np
 import snowballstemmer
@@ -20,6 +21,10 @@ VERSION = 1
 _WORD = re.compile(r"\w+(?:['’][^\W\d_]+)?")
 # runTarget, HTTPServer; not HAT170, utf8 or GPUs.
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
+KEPT = 200_000
+"""So many words' terms are remembered."""
+ASKED = 50_000
+"""So many of the words that were looked at one by one, as those of a query."""
 _stemming = threading.Lock()
 _stemmer = snowballstemmer.stemmer("english")
 
@@ -43,10 +48,14 @@ class Bag:
 
 def words(text: str) -> list[str]:
     """A text's words, compatibility-folded and lower-cased, in order; of an identifier its parts and then the whole."""
-    return [part for word in _WORD.findall(unicodedata.normalize("NFKC", text)) for part in _parts(word)]
+    return [part for word in _found(text) for part in _parts(word)]
 
 
-@lru_cache(maxsize=200_000)
+def _found(text: str) -> list[str]:
+    return _WORD.findall(unicodedata.normalize("NFKC", text))
+
+
+@lru_cache(ASKED)
 def _parts(word: str) -> tuple[str, ...]:
     folded = word.casefold().replace("’", "'")
     pieces = [p for p in word.split("_") if p]
@@ -56,7 +65,7 @@ def _parts(word: str) -> tuple[str, ...]:
     return tuple(parts) if len(parts) < 2 else (*parts, folded.strip("_"))
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(ASKED)
 def term(word: str) -> int:
     """The term of a folded word: a signed 64-bit hash of its English stem (a code or number is its own stem)."""
     stem = word.removesuffix("'s")
@@ -66,12 +75,27 @@ def term(word: str) -> int:
     return int.from_bytes(blake2b(stem.encode(), digest_size=8).digest(), "little", signed=True)
 
 
+class _Seen(dict[str, tuple[int, ...]]):
+    """The terms of a word as it stands in a text, by word."""
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        terms = tuple(map(term, _parts(word)))
+        if len(self) >= KEPT:
+            self.clear()
+        self[word] = terms
+        return terms
+
+
+_terms_of = _Seen().__getitem__
+
+
 def bag(text: str) -> Bag:
     """A chunk's terms."""
-    counted = Counter(map(term, words(text)))
-    terms = np.array(sorted(counted), np.int64)
-    counts = np.array([min(counted[t], 0xFFFF) for t in terms.tolist()], np.uint16)
-    return Bag(terms, counts, sum(counted.values()))
+    counted = Counter(chain.from_iterable(map(_terms_of, _found(text))))
+    terms = np.fromiter(counted.keys(), np.int64, len(counted))
+    counts = np.fromiter(counted.values(), np.int64, len(counted))
+    order = np.argsort(terms)
+    return Bag(terms[order], np.minimum(counts[order], 0xFFFF).astype(np.uint16), int(counts.sum()))
 
 
 def query_terms(text: str) -> Terms:

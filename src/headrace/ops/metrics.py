@@ -57,9 +57,19 @@ def collect(status: dict[str, Any], pushed: PushRequests) -> CollectorRegistry:
     sheet.gauge("documents_of_earlier_settings", "Present documents yet to be made anew")(max(due, 0))
     sheet.gauge("profiles", "Present profiles")(status["profiles"])
     sheet.gauge("store_bytes", "Size of the store")(status["store"]["bytes"])
+    _index(sheet, status["store"]["index"])
     registry = CollectorRegistry()
     registry.register(sheet)
     return registry
+
+
+def _index(sheet: _Sheet, index: dict[str, Any]) -> None:
+    sheet.gauge("index_waiting_chunks", "Present chunks that wait for the vector index")(index["waiting"])
+    done = sheet.gauge("index_build_chunks", "Chunks that an index being built has gone through")
+    total = sheet.gauge("index_build_chunks_expected", "How many it will hold")
+    if building := index["building"]:
+        done(building["done"])
+        total(building["total"])
 
 
 def _sources(sheet: _Sheet, sources: list[dict[str, Any]]) -> None:

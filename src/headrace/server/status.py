@@ -23,7 +23,7 @@ from headrace.server.shapes import json_response
 from headrace.server.snapshots import shown
 from headrace.server.verify import progress_json
 from headrace.sources import Retained, Retaining, Snapshotting, Source
-from headrace.stores import DeadLetter
+from headrace.stores import DeadLetter, Indexing
 
 
 def status_router(app: App, pushed: PushRequests) -> APIRouter:
@@ -87,7 +87,7 @@ async def describe(app: App) -> dict[str, Any]:
         "renewal": _renewal(core.renewal.now),
         "succession": _succession(core.renewal.succession),
         "profiles": profiles,
-        "store": {"version": version, "bytes": size},
+        "store": {"version": version, "bytes": size, "index": _index(await core.store.indexing())},
     }
 
 
@@ -138,6 +138,12 @@ def _snapshot(done: int, total: int, started_at: int) -> dict[str, Any]:
     rate = done / seconds
     left = max(total - done, 0)
     return {"done": done, "total": total, "rate": round(rate, 1), "eta_s": round(left / rate, 1) if rate else None}
+
+
+def _index(seen: Indexing) -> dict[str, Any]:
+    made = seen.building
+    building = _snapshot(made.done, made.total, made.started_at) if made else None
+    return {"waiting": seen.waiting, "building": building}
 
 
 async def _topics(app: App) -> list[dict[str, Any]]:

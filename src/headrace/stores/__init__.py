@@ -635,6 +635,23 @@ class AsOf:
 PRESENT = AsOf()
 
 
+@dataclass(frozen=True, slots=True)
+class Building:
+    """An index that is being built: `done` of `total` vectors since `started_at` (microseconds)."""
+
+    done: int
+    total: int
+    started_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Indexing:
+    """How many present chunks wait for the index of the nearest; until then searches look at each of them."""
+
+    waiting: int
+    building: Building | None
+
+
 class Store(Protocol):
     """`transaction()` commits on leaving (visible at once, on disk a little later), rolls back on an exception;
     `snapshot()` reads one state of everything, of the present or as of a point."""
@@ -668,6 +685,13 @@ class Store(Protocol):
     async def compact(self) -> None:
         """Housekeeping of indexes; called every few seconds, quick when nothing is due."""
         ...
+
+    async def index(self, *, loaded: bool = False) -> None:
+        """Builds indexes anew where that is due; called every few seconds, by one at a time. It may take minutes, in
+        which everything else goes on. `loaded`: whoever calls knows that no more is coming."""
+        ...
+
+    async def indexing(self) -> Indexing: ...
 
     async def purge(self, before: int) -> int:
         """Forgets versions closed before a time (microseconds); how many rows went."""

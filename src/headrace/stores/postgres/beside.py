@@ -18,7 +18,7 @@ from headrace.errors import StoreError
 from headrace.link import LinkedConnection
 from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, BareChunk, Model
-from headrace.stores.postgres import compact
+from headrace.stores.postgres import vector_index
 from headrace.stores.postgres.failing import named
 from headrace.stores.postgres.gate import Gate
 
@@ -78,7 +78,7 @@ class PostgresBeside:
             args = {
                 "chunks": list(chunks),
                 "vectors": [HalfVector(v) for v in vectors],
-                "indexed": row is not None and row[0] > compact.EXACT_CHUNKS,
+                "indexed": row is not None and row[0] > vector_index.EXACT_CHUNKS,
             }
             await connection.execute(SQL["fill"], args)
 
@@ -135,7 +135,8 @@ async def save(connection: AsyncConnection[Any], name: str, value: str) -> None:
 
 
 def _sized(sql: bytes, dimensions: int) -> bytes:
-    return sql.replace(b"{dimensions}", str(dimensions).encode())
+    sized = sql.replace(b"{dimensions}", str(dimensions).encode())
+    return sized.replace(b"{breadth}", str(vector_index.BREADTH).encode())
 
 
 async def _there(connection: AsyncConnection[Any]) -> bool:

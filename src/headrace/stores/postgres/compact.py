@@ -24,9 +24,6 @@ SQL = load(Path(__file__).with_name("compact.sql"))
 PACK_AT = 256
 """So many unpacked chunks make a segment; fewer are read one by one at every search."""
 PACK_MOST = 20_000
-EXACT_CHUNKS = 4000
-"""Up to so many present chunks every vector is looked at, which is exact and takes a few milliseconds."""
-INDEX_MOST = 16
 FAN_IN = 4
 DEAD_SHARE = 0.1
 TENANT = {"tenant": DEFAULT_TENANT}
@@ -57,16 +54,7 @@ async def compact(connection: AsyncConnection[Any]) -> bool:
     if chosen:
         await _merge(connection, chosen, dead, bury=everything)
         return True
-    return await _index(connection)
-
-
-async def _index(connection: AsyncConnection[Any]) -> bool:
-    """Enters vectors into the index once there are so many that it is used; a few at a time, as it locks their rows."""
-    row = await (await connection.execute(SQL["chunks"], TENANT)).fetchone()
-    if row is None or row[0] <= EXACT_CHUNKS:
-        return False
-    cursor = await connection.execute(SQL["index_vectors"], {**TENANT, "limit": INDEX_MOST})
-    return cursor.rowcount > 0
+    return False
 
 
 def similar(segments: Sequence[tuple[int, int]]) -> list[int]:

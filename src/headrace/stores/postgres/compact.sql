@@ -37,13 +37,3 @@ delete from lexical_segments where tenant = %(tenant)s and segment = any(%(segme
 -- name: bury
 -- Dead chunks whose postings are gone.
 delete from lexical_dead where tenant = %(tenant)s and chunk_id = any(%(ids)s::bigint[]);
-
--- name: chunks
--- How many chunks are present.
-select chunks from corpus where tenant = %(tenant)s;
-
--- name: index_vectors
--- Enters a few vectors into the index, but for those that are being closed at this moment.
-update chunk_vectors set indexed = true where chunk_id in (
-    select chunk_id from chunk_vectors where tenant = %(tenant)s and open and not indexed
-     order by chunk_id limit %(limit)s for update skip locked);

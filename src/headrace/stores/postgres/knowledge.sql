@@ -151,8 +151,3 @@ select distinct on (c.text_hash) c.text_hash, v.vector
   from chunks c join chunk_vectors v using (chunk_id)
  where (c.tenant = %(tenant)s) is true and c.text_hash = any(%(hashes)b::bytea[])
  order by c.text_hash;
-
--- name: vector_index
--- The index of present vectors, for one number of dimensions.
-create index if not exists chunk_vectors_present_{dimensions} on chunk_vectors
-    using hnsw ((vector::halfvec({dimensions})) halfvec_ip_ops) where open and indexed;

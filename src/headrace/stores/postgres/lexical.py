@@ -18,6 +18,9 @@ Scores = NDArray[np.float64]
 # whole documents (K1 1.2, B 0.75).
 K1 = 0.6
 B = 0.4
+BLOCK = 64
+SPARSE = 16
+"""Numbers so much further apart than there are are sorted to be summed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,14 @@ def score(postings: Mapping[int, Posting], chunks: int, tokens: int) -> tuple[Id
     average = max(tokens / chunks, 1.0)
     ids = np.concatenate([p.ids for p in postings.values()])
     weights = np.concatenate([_weights(p, chunks, average) for p in postings.values()])
+    first, last = (int(ids.min()), int(ids.max())) if len(ids) else (0, -1)
+    if 0 <= last - first < SPARSE * len(ids):  # numbered densely: no need to sort them
+        places = ids - first
+        summed = np.bincount(places, weights=weights)
+        found = np.zeros(len(summed), bool)
+        found[places] = True
+        present = np.flatnonzero(found)
+        return (present + first).astype(np.int64), summed[present].astype(np.float64)
     unique, inverse = np.unique(ids, return_inverse=True)
     return unique, np.bincount(inverse, weights=weights, minlength=len(unique)).astype(np.float64)
 
@@ -76,12 +87,16 @@ def held(postings: Mapping[int, Posting], terms: Sequence[int], chunks: int, ids
         rarity = _rarity(len(posting.ids) if posting else 0, chunks)
         total += rarity
         if posting:
-            shares += rarity * np.isin(ids, posting.ids)
+            shares += rarity * np.array([bool((posting.ids == id).any()) for id in ids.tolist()])
     return float(shares.max() / total) if len(ids) and total else 0.0
 
 
 def best(ids: Ids, scores: Scores, k: int) -> tuple[Ids, Scores]:
     """The k highest, best first; equal scores by id, so that the order is always the same."""
+    if len(ids) > BLOCK * k:  # a k-th best block's best is no better than the k-th best of all
+        tops = np.maximum.reduceat(scores, np.arange(0, len(scores), BLOCK))
+        keep = scores >= np.partition(tops, len(tops) - k)[len(tops) - k]
+        ids, scores = ids[keep], scores[keep]
     if len(ids) > k:
         floor = np.partition(scores, len(scores) - k)[len(scores) - k]
         keep = scores >= floor

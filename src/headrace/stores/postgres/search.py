@@ -29,12 +29,13 @@ from headrace.stores import (
     Terms,
     Vector,
 )
-from headrace.stores.postgres import compact
+from headrace.stores.postgres import vector_index
 from headrace.stores.postgres.fusing import FLAT, Candidates, Found, Spread, fuse, lexical_spread, spread
 from headrace.stores.postgres.knowledge import OPERATOR
 from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, held, score
 from headrace.stores.postgres.recent import RecentChunks
 from headrace.stores.postgres.valid import validity
+from headrace.stores.postgres.vector_index import VectorIndex
 
 SQL = load(Path(__file__).with_name("search.sql"))
 PAGE = 1000
@@ -46,6 +47,9 @@ SAMPLE = 512
 """From so many chunks on it is judged by a sample of so many how all of them lie."""
 TOGETHER = 3
 """So many of the best lexical candidates are looked at for how much of the query they hold."""
+FEW_INSIDE = 10_000
+"""When a filter leaves so few chunks, each of them is looked at: walking the index past all others finds less in more
+time."""
 NONE = Candidates(np.empty(0, np.int64), np.empty(0, np.float64))
 
 
@@ -55,6 +59,7 @@ class SearchMemory:
     vectors with the number of chunks there were then."""
 
     dimensions: int
+    index: VectorIndex
     chunks: int = 0
     recent: RecentChunks = field(default_factory=RecentChunks)
     sample: NDArray[np.float32] | None = None
@@ -94,31 +99,45 @@ class PostgresKnowledgeReader:
         packed = await execute(SQL["postings"], args, binary=True)
         recent = await execute(SQL["recent"], args, binary=True)
         dead = await execute(SQL["dead"], args, binary=True)
-        near = await self._nearest(vector, deep, where) if isinstance(vector, np.ndarray) else None
+        self._link.send()
+        few = await self._few_inside(where)
+        near = await self._nearest(vector, deep, where, few) if isinstance(vector, np.ndarray) else None
+        await self._link.upto(dead)  # words are weighed here while the nearest are looked for there
         chunks, tokens = await corpus.fetchone() or (0, 0)
         self._memory.chunks = chunks
         gone = np.array([r[0] for r in await dead.fetchall()], np.int64)
         fresh = await self._recent(await recent.fetchall(), wanted)
         postings = gather(await packed.fetchall(), fresh, wanted, gone)
         ids, scores = score(postings, chunks, tokens)
-        lexical = Candidates(*await self._allowed(ids, scores, deep, where))
+        lexical = Candidates(*await self._allowed(ids, scores, deep, where, few))
         words = lexical_spread(scores, chunks)
         if vector is None:
             return Found(lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT), 1.0)
         together = held(postings, wanted, chunks, lexical.ids[:TOGETHER])
         made = await vector if isinstance(vector, Awaitable) else vector
-        near = near or await self._nearest(made, deep, where)
+        near = near or await self._nearest(made, deep, where, few)
         similar = await self._similarities(made, lexical.ids)
-        nearest, lies = await self._near(near, made, deep, where)
-        both = np.union1d(lexical.ids, nearest.ids)
+        nearest, lies = await self._near(near, made, deep, where, few)
+        both = _joined_ids(lexical.ids, nearest.ids)
         meaning = dict(await similar.fetchall()) | dict(zip(nearest.ids.tolist(), nearest.scores.tolist(), strict=True))
         of_both = np.array([meaning.get(id, lies.mean) for id in both.tolist()], np.float64)
         return Found(lexical, nearest, both, _looked_up(both, ids, scores), of_both, (words, lies), together)
 
-    async def _near(self, near: Answer, vector: Vector, deep: int, where: Filter) -> tuple[Candidates, Spread]:
+    async def _few_inside(self, where: Filter) -> Ids | None:
+        """The chunks inside a filter where it leaves few of many."""
+        if where == Filter() or self._memory.chunks <= vector_index.EXACT_CHUNKS:
+            return None
+        args = {"tenant": DEFAULT_TENANT, "limit": FEW_INSIDE + 1, **_filter(where)}
+        row = await (await self._link.execute(_inside(SQL["few_inside"], where), args, binary=True)).fetchone()
+        return np.array(row[0], np.int64) if row and len(row[0]) <= FEW_INSIDE else None
+
+    async def _near(
+        self, near: Answer, vector: Vector, deep: int, where: Filter, few: Ids | None
+    ) -> tuple[Candidates, Spread]:
         """The nearest chunks, and how all of them lie; looks at every vector where a filter left the index too few."""
         rows = await near.fetchall()
-        if self._memory.chunks > compact.EXACT_CHUNKS and where != Filter() and len(rows) < deep:
+        many = few is None and self._memory.chunks > vector_index.EXACT_CHUNKS
+        if many and where != Filter() and len(rows) < deep:
             rows = await (await self._nearest(vector, deep, where, exact=True)).fetchall()
         found = Candidates(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.float64))
         if rows and len(rows[0]) == 4:
@@ -149,18 +168,26 @@ class PostgresKnowledgeReader:
             cache.add(_recent(r) for r in await cursor.fetchall())
         return cache.holding(terms, present)
 
-    async def _nearest(self, vector: Vector, deep: int, where: Filter, *, exact: bool = False) -> Answer:
-        chunks = self._memory.chunks
-        few, all_of_them = chunks <= min(SAMPLE, compact.EXACT_CHUNKS), exact or chunks <= compact.EXACT_CHUNKS
-        name = "nearest_of_few" if few else "nearest_exact" if all_of_them else "nearest_indexed"
-        statement = _inside(SQL[name], where)
+    async def _nearest(
+        self, vector: Vector, deep: int, where: Filter, few: Ids | None = None, *, exact: bool = False
+    ) -> Answer:
         args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "limit": deep, **_filter(where)}
+        if few is not None:
+            these = {**args, "ids": few.tolist()}
+            return await self._link.execute(_sized(SQL["nearest_of_these"], self._dimensions), these)
+        chunks, looked_at = self._memory.chunks, vector_index.EXACT_CHUNKS
+        sampled, all_of_them = chunks <= min(SAMPLE, looked_at), exact or chunks <= looked_at
+        name = "nearest_of_few" if sampled else "nearest_exact" if all_of_them else "nearest_indexed"
+        statement = self._memory.index.conditions(_inside(SQL[name], where))
         return await self._link.execute(_sized(statement, self._dimensions), args)
 
-    async def _allowed(self, ids: Ids, scores: Scores, deep: int, where: Filter) -> tuple[Ids, Scores]:
+    async def _allowed(self, ids: Ids, scores: Scores, deep: int, where: Filter, few: Ids | None) -> tuple[Ids, Scores]:
         """The best lexical candidates inside the filter; looks further down only when a filter takes some away."""
         if where == Filter():
             return best(ids, scores, deep)
+        if few is not None:
+            keep = np.isin(ids, few)
+            return best(ids[keep], scores[keep], deep)
         order = np.lexsort((ids, -scores))
         kept: list[int] = []
         for start in range(0, len(order), LOOKED_AT):
@@ -193,7 +220,7 @@ class PostgresKnowledgeReader:
         together = held(postings, terms.tolist(), len(rows), lexical.ids[:TOGETHER])
         similarity = np.array([r[4] for r in rows], np.float64)
         nearest = Candidates(*best(all_ids[inside], similarity[inside], deep))
-        both = np.union1d(lexical.ids, nearest.ids)
+        both = _joined_ids(lexical.ids, nearest.ids)
         of_both = (_looked_up(both, ids, scores), _looked_up(both, all_ids, similarity))
         return Found(lexical, nearest, both, *of_both, (words, spread(similarity)), together)
 
@@ -254,6 +281,11 @@ def _recent(row: Sequence[Any]) -> Recent:
     return Recent(id, np.frombuffer(terms, "<i8"), np.frombuffer(counts, "<u2"), length)
 
 
+def _joined_ids(some: Ids, others: Ids) -> Ids:
+    """All of both, ascending; there are a hundred."""
+    return np.array(sorted({*some.tolist(), *others.tolist()}), np.int64)
+
+
 def _looked_up(wanted: Ids, ids: Ids, scores: Scores) -> Scores:
     """Scores of some ids, 0 where there is none; `ids` ascend."""
     if not len(ids):
@@ -270,7 +302,9 @@ def _filter(where: Filter) -> dict[str, str | int | None]:
 
 
 def _inside(sql: bytes, where: Filter) -> bytes:
-    return sql.replace(b"{inside}", b"true" if where == Filter() else b"(" + SQL["inside"].rstrip(b"; \n") + b")")
+    """A statement with only those conditions that are set, so that it is planned for them."""
+    wanted = [SQL[f"inside_{name}"].rstrip(b"; \n") for name, value in _filter(where).items() if value is not None]
+    return sql.replace(b"{inside}", b" and ".join(wanted) or b"true")
 
 
 def _joined(texts: Mapping[int, str], offsets: range) -> str:

@@ -19,14 +19,45 @@ select chunk_id, terms, counts, length from lexical_recent where chunk_id = any(
 -- Chunks whose packed postings stand though they are no longer present.
 select chunk_id from lexical_dead where tenant = %(tenant)s order by chunk_id;
 
--- name: inside
--- What a search is limited to, of a chunk's vector `t`.
-(%(source)s::text is null or t.source = %(source)s)
-   and (%(prefix)s::text is null or starts_with(t.document, %(prefix)s))
-   and (%(topic)s::text is null or t.topic = %(topic)s)
-   and (%(title)s::text is null or position(lower(%(title)s::text) in lower(t.title)) > 0)
-   and (%(since)s::bigint is null or t.at >= %(since)s)
-   and (%(until)s::bigint is null or t.at < %(until)s);
+-- name: inside_source
+-- What a search is limited to, here and in the next ones: of a chunk's vector `t`, or of a document's version.
+t.source = %(source)s;
+
+-- name: inside_prefix
+-- As above.
+starts_with(t.document, %(prefix)s);
+
+-- name: inside_topic
+-- As above.
+t.topic = %(topic)s;
+
+-- name: inside_title
+-- As above.
+position(lower(%(title)s::text) in lower(t.title)) > 0;
+
+-- name: inside_since
+-- As above; `at` is the document's own time, else its commit.
+t.at >= %(since)s;
+
+-- name: inside_until
+-- As above.
+t.at < %(until)s;
+
+-- name: few_inside
+-- The present chunks inside a filter, no more than a number of them. By their documents, of which there are fewer.
+select coalesce(array_agg(f.chunk_id), '{}') from (
+    select c.chunk_id
+      from (select version_id, tenant, source, document, topic, title, coalesce(dated, opened_at) as at
+              from document_versions where closed_at is null) t
+      join chunks c using (version_id)
+     where t.tenant = %(tenant)s and {inside} limit %(limit)s) f;
+
+-- name: nearest_of_these
+-- The nearest of some chunks, by looking at each.
+select t.chunk_id, -(t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) as similarity
+  from chunk_vectors t
+ where t.tenant = %(tenant)s and t.open and t.chunk_id = any(%(ids)s::bigint[])
+ order by similarity desc, t.chunk_id limit %(limit)s;
 
 -- name: nearest_exact
 -- The nearest present chunks, by looking at every vector (inner product, descending).
@@ -53,12 +84,12 @@ select chunk_id, similarity, mean, deviation from every, spread where inside
 with near as materialized (
     select t.chunk_id, t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) as distance
       from chunk_vectors t
-     where t.tenant = %(tenant)s and t.open and t.indexed and {inside}
+     where t.tenant = %(tenant)s and t.open and {entered} and {inside}
      order by t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions}) limit %(limit)s
 ), fresh as materialized (
     select t.chunk_id, (t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) + 0.0 as distance
       from chunk_vectors t
-     where t.tenant = %(tenant)s and t.open and not t.indexed and {inside}
+     where t.tenant = %(tenant)s and t.open and {waiting} and {inside}
      order by distance limit %(limit)s
 )
 select chunk_id, -distance from near union all select chunk_id, -distance from fresh

@@ -30,6 +30,7 @@ from headrace.stores import (
     DeadLetter,
     FactRule,
     Failure,
+    Indexing,
     Turn,
 )
 from headrace.stores.postgres.audit import PostgresAudit
@@ -46,9 +47,10 @@ from headrace.stores.postgres.profiles import PostgresProfileWriter
 from headrace.stores.postgres.search import PostgresKnowledgeReader, SearchMemory
 from headrace.stores.postgres.stock import SQL as STOCK
 from headrace.stores.postgres.stock import PostgresStock
+from headrace.stores.postgres.vector_index import VectorIndex
 
 SQL = load(Path(__file__).with_name("state.sql"))
-_RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
+_RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=120"
 # What is written is found by key, a few rows at a time: the one plan that fits, without planning it each time from
 # statistics of tables that were empty a moment ago.
 _BY_KEY = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
@@ -136,13 +138,15 @@ class PostgresStore:
         guard: AsyncConnection[Any],
         writers: Pool,
         readers: Pool,
+        index: VectorIndex,
         dimensions: int,
         rules: Sequence[FactRule],
     ) -> None:
         self._guard = guard
         self._writers = writers
         self._readers = readers
-        self._memory = SearchMemory(dimensions)
+        self._index = index
+        self._memory = SearchMemory(dimensions, index)
         self._gate = Gate()
         self._rules = rules
         self._maybe_open: set[tuple[str, str, str]] = set()
@@ -163,13 +167,16 @@ class PostgresStore:
     ) -> PostgresStore:
         """A migrated database, ready. Raises StoreError when another Headrace works on it (with `exclusive`),
         ConfigError when its vectors are another model's."""
+        index = VectorIndex(dsn, dimensions)
         with named("open the store"):
             guard = await AsyncConnection.connect(dsn, autocommit=True)
         try:
             if exclusive:
                 await _claim(guard)
                 await _check_model(guard, model, address)
-                await guard.execute(KNOWLEDGE["vector_index"].replace(b"{dimensions}", str(dimensions).encode()))
+                await index.open(guard)
+            else:
+                await index.find(guard)
         except BaseException:
             await guard.close()
             raise
@@ -193,7 +200,7 @@ class PostgresStore:
             kwargs=kwargs,
         )
         await asyncio.gather(writers.open(wait=True, timeout=30), readers.open(wait=True, timeout=30))
-        store = cls(guard, writers, readers, dimensions, rules)
+        store = cls(guard, writers, readers, index, dimensions, rules)
         store._maybe_open |= {(x.operator, x.topic, x.key) for x in await store.letters(limit=1_000_000)}
         return store
 
@@ -208,6 +215,7 @@ class PostgresStore:
     def _swapped(self, dimensions: int) -> None:
         self._memory.dimensions = dimensions
         self._memory.sample = None
+        self._index.swapped(dimensions)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[PostgresTransaction]:
@@ -300,8 +308,16 @@ class PostgresStore:
     async def compact(self) -> None:
         """Packs what searches would otherwise read piece by piece; called every few seconds."""
         async with _connected(_WRITE, self._writers) as connection:
-            while await compact(connection):
+            while await compact(connection) or await self._index.enter(connection):
                 pass
+
+    async def index(self, *, loaded: bool = False) -> None:
+        async with _connected(_WRITE, self._writers) as connection:
+            await self._index.tend(connection, loaded=loaded)
+
+    async def indexing(self) -> Indexing:
+        async with _connected(_READ, self._readers) as connection:
+            return await self._index.progress(connection)
 
     async def purge(self, before: int) -> int:
         """Forgets what was closed before a time (microseconds); how many rows went."""
