@@ -26,6 +26,7 @@ from headrace.knowledge.operator import Knowledge
 from headrace.knowledge.parsed import Limits
 from headrace.knowledge.pool import ParserPool
 from headrace.knowledge.rows import RowTemplate, compile_template, row_template
+from headrace.knowledge.stages import Stages
 from headrace.knowledge.verifier import NoWork, Verifier
 from headrace.log import Log
 from headrace.models import Embedder, Generator
@@ -41,6 +42,8 @@ logger = structlog.get_logger("headrace.app")
 DATABASE = "headrace"
 HOUSEKEEPING_S = 2.0
 PURGE_EVERY = 150  # of housekeeping's rounds: every five minutes
+_DOCUMENTS = ("file", "upload")
+"""Kinds of source whose changes are documents."""
 _FUNCTIONS = ("count", "sum", "min", "max", "avg")
 
 Say = Callable[[str], None]
@@ -59,8 +62,16 @@ class Core:
     """Everything that stands on one store connection; rebuilt as a whole when the store breaks."""
 
     def __init__(
-        self, store: Store, log: Log, engine: EmbeddedEngine, reader: Reader, asker: Asker, verifier: Verifier
+        self,
+        store: Store,
+        log: Log,
+        engine: EmbeddedEngine,
+        reader: Reader,
+        asker: Asker,
+        verifier: Verifier,
+        stages: Stages,
     ) -> None:
+        self.stages = stages
         self.asker = asker
         self.verifier = verifier
         self.store = store
@@ -218,12 +229,13 @@ class App:
         sources = [self._source(e, redacting) for e in range(len(config.sources))]
         for source in sources:
             self._stack.push_async_callback(source.close)
-        documents = frozenset(s.name for s in sources if s.kind == "file")
+        documents = frozenset(s.name for s in sources if s.kind in _DOCUMENTS)
+        stages = Stages()
 
-        def knowing(work: WorkCache, parser: ParserPool) -> Knowledge:
-            return Knowledge(documents, _templates(config), self.embedder, work, parser, redacting)
+        def knowing(work: WorkCache, parser: ParserPool, told: Stages | None = None) -> Knowledge:
+            return Knowledge(documents, _templates(config), self.embedder, work, parser, redacting, told)
 
-        knowledge = knowing(store.work, self._parser())
+        knowledge = knowing(store.work, self._parser(), stages)
         profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
         engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
         remembered = Remembered(self.embedder)
@@ -241,7 +253,7 @@ class App:
         again = knowing(NoWork(), self._parser(workers=1))
         turn, live = engine.turns[knowledge.name], engine.started.is_set
         verifier = Verifier(again, log, store, engine.sources, engine, turn, live)
-        return Core(store, log, engine, reader, asker, verifier)
+        return Core(store, log, engine, reader, asker, verifier, stages)
 
     def _parser(self, workers: int | None = None) -> ParserPool:
         pool = ParserPool(limits(self.config.documents), workers=workers or self.config.documents.workers)

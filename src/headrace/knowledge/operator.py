@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from headrace.change import Change, Op, document_id, key_name
 from headrace.codec import encode
+from headrace.described import about_of
 from headrace.errors import BadInput, RedactionError
 from headrace.knowledge.chunk import Piece, chunk
 from headrace.knowledge.detect import detect
@@ -21,6 +22,7 @@ from headrace.knowledge.parse import is_light, parse
 from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.redacting import cleared, cleared_failure
 from headrace.knowledge.rows import RowTemplate
+from headrace.knowledge.stages import Stage, Stages
 from headrace.knowledge.terms import Bag, bag
 from headrace.models import Embedder
 from headrace.redaction.policy import Redactor
@@ -87,15 +89,17 @@ class Knowledge:
         work: WorkCache,
         parser: Parser | None = None,
         redactors: Mapping[str, Redactor] | None = None,
+        stages: Stages | None = None,
     ) -> None:
         """Without a `parser`, every format is read in this process. `redactors` by source: what none is for is kept as
-        it is."""
+        it is. `stages` hears how far documents are."""
         self._documents = documents
         self._rows = rows
         self._embedder = embedder
         self._work = work
         self._parser = parser
         self._redactors = redactors or {}
+        self._stages = stages or Stages()
 
     def wants(self, topic: str) -> bool:
         return topic in self._documents or topic in self._rows
@@ -107,11 +111,19 @@ class Knowledge:
         await transaction.knowledge.remove([_removal(c) for c in changes], overtaking=True)
 
     async def prepare(self, changes: Sequence[Change], *, background: bool) -> Prepared:
+        try:
+            return await self._prepared(changes, background)
+        except BaseException:
+            self._stages.end(changes)
+            raise
+
+    async def _prepared(self, changes: Sequence[Change], background: bool) -> Prepared:
         removals, latest = _collapse(changes)
         plans, refused = await self._plans(latest)
         drafts = [_failed(change, failure) for change, failure in refused]
         letters = [self._letter(change, failure) for change, failure in refused]
         vectors = await self._vectors(plans, background)
+        self._stages.set((p.change for p in plans), Stage.EMBEDDED)
         drafts += [_draft(p, vectors) for p in plans]
         good = [p.change for p in plans] + [c for c in changes if c.op is Op.DELETE]
         settled: list[tuple[str, str | None]] = [(c.schema.topic, key_name(c.schema, c.key)) for c in good]
@@ -154,6 +166,7 @@ class Knowledge:
         if prepared.changes:
             await transaction.dead_letters.settle(self.name, prepared.settled, prepared.changes[-1].position)
         await transaction.dead_letters.put(prepared.letters)
+        self._stages.end(prepared.changes)
 
     async def _plans(
         self, changes: Sequence[Change], *, apart: bool = False
@@ -166,6 +179,8 @@ class Knowledge:
             for n, change in enumerate(changes):
                 try:
                     plans.append(await self._planned(change, reading.get(n), apart))
+                    if not apart:
+                        self._stages.set([change], Stage.CHUNKED)
                 except BadInput as error:
                     failure = Failure(error.step, error.expected, error.got, error.remedy)
                     if redactor := self._redactors.get(change.stamp.source):
@@ -237,6 +252,7 @@ class Knowledge:
 
     def _cut(self, plan: _Plan) -> _Plan:
         """Into chunks, each with what is embedded of it. Nothing that is hidden gets beyond this place."""
+        plan.parsed = _described(plan.parsed, plan.change)
         if redactor := self._redactors.get(plan.change.stamp.source):
             plan.parsed = cleared(plan.parsed, redactor)
             if plan.change.schema.topic in self._rows:  # a short text could be guessed from its hash
@@ -267,12 +283,21 @@ class Knowledge:
 
 
 def _file(change: Change) -> tuple[str, bytes]:
-    """A document's path and bytes."""
+    """A document's bytes, and the path by which its kind and title are told."""
     assert change.after is not None
-    path, content = change.after
+    path, content = change.after[:2]
     assert isinstance(path, str)
     assert isinstance(content, bytes)
-    return path, content
+    return about_of(change).named or path, content
+
+
+def _described(parsed: Parsed, change: Change) -> Parsed:
+    """With what whoever gave it says of it in the place of what it states itself."""
+    if change.schema.table:
+        return parsed
+    about = about_of(change)
+    dated = parsed.dated if about.time is None else about.time
+    return replace(parsed, title=about.title or parsed.title, dated=dated)
 
 
 def _collapse(changes: Sequence[Change]) -> tuple[list[Removal], list[Change]]:

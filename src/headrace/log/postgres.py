@@ -258,7 +258,7 @@ class PostgresState:
 
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
         args = {"tenant": DEFAULT_TENANT, "source": self._source, "keys": list(keys)}
-        return dict(await (await self._connection.execute(SQL["state_get"], args)).fetchall())
+        return dict(await (await self._connection.execute(SQL["state_get"], args, binary=True)).fetchall())
 
     async def scan(self, prefix: str) -> dict[str, bytes]:
         args = {"tenant": DEFAULT_TENANT, "source": self._source, "prefix": prefix}

@@ -179,6 +179,17 @@ class Filter:
     until: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which documents are listed. `text`: in the id or the title, in whatever case; `failed`: only those that could not
+    be read, or only the others; `ids`: only these."""
+
+    source: str | None = None
+    text: str | None = None
+    failed: bool | None = None
+    ids: tuple[str, ...] | None = None
+
+
 Retriever = Literal["hybrid", "lexical", "vector", "rank"]
 
 
@@ -212,6 +223,9 @@ class KnowledgeReader(Protocol):
 
     async def document(self, id: str) -> Document | None: ...
     def documents(self, source: str | None) -> AsyncIterator[DocumentInfo]: ...
+    async def listed(self, which: Listing, after: str, limit: int) -> Sequence[DocumentInfo]:
+        """Up to `limit` documents by id, behind one."""
+        ...
 
 
 # ---- whether the index is what it should be -------------------------------------------------------------------------

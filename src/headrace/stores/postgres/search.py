@@ -25,6 +25,7 @@ from headrace.stores import (
     DocumentInfo,
     Failure,
     Filter,
+    Listing,
     Passage,
     Terms,
     Vector,
@@ -247,6 +248,17 @@ class PostgresKnowledgeReader:
             for document, name, major, minor, at, *about in rows:
                 yield _info(document, Stamp(name, Position(major, minor), at), *about)
                 after = document
+
+    async def listed(self, which: Listing, after: str, limit: int) -> Sequence[DocumentInfo]:
+        args: dict[str, Any] = {
+            "tenant": DEFAULT_TENANT, "source": which.source, "text": which.text, "failed": which.failed,
+            "ids": None if which.ids is None else list(which.ids), "after": after, "limit": limit, **self._valid.args,
+        }  # fmt: skip
+        rows = await (await self._link.execute(_valid(SQL["listed"], self._valid.sql), args)).fetchall()
+        return [
+            _info(document, Stamp(name, Position(major, minor), at), *about)
+            for document, name, major, minor, at, *about in rows
+        ]
 
 
 def _recent(row: Sequence[Any]) -> Recent:
