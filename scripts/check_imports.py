@@ -54,7 +54,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"server(\..+)?", "server"),
     (r"running|diagnosis", "running"),
     (r"demo(\..+)?", "demo"),
-    (r"(cli|client|measuring|pushing|uploading|redacting|showing|showing_verify|__main__)(\..+)?", "cli"),
+    (r"(cli|client|measuring|pushing|uploading|redacting|showing(_documents|_verify)?|__main__)(\..+)?", "cli"),
 )
 
 

@@ -166,7 +166,7 @@ class Knowledge:
         if prepared.changes:
             await transaction.dead_letters.settle(self.name, prepared.settled, prepared.changes[-1].position)
         await transaction.dead_letters.put(prepared.letters)
-        self._stages.end(prepared.changes)
+        self._stages.applied(prepared.changes)
 
     async def _plans(
         self, changes: Sequence[Change], *, apart: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from headrace.change import Change, Position, document_id
@@ -23,25 +23,41 @@ class Stage(StrEnum):
 COMING = (Stage.RECEIVED, Stage.CHUNKED, Stage.EMBEDDED)
 
 
+_Key = tuple[str, Position]
+
+
 class Stages:
     """Those that the operator is at work on, by document and position; the rest is known by the log and the store."""
 
     def __init__(self) -> None:
-        self._at: dict[tuple[str, Position], Stage] = {}
+        self._at: dict[_Key, tuple[str, Stage]] = {}
+        self._committing: list[_Key] = []
 
     def set(self, changes: Iterable[Change], stage: Stage) -> None:
         for change in changes:
-            self._at[document_id(change.schema, change.key), change.position] = stage
+            self._at[_key(change)] = (change.schema.source, stage)
 
     def end(self, changes: Iterable[Change]) -> None:
-        """They are in the store, or given up."""
-        for change in changes:
-            if change.key:
-                self._at.pop((document_id(change.schema, change.key), change.position), None)
+        """They are given up, or tried again from the beginning."""
+        self._drop([_key(change) for change in changes if change.key])
+
+    def applied(self, changes: Iterable[Change]) -> None:
+        """They are being committed; they are in the store by the next call."""
+        self._drop(self._committing)
+        self._committing = [_key(change) for change in changes if change.key]
 
     def of(self, document: str, position: Position) -> Stage:
         """Of a version that the store does not have yet."""
-        return self._at.get((document, position), Stage.RECEIVED)
+        return self._at.get((document, position), ("", Stage.RECEIVED))[1]
 
-    def counts(self) -> Counter[Stage]:
-        return Counter(self._at.values())
+    def counts(self, reached: Callable[[str], Position]) -> Counter[Stage]:
+        """Of versions behind what is applied of their source."""
+        return Counter(stage for (_, position), (source, stage) in self._at.items() if position > reached(source))
+
+    def _drop(self, keys: Iterable[_Key]) -> None:
+        for key in keys:
+            self._at.pop(key, None)
+
+
+def _key(change: Change) -> _Key:
+    return document_id(change.schema, change.key), change.position

@@ -103,7 +103,7 @@ def cursor(id: str) -> str:
 def read_cursor(text: str) -> str:
     """Raises BadRequest."""
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "surrogatepass")
+        return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode("utf-8", "surrogatepass")
     except (ValueError, binascii.Error):
         raise BadRequest(
             step="read the cursor", expected="`next` of the page before", got=repr(text[:60]), remedy="Begin anew."
