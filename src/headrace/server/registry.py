@@ -12,7 +12,7 @@ import msgspec
 
 from headrace.answer.service import Asked
 from headrace.app import Core
-from headrace.change import Stamp
+from headrace.change import Position, Stamp
 from headrace.clock import rfc3339
 from headrace.errors import BadRequest
 from headrace.knowledge.operator import KNOWLEDGE
@@ -92,8 +92,14 @@ async def one(core: Core, id: str) -> JsonObject | None:
 def coming(core: Core) -> Iterable[Coming]:
     """Everything uploaded that the index does not have, newest first of each source."""
     for source in by_name(core.engine.sources).values():
-        for given in source.since(core.engine.tracker.reached(KNOWLEDGE, source.name)):
+        for given in source.since(applied(core, source.name)):
             yield Coming(source.name, given, core.stages.of(f"{source.name}/{given.name}", given.position))
+
+
+def applied(core: Core, source: str) -> Position:
+    """Up to where the index has a source, also in the middle of a large append."""
+    tracker = core.engine.tracker
+    return max(tracker.reached(KNOWLEDGE, source), tracker.applied(KNOWLEDGE, source).position)
 
 
 def cursor(id: str) -> str:

@@ -15,11 +15,10 @@ from headrace.clock import now_us, rfc3339
 from headrace.engines.embedded import CAPTURE, EmbeddedEngine
 from headrace.engines.snapshots import all_jobs
 from headrace.inbox import Inbox
-from headrace.knowledge.operator import KNOWLEDGE
 from headrace.knowledge.stages import Stage
 from headrace.log import SourceHead
 from headrace.ops.metrics import PushRequests, collect
-from headrace.server.registry import coming
+from headrace.server.registry import applied, coming
 from headrace.server.shapes import json_response
 from headrace.server.snapshots import shown
 from headrace.sources import Retained, Retaining, Snapshotting, Source
@@ -92,8 +91,7 @@ async def describe(app: App) -> dict[str, Any]:
 
 def _coming(core: Core) -> dict[str, int]:
     """Versions on their way into the index, by stage; those that there are."""
-    tracker = core.engine.tracker
-    at_work = core.stages.counts(lambda source: tracker.reached(KNOWLEDGE, source))
+    at_work = core.stages.counts(lambda source: applied(core, source))
     counted = {stage.value: n for stage, n in at_work.items()}
     received = sum(one.stage is Stage.RECEIVED for one in coming(core))
     return {**counted, **({Stage.RECEIVED.value: received} if received else {})}
