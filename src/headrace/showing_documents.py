@@ -31,7 +31,7 @@ async def listed(client: Client, where: dict[str, Any], limit: int) -> list[Row]
 
 async def retried(client: Client, id: str) -> Row:
     """Tries a failed document once more. Raises NotFound."""
-    found = await client.get("/v1/documents", {"q": id, "stage": "failed", "limit": 1000})
+    found = await client.get("/v1/documents", {"prefix": id, "stage": "failed", "limit": 1000})
     letter = next((d["dead_letter"] for d in found["documents"] if d["id"] == id), None)
     if letter is None:
         raise NotFound(

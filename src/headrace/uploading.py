@@ -130,7 +130,7 @@ async def _follow(client: Client, sent: Sent, told: Callable[[str], object]) -> 
 
 
 async def _listed(client: Client, id: str) -> list[dict[str, Any]]:
-    return (await client.get("/v1/documents", {"q": id, "limit": 1000}))["documents"]
+    return (await client.get("/v1/documents", {"prefix": id, "limit": 1000}))["documents"]
 
 
 def _hidden(path: Path, under: Path) -> bool:

@@ -219,6 +219,8 @@ def test_the_registry_is_paged_and_filtered(headrace: Whole) -> None:
     assert [r["id"] for r in registry(headrace, source="folder")] == ["folder/file.md"]
     assert all(r["stage"] == "ready" for r in registry(headrace, stage="ready"))
     assert registry(headrace, q="Page page/07")[0]["name"] == "page/07.md"
+    assert [r["name"] for r in registry(headrace, prefix="uploads/page/1", limit="3")] == names[10:20]
+    assert registry(headrace, prefix="uploads/page/07.md")[0]["title"] == "Page page/07.md"
     lines = headrace.documents(source="uploads")
     assert set(lines) == {r["id"] for r in registry(headrace, source="uploads")}
     assert send(headrace, "GET", "", params={"cursor": "!"}).status == 400

@@ -110,7 +110,7 @@ function follow(): void {
 
 async function look(one: Upload): Promise<void> {
   try {
-    const found = await getJson<DocumentPage>(`/v1/documents?limit=1000&q=${encodeURIComponent(one.id ?? "")}`);
+    const found = await getJson<DocumentPage>(`/v1/documents?limit=20&prefix=${encodeURIComponent(one.id ?? "")}`);
     const entry = found.documents.find((document) => document.id === one.id);
     if (entry) change(one.key, { entry });
     else change(one.key, { state: "stopped", problem: null }); // somebody has deleted it meanwhile

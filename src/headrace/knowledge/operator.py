@@ -182,6 +182,8 @@ class Knowledge:
                     if not apart:
                         self._stages.set([change], Stage.CHUNKED)
                 except BadInput as error:
+                    # Its frames hold the document, in a circle with the task that read it: both would stay long.
+                    error.__traceback__ = None
                     failure = Failure(error.step, error.expected, error.got, error.remedy)
                     if redactor := self._redactors.get(change.stamp.source):
                         failure = cleared_failure(failure, redactor)

@@ -63,6 +63,7 @@ def read_router(app: App) -> APIRouter:
         source: str | None = None,
         stage: StageName | None = None,
         q: Annotated[str | None, Query(max_length=400, description="in the id or the title")] = None,
+        prefix: Annotated[str | None, Query(max_length=2000, description="what the id begins with")] = None,
         limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
         cursor: Annotated[str | None, Query(max_length=4000, description="`next` of the page before")] = None,
     ) -> Response:
@@ -70,8 +71,10 @@ def read_router(app: App) -> APIRouter:
         parameter of its own, or asked for as application/json. Otherwise every indexed document, one object a line."""
         reader, asked = app.core.reader, asked_of(request.query_params)
         _known(reader, source)
-        if (stage, q, limit, cursor) != (None,) * 4 or request.headers.get("accept") == "application/json":
-            wanted = Wanted(source, stage, q or None, limit or LISTED, read_cursor(cursor) if cursor else "")
+        if (stage, q, prefix, limit, cursor) != (None,) * 5 or request.headers.get("accept") == "application/json":
+            wanted = Wanted(
+                source, stage, q or None, prefix or None, limit or LISTED, read_cursor(cursor) if cursor else ""
+            )
             found = await page(app.core, wanted, asked)
             return json_response(found)
 

@@ -45,6 +45,7 @@ class Wanted:
     source: str | None = None
     stage: StageName | None = None
     text: str | None = None
+    prefix: str | None = None
     limit: int = 100
     after: str = ""
 
@@ -53,7 +54,7 @@ class Wanted:
         if self.stage in COMING:
             return Listing(ids=tuple(coming))
         failed = None if self.stage is None else self.stage == Stage.FAILED
-        return Listing(self.source, self.text, failed)
+        return Listing(self.source, self.text, self.prefix, failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,14 @@ def read_cursor(text: str) -> str:
 
 
 def _on_way(core: Core, wanted: Wanted) -> dict[str, Coming]:
-    text = (wanted.text or "").lower()
+    text, prefix = (wanted.text or "").lower(), wanted.prefix or ""
     return {
         c.id: c
         for c in coming(core)
-        if wanted.source in (None, c.source) and text in c.id.lower() and wanted.stage in (None, c.stage, *_ENDED)
+        if wanted.source in (None, c.source)
+        and text in c.id.lower()
+        and c.id.startswith(prefix)
+        and wanted.stage in (None, c.stage, *_ENDED)
     }
 
 

@@ -182,10 +182,11 @@ class Filter:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Which documents are listed. `text`: in the id or the title, in whatever case; `failed`: only those that could not
-    be read, or only the others; `ids`: only these."""
+    be read, or only the others; `ids`: only these; `prefix`: what the id begins with."""
 
     source: str | None = None
     text: str | None = None
+    prefix: str | None = None
     failed: bool | None = None
     ids: tuple[str, ...] | None = None
 
@@ -483,7 +484,7 @@ class DeadLetter:
     attempts: int
     resolved_at: int | None
     change: bytes | None
-    """The change as the log encodes it; None when it never became one."""
+    """The change as the log encodes it; None when it never became one, and in a list of letters: it may be large."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.cont
  order by v.document limit %(limit)s;
 
 -- name: listed
--- Some documents by id, behind a given one.
+-- Some documents by id, behind a given one; ids of a prefix, and so of a source, are a range of the index.
 select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.chunks, v.failure,
        v.media, v.dated
   from document_versions v
@@ -135,5 +135,6 @@ select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.cont
    and (%(failed)s::boolean is null or (v.failure is not null) = %(failed)s)
    and (%(text)s::text is null or position(lower(%(text)s::text) in lower(v.document)) > 0
         or position(lower(%(text)s::text) in lower(v.title)) > 0)
-   and v.document > %(after)s
+   and (%(prefix)s::text is null or starts_with(v.document, %(prefix)s))
+   and v.document > %(after)s and v.document >= %(from)s and v.document < %(to)s
  order by v.document limit %(limit)s;
