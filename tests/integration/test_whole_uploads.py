@@ -98,6 +98,29 @@ def test_what_is_wrong_with_one_file_does_not_keep_the_others_out(headrace: Whol
     assert form(headrace, files[1:2]).status == 413
 
 
+def test_fields_of_a_form_are_of_what_follows(headrace: Whole) -> None:
+    parts: list[tuple[str, Any]] = [
+        ("source", (None, "uploads")), ("name", (None, "named/one.txt")), ("title", (None, "The first")),
+        ("file", ("1.txt", b"The one word is walrus.")), ("file", ("named-two.txt", b"Two.")),
+        ("source", (None, "private")), ("file", ("named-three.txt", b"The three word is walrus.")),
+    ]  # fmt: skip
+
+    answer = httpx2.post(f"http://127.0.0.1:{headrace.port}/v1/documents", files=parts, timeout=120).json()
+
+    ids = [d["id"] for d in answer["documents"]]
+    assert ids == ["uploads/named/one.txt", "uploads/named-two.txt", "private/named-three.txt"]
+    assert (
+        len(
+            headrace.texts(
+                "walrus", after=answer["token"], wait_ms=60_000, filter={"source": "private", "document_prefix": ids[2]}
+            )
+        )
+        == 1
+    )
+    assert headrace.document(ids[0])["title"] == "The first"
+    assert headrace.document(ids[1])["title"] == "named two"
+
+
 def test_the_same_again_is_no_new_version(headrace: Whole) -> None:
     first = put_one(headrace, "same.md", b"The same text.")
     before = headrace.lines("/v1/log/uploads")
@@ -314,6 +337,18 @@ def test_broken_forms_are_refused_and_leave_nothing(headrace: Whole, body: bytes
     assert answer.status == 400, answer.body
     assert registry(headrace, q="cut.md") == []
     assert list((headrace.data / "scratch").glob("upload-*")) == []
+
+
+def test_a_form_that_breaks_off_tells_what_came_in_before(headrace: Whole) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="%b"\r\n\r\n'
+    body = head % b"whole.md" + b"# Whole\r\n" + head % b"cut.md" + b"half of"
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+
+    answer = send(headrace, "POST", "", body, headers=headers, params={"source": "uploads"})
+
+    assert (answer.status, [d["id"] for d in answer.body["documents"]]) == (400, ["uploads/whole.md"])
+    at_stage(headrace, "uploads/whole.md", "ready")
+    assert registry(headrace, prefix="uploads/cut.md") == []
 
 
 def test_a_body_that_is_too_large_is_refused_as_it_comes(headrace: Whole) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from headrace.app import App
+from headrace.change import Position
 from headrace.clock import parse_rfc3339, rfc3339
 from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError
 from headrace.server import forms
@@ -136,19 +137,18 @@ class _Said:
 
 @dataclass(slots=True)
 class _Result:
-    """What came of one request so far."""
+    """What came of one request so far, each with where it went."""
 
-    source: Uploads | None = None
-    done: list[Done] = field(default_factory=list[Done])
+    done: list[tuple[Uploads, Done]] = field(default_factory=list[tuple[Uploads, Done]])
     rejected: list[tuple[str, HeadraceError]] = field(default_factory=list[tuple[str, HeadraceError]])
 
     def shown(self) -> JsonObject:
-        source = self.source
-        token = None
-        if source is not None and self.done:
-            token = heads({source.name: max(d.position for d in self.done)}).encode()
+        last: dict[str, Position] = {}
+        for source, done in self.done:
+            last[source.name] = max(done.position, last.get(source.name, done.position))
+        token = heads(last).encode() if last else None
         return {
-            "documents": [_taken(source, d) for d in self.done if source is not None],
+            "documents": [_taken(source, done) for source, done in self.done],
             "rejected": [_refusal(name, error) for name, error in self.rejected],
             "token": token,
         }
@@ -183,6 +183,8 @@ def upload_router(app: App) -> APIRouter:
         except ClientDisconnect:
             return Response(status_code=_GONE)  # nobody reads it
         except HeadraceError as error:
+            if result.done:
+                await app.core.engine.durable()  # what is told to be in is on disk
             return _failed(error, result)
         if not result.done and result.rejected:
             return _failed(result.rejected[0][1], result)
@@ -256,7 +258,7 @@ async def _take_form(app: App, request: Request, said: _Said, result: _Result) -
                 said.take(part)
             case forms.FileBegin():
                 files += 1
-                source = result.source = _chosen(app, said.source)
+                source = _chosen(app, said.source)
                 with source.slot():
                     await _take_part(source, part, parts, said, result)
                 said.file_done()
@@ -288,20 +290,20 @@ async def _take_part(
                 raise refused
             only = ALWAYS if said.replace else Only(fresh=True)
             done = await source.put(checked_name(given), await file.done(), said.description(), only)
-            result.done.append(done)
+            result.done.append((source, done))
         except _ONE_FILE as error:
             result.rejected.append((given[:200], error))
 
 
 async def _take_file(app: App, request: Request, said: _Said, result: _Result) -> None:
-    source = result.source = _chosen(app, said.source)
+    source = _chosen(app, said.source)
     name = checked_name(said.name)
     with source.slot():
         async with spool(source.scratch, source.max_bytes) as file:
             async for chunk in _body(app, request):
                 await file.write(chunk)
             only = ALWAYS if said.replace else Only(fresh=True)
-            result.done.append(await source.put(name, await file.done(), said.description(), only))
+            result.done.append((source, await source.put(name, await file.done(), said.description(), only)))
 
 
 def _body(app: App, request: Request) -> AsyncIterator[bytes]:
