@@ -484,7 +484,7 @@ class DeadLetter:
     attempts: int
     resolved_at: int | None
     change: bytes | None
-    """The change as the log encodes it; None when it never became one, and in a list of letters: it may be large."""
+    """The change as the log encodes it; None when it never became one, or was left out (`Store.letters`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -566,7 +566,10 @@ class Store(Protocol):
 
     async def letters(
         self, *, open_only: bool = True, limit: int = 1000, id: int | None = None
-    ) -> Sequence[DeadLetter]: ...
+    ) -> Sequence[DeadLetter]:
+        """Newest first; with its change one that is asked for by its id, and those of the operator `capture`."""
+        ...
+
     async def counts(self) -> tuple[int, int, int, str, int]:
         """Documents ready, documents failed, profiles, the server's version, its bytes."""
         ...
