@@ -38,11 +38,11 @@ LAYERS: dict[str, frozenset[str]] = {
     "cli": frozenset({"ground", "settings", "port", "answer", "app", "server", "running", "demo", "ops", "evaluation"}),
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
-    (r"(__init__|change|place|position|token|codec|envelope|errors|findings|clock|link|sqlfile)", "ground"),
+    (r"(__init__|change|described|place|position|token|codec|envelope|errors|findings|clock|link|sqlfile)", "ground"),
     (r"envelopes(\..+)?", "ground"),
     (r"(config|registry)(\..+)?", "settings"),
     (r"redaction(\.(checks|echoes|overlap|policy))?", "port"),
-    (rf"({'|'.join(PORTS)}|operators|inbox)", "port"),
+    (rf"({'|'.join(PORTS)}|operators|inbox|uploads)", "port"),
     (rf"({'|'.join(PORTS)})\..+", "adapter"),
     (r"(knowledge|profiles)(\..+)?", "domain"),
     (r"answer(\..+)?", "answer"),
@@ -54,7 +54,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"server(\..+)?", "server"),
     (r"running|diagnosis", "running"),
     (r"demo(\..+)?", "demo"),
-    (r"(cli|client|measuring|pushing|redacting|showing|showing_verify|__main__)(\..+)?", "cli"),
+    (r"(cli|client|measuring|pushing|uploading|redacting|showing(_documents|_verify)?|__main__)(\..+)?", "cli"),
 )
 
 

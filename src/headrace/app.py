@@ -28,6 +28,7 @@ from headrace.knowledge.parsed import Limits
 from headrace.knowledge.pool import ParserPool
 from headrace.knowledge.renewing import Renewal
 from headrace.knowledge.rows import RowTemplate, compile_template, row_template
+from headrace.knowledge.stages import Stages
 from headrace.knowledge.succession import Serving, Succession
 from headrace.knowledge.verifier import NoWork, Verifier
 from headrace.log import Log
@@ -43,6 +44,8 @@ logger = structlog.get_logger("headrace.app")
 DATABASE = "headrace"
 HOUSEKEEPING_S = 2.0
 PURGE_EVERY = 150  # of housekeeping's rounds: every five minutes
+_DOCUMENTS = ("file", "upload")
+"""Kinds of source whose changes are documents."""
 _FUNCTIONS = ("count", "sum", "min", "max", "avg")
 
 Say = Callable[[str], None]
@@ -69,7 +72,9 @@ class Core:
         asker: Asker,
         verifier: Verifier,
         renewal: Renewal,
+        stages: Stages,
     ) -> None:
+        self.stages = stages
         self.asker = asker
         self.verifier = verifier
         self.renewal = renewal
@@ -234,14 +239,15 @@ class App:
         sources = [self._source(e) for e in range(len(config.sources))]
         for source in sources:
             self._stack.push_async_callback(source.close)
-        documents = frozenset(s.name for s in sources if s.kind == "file")
+        documents = frozenset(s.name for s in sources if s.kind in _DOCUMENTS)
+        stages = Stages()
 
         settings = Settings(limits(config.documents), config.knowledge.chunk_tokens)
 
-        def knowing(work: WorkCache, parser: ParserPool) -> Knowledge:
-            return Knowledge(documents, _templates(config), serving, work, parser, redacting, settings)
+        def knowing(work: WorkCache, parser: ParserPool, told: Stages | None = None) -> Knowledge:
+            return Knowledge(documents, _templates(config), serving, work, parser, redacting, settings, told)
 
-        knowledge = knowing(store.work, self._parser())
+        knowledge = knowing(store.work, self._parser(), stages)
         await store.keep_chains({c.key: c.to_json() for c in knowledge.chains.values()})
         profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
         engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
@@ -269,7 +275,7 @@ class App:
                 store, serving, self.embedder, config.models.embedding, frozenset(_templates(config)), turn,
                 lambda: verifier.running is None, renewal.give_way,
             )  # fmt: skip
-        return Core(store, log, engine, reader, asker, verifier, renewal)
+        return Core(store, log, engine, reader, asker, verifier, renewal, stages)
 
     async def _serving(self, stored: tuple[str, str | None] | None) -> Serving:
         """The embedder of the vectors that there are: another one than what is configured until its own are built."""

@@ -33,7 +33,9 @@ from headrace.redacting import chosen, measured, measured_text, opened_redactor,
 from headrace.running import catch_up
 from headrace.running import up as run_up
 from headrace.showing import Shown, follow, renewal_findings, renewal_line, snapshot_line, succession_line
+from headrace.showing_documents import listed, retried, show_documents, uploaded_line
 from headrace.showing_verify import show_report, verified
+from headrace.uploading import Sent, files_of, upload_files
 
 app = typer.Typer(
     help="Headrace: what a database just committed is in the next answer.",
@@ -241,6 +243,72 @@ def push(
            f"{said}{totals.rejections} rejected\ntoken: {totals.token or '-'}")  # fmt: skip
     if totals.rejections:
         raise SystemExit(1)
+
+
+@app.command()
+def upload(
+    files: Annotated[list[Path], typer.Argument(help="Files, and folders with all that is in them.")],
+    source: Annotated[str, typer.Option(help="A source whose url is upload:, where there are several.")] = "",
+    named: Annotated[str, typer.Option("--as", help="The document's name, for a single file.")] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace/--no-replace", help="In the place of a document of the same name.")
+    ] = True,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until they can be found.")] = True,
+    config: ConfigFile = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Upload documents into a running Headrace; exits 1 when one was refused or cannot be read."""
+    shown = time.monotonic()
+
+    def progress(text: str) -> None:
+        nonlocal shown
+        if sys.stderr.isatty() and time.monotonic() - shown > 0.5:
+            shown = time.monotonic()
+            _say(text)
+
+    async def send() -> Sent:
+        async with running(_load(config)) as client:
+            found = files_of(files, named)
+            return await upload_files(client, source, found, replace=replace, wait=wait, told=progress)
+
+    sent: Sent = _run(send())
+    for name, why in [] if as_json else sent.refused:
+        _err.print(f"{name}: {why}", markup=False)
+    value = {"documents": sent.documents, "refused": dict(sent.refused), "token": sent.token}
+    _print(value, as_json, escape("\n".join(uploaded_line(d) for d in sent.documents)))
+    if sent.refused or any(d.get("stage") == "failed" for d in sent.documents):
+        raise SystemExit(1)
+
+
+@app.command()
+def documents(
+    source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
+    stage: Annotated[str | None, typer.Option(help="received, chunked, embedded, ready or failed.")] = None,
+    match: Annotated[str | None, typer.Option(help="Words in the id or the title.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at most.")] = 1000,
+    delete: Annotated[str | None, typer.Option(help="Delete the uploaded document of this id.")] = None,
+    retry: Annotated[str | None, typer.Option(help="Try to read the failed document of this id once more.")] = None,
+    config: ConfigFile = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """List documents with their stage, delete an uploaded one, or retry one that could not be read."""
+
+    async def act() -> None:
+        async with connect(_load(config)) as client:
+            if delete is not None:
+                done = await client.delete("/v1/documents/" + quote(delete, safe="/"))
+                _print(done, as_json, f"Deleted {escape(done['id'])}.\ntoken: {done['token']}")
+            elif retry is not None:
+                done = await retried(client, retry)
+                _print(done, as_json, "It can be found now." if done["settled"] else "It still cannot be read.")
+            else:
+                found = await listed(client, {"source": source, "stage": stage, "q": match}, limit)
+                if as_json:
+                    _print({"documents": found}, True, "")
+                else:
+                    show_documents(found, _out)
+
+    _run(act())
 
 
 @app.command(name="eval")

@@ -31,7 +31,9 @@ class Client:
     async def post(self, path: str, body: dict[str, Any]) -> Any:
         return _answer(await self._http.post(path, json=_given(body)))
 
-    async def send(self, path: str, params: dict[str, str], headers: dict[str, str], body: bytes) -> httpx2.Response:
+    async def send(
+        self, path: str, params: dict[str, str], headers: dict[str, str], body: bytes | AsyncIterator[bytes]
+    ) -> httpx2.Response:
         """A body as it is; the answer whatever its status."""
         return await self._http.post(path, params=params, headers=headers, content=body)
 

@@ -52,7 +52,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     )
     max_body: Annotated[int, Meta(ge=1024, description="largest request body, bytes")] = 1_048_576
     max_stream: Annotated[
-        int, Meta(ge=1024, description="largest pushed stream of lines, bytes; a line may have max_body")
+        int,
+        Meta(ge=1024, description="largest stream of pushed lines or form of uploads, bytes; a line may have max_body"),
     ] = 1_073_741_824
 
 
@@ -87,7 +88,7 @@ class SourceEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """`[[sources]]`: one outside system."""
 
     name: Name
-    url: Annotated[str, Meta(description="`postgresql://…`, `mysql://…`, `file://./folder` or `push:`")]
+    url: Annotated[str, Meta(description="`postgresql://…`, `mysql://…`, `file://./folder`, `push:` or `upload:`")]
     tables: Annotated[
         list[str],
         Meta(

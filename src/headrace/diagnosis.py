@@ -154,13 +154,13 @@ async def _server(config: Config, running: str | None) -> Sequence[Finding]:
 def _reached(config: Config) -> Iterator[Finding]:
     """From where: it has no sign-in of its own."""
     host = config.server.host
-    pushed = ", ".join(s.name for s in config.sources if s.url.startswith("push:"))
+    pushed = ", ".join(s.name for s in config.sources if s.url.startswith(("push:", "upload:")))
     if host not in _LOOPBACK:
         yield warning(
             "reach",
             expected="an address of this machine alone",
-            got=f"{host}: whoever reaches it may read everything" + (f" and push into {pushed}" if pushed else ""),
+            got=f"{host}: whoever reaches it may read everything" + (f" and write into {pushed}" if pushed else ""),
             remedy="Set [server] host to 127.0.0.1, behind a proxy that authenticates; there is no sign-in yet.",
         )
     elif pushed:
-        yield note("reach", f"{host}: only this machine can push into {pushed}")
+        yield note("reach", f"{host}: only this machine can write into {pushed}")

@@ -16,6 +16,7 @@ SOURCES = {
     "mariadb": "headrace.sources.mysql:open",
     "file": "headrace.sources.files:open",
     "push": "headrace.sources.push:open",
+    "upload": "headrace.sources.uploads:open",
 }
 DOCTORS = {
     "postgresql": "headrace.sources.postgres.doctor:check",
@@ -24,6 +25,7 @@ DOCTORS = {
     "mariadb": "headrace.sources.mysql.doctor:check",
     "file": "headrace.sources.files.doctor:check",
     "push": "headrace.sources.push.doctor:check",
+    "upload": "headrace.sources.uploads.doctor:check",
 }
 """How a source is looked at before it is used; a source without one is not."""
 STORE_DOCTORS = {

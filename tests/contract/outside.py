@@ -14,9 +14,13 @@ from headrace.sources import Source, SourceSettings
 from headrace.sources.files import open as open_files
 from headrace.sources.push import open as open_push
 from headrace.sources.push.source import PushSource
+from headrace.sources.uploads import open as open_uploads
+from headrace.sources.uploads.source import UploadSource
+from headrace.uploads import ALWAYS, Description
 from tests.captured_database import CapturedDatabase
 from tests.captured_mariadb import CapturedMariadb
 from tests.memory_log import MemoryLog
+from tests.uploading import content
 
 
 class Outside(Protocol):
@@ -139,12 +143,39 @@ class Files:
         (self._folder / f"{number}.md").unlink()
 
     def read(self, change: Change) -> tuple[int, str | None]:
-        number = int(str(change.key[0]).removesuffix(".md"))
-        if change.after is None:
-            return number, None
-        content = change.after[1]
-        assert isinstance(content, bytes)
-        return number, content.decode()
+        return _document(change)
+
+    async def close(self) -> None:
+        for source in self._sources:
+            await source.close()
+
+
+class Uploaded:
+    """Nothing of its own: what is uploaded is committed when the log has it. A row is a document."""
+
+    topic = "docs"
+    alone = False
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._sources: list[UploadSource] = []
+        self.log = MemoryLog()
+
+    def source(self) -> Source:
+        source = open_uploads(SourceSettings("docs", "upload:", "id", scratch=str(self._scratch)))
+        assert isinstance(source, UploadSource)
+        self._sources.append(source)
+        return source
+
+    async def put(self, number: int, text: str) -> None:
+        given = content(self._scratch, text.encode())
+        await self._sources[-1].put(f"{number}.md", given, Description(), ALWAYS)
+
+    async def delete(self, number: int) -> None:
+        await self._sources[-1].remove(f"{number}.md", ALWAYS)
+
+    def read(self, change: Change) -> tuple[int, str | None]:
+        return _document(change)
 
     async def close(self) -> None:
         for source in self._sources:
@@ -181,3 +212,12 @@ class Pushed(Rows):
     async def close(self) -> None:
         for source in self._sources:
             await source.close()
+
+
+def _document(change: Change) -> tuple[int, str | None]:
+    number = int(str(change.key[0]).removesuffix(".md"))
+    if change.after is None:
+        return number, None
+    text = change.after[1]
+    assert isinstance(text, bytes)
+    return number, text.decode()

@@ -14,7 +14,7 @@ import pytest_asyncio
 from headrace.change import START, Change, Op, Position, Style
 from headrace.clock import now_us
 from headrace.errors import Fenced, NotFound
-from headrace.log import Append, Log, SourceHead, TopicPartition, tail
+from headrace.log import Append, Log, SourceHead, TopicPartition, postgres, tail
 from headrace.log.memory import Memory, MemoryLog
 from headrace.log.postgres import PostgresLog
 from headrace.registry import LOGS, lookup
@@ -413,6 +413,30 @@ async def test_the_writers_process_reads_what_any_other_reads(
             expected = await other.read(topic, partition, offset, limit)
             assert await log.read(topic, partition, offset, limit) == expected
             assert len(expected) == min(limit, max(0, end - offset))
+
+
+async def test_large_changes_are_followed_though_memory_keeps_few_of_them(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Documents are much larger than rows: what is kept, and what a follower takes at once, goes by their size too."""
+    monkeypatch.setattr(tail, "TAIL_BYTES", 3_000)
+    monkeypatch.setattr(postgres, "READ_AHEAD_BYTES", 2_000)
+    log = await opened(connect)
+    texts = [str(n) * 1000 for n in range(9)]
+    for at, text in enumerate(texts, 1):
+        await log.append("shop", [put(at, at, text)])
+
+    taken: list[int] = []
+    seen: list[str] = []
+    async with asyncio.timeout(TIMEOUT_S), aclosing(log.follow("shop", 0)) as stream:
+        async for appends in stream:
+            taken.append(len(appends))
+            seen += [str(c.after[1]) for a in appends for c in a.changes if c.after]
+            if len(seen) == len(texts):
+                break
+
+    assert seen == texts
+    assert isinstance(log, MemoryLog) or max(taken) <= 4
 
 
 async def test_waiting_for_what_another_process_wrote_ends_at_once(connect: Connect) -> None:

@@ -14,7 +14,7 @@ import pytest_asyncio
 from headrace.change import Op, format_position, parse_position
 from headrace.sources import Source
 from tests.captured_mariadb import CapturedMariadb
-from tests.contract.outside import Files, MariadbRows, Outside, PostgresRows, Pushed, replayed
+from tests.contract.outside import Files, MariadbRows, Outside, PostgresRows, Pushed, Uploaded, replayed
 from tests.memory_log import eventually
 from tests.servers import FreshDatabases
 
@@ -22,7 +22,7 @@ LIVE = {Op.CREATE, Op.UPDATE, Op.READ}
 KEEPERS = ["embedded", "debian_postgres", "mariadb", "files"]
 
 
-@pytest_asyncio.fixture(params=[*KEEPERS, "push"])
+@pytest_asyncio.fixture(params=[*KEEPERS, "push", "uploads"])
 async def outside(
     request: pytest.FixtureRequest, fresh_database: FreshDatabases, tmp_path: Path
 ) -> AsyncIterator[Outside]:
@@ -50,6 +50,8 @@ async def outside_of(request: pytest.FixtureRequest, fresh_database: FreshDataba
             return Files(folder / "folder")
         case "push":
             return Pushed()
+        case "uploads":
+            return Uploaded(folder)
         case "embedded":
             return await PostgresRows.make(await fresh_database(None))
         case server:

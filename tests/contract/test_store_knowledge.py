@@ -14,7 +14,7 @@ import pytest_asyncio
 from headrace.errors import Forgotten
 from headrace.knowledge.terms import query_terms
 from headrace.operators import OVERTAKING
-from headrace.stores import AsOf, Filter, MadeBy, Passage, Store
+from headrace.stores import PRESENT, AsOf, Filter, Listing, MadeBy, Passage, Store
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres import compact, vector_index
 from headrace.token import heads
@@ -498,3 +498,28 @@ async def test_a_transaction_that_fails_spoils_nothing_for_those_behind_it(store
         await swap(store, draft(f"{n}", n, f"word {n}"))
 
     assert await texts(store) == {f"docs/{n}": f"word {n}" for n in range(1, 10)}
+
+
+async def test_documents_are_listed_a_page_at_a_time_by_what_is_asked(store: Store) -> None:
+    names = ["a/1.md", "a/2.md", "a0.md", "b/Käse_1.md", "b/%.md"]
+    await swap(store, *(draft(name, n, "one word") for n, name in enumerate(names, 1)))
+    await swap(store, draft("bad.md", 9, failure=FAILURE), draft("x.md", 10, "one word", source="other"))
+    before = token({KNOWLEDGE: 10})
+    await remove(store, removal("a/1.md", 11))
+
+    async def listed(which: Listing, after: str = "", limit: int = 100, at: AsOf = PRESENT) -> list[str]:
+        async with store.snapshot(at) as snapshot:
+            return [info.id for info in await snapshot.knowledge.listed(which, after, limit)]
+
+    every = ["docs/a/2.md", "docs/a0.md", "docs/b/%.md", "docs/b/Käse_1.md", "docs/bad.md", "other/x.md"]
+    assert await listed(Listing()) == every
+    assert await listed(Listing(), after="docs/a0.md", limit=2) == every[2:4]
+    assert await listed(Listing(source="other")) == ["other/x.md"]
+    assert await listed(Listing(failed=True)) == ["docs/bad.md"]
+    assert await listed(Listing(source="docs", failed=False)) == every[:4]
+    assert await listed(Listing(text="KÄSE_")) == ["docs/b/Käse_1.md"]
+    assert await listed(Listing(text="%")) == ["docs/b/%.md"]
+    assert await listed(Listing(prefix="docs/a")) == every[:2]
+    assert await listed(Listing(prefix="docs/b/", text="1")) == ["docs/b/Käse_1.md"]
+    assert await listed(Listing(ids=("other/x.md", "docs/a/1.md", "docs/a0.md"))) == ["docs/a0.md", "other/x.md"]
+    assert await listed(Listing(prefix="docs/a/"), at=before) == ["docs/a/1.md", "docs/a/2.md"]

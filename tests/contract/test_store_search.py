@@ -97,11 +97,11 @@ async def test_a_filter_that_leaves_one_percent_keeps_its_recall(
         async with await psycopg.AsyncConnection.connect(dsn) as connection:
             cursor = await connection.execute("select count(*) from chunk_vectors where indexed")
             assert await cursor.fetchone() == (3000,)
-        few = {f"few/d{m}": vector(f"text {m}") for m in range(0, 3000, 100)}
+        inside = {f"few/d{m}": vector(f"text {m}") for m in range(0, 3000, 100)}
         shares: list[float] = []
         for n in range(30):
             query = f"question {n}"
-            exact = sorted(few, key=lambda d: -float(np.dot(few[d], vector(query))))[:10]
+            exact = sorted(inside, key=lambda d: -float(np.dot(inside[d], vector(query))))[:10]
             async with store.snapshot() as snapshot:
                 found = await snapshot.knowledge.search(
                     query_terms(""), vector(query), 10, Filter(source="few"), Blend("vector")

@@ -106,11 +106,18 @@ async def test_a_dead_letter_tells_what_failed_where(store: Store) -> None:
 
     assert (newest.key, oldest.key) == ("b", "a")
     assert (oldest.operator, oldest.source, oldest.topic) == ("knowledge", "docs", "docs")
-    assert (oldest.stamp, oldest.failure, oldest.change) == (stamp(3), FAILURE, b"\0change")
+    assert (oldest.stamp, oldest.failure) == (stamp(3), FAILURE)
     assert (oldest.attempts, oldest.resolved_at) == (1, None)
-    assert await store.letters(id=oldest.id) == [oldest]
+    assert await store.letters(id=oldest.id) == [replace(oldest, change=b"\0change")]
     assert await store.letters(limit=1) == [newest]
     assert await store.letters(id=-1) == []
+
+
+async def test_a_list_of_letters_has_the_inputs_of_capture_and_no_documents(store: Store) -> None:
+    """A change may be a whole document: a list of a thousand would be gigabytes."""
+    await put(store, letter("document", 3), letter("record", 4, operator="capture"))
+
+    assert {x.key: x.change for x in await store.letters()} == {"document": None, "record": b"\0change"}
 
 
 async def test_a_second_failure_is_another_attempt_of_the_same_letter(store: Store) -> None:

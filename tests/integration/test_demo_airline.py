@@ -150,7 +150,7 @@ def demo_config(tmp_path: Path) -> config.Config:
 def test_the_configuration_is_one_that_headrace_takes(tmp_path: Path) -> None:
     settings = demo_config(tmp_path)
 
-    assert [source.name for source in settings.sources] == ["airline", "policies"]
+    assert [source.name for source in settings.sources] == ["airline", "policies", "uploads"]
     assert settings.sources[0].url == "postgresql://u@h/airline?passfile=/x y"
     assert settings.sources[1].url == f"file://{tmp_path / 'policies'}"
     assert settings.server.port == 9

@@ -265,7 +265,7 @@ async def test_from_where_it_is_reached(tmp_path: Path) -> None:
     without = await server_findings(Config(headrace=main, server=Server(port=0)))
 
     assert (alone["reach"].level, "crm" in alone["reach"].got) == (Level.NOTE, True)
-    assert (open_to_all["reach"].level, "push into crm" in open_to_all["reach"].got) == (Level.WARNING, True)
+    assert (open_to_all["reach"].level, "write into crm" in open_to_all["reach"].got) == (Level.WARNING, True)
     assert "reach" not in without
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import weakref
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,8 +14,12 @@ from numpy.typing import NDArray
 
 from headrace.change import Change, Op, Position, document_schema
 from headrace.codec import decode
+from headrace.described import About, about_text, described_schema
+from headrace.errors import BadInput
 from headrace.knowledge.operator import Knowledge, Prepared
+from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.rows import row_template
+from headrace.knowledge.stages import Stage, Stages
 from headrace.models import Vectors
 from headrace.stores import DocumentDraft
 from tests.making import ITEMS, change, put, truncate
@@ -183,3 +189,83 @@ async def test_equal_texts_in_a_batch_are_embedded_once() -> None:
 
 def vectors(drafts: Sequence[DocumentDraft]) -> list[NDArray[np.float32]]:
     return [c.vector for d in drafts for c in d.chunks]
+
+
+# ---- what whoever gave a document says of it -------------------------------------------------------------------------
+
+
+def described(at: int, path: str, content: bytes, about: About) -> Change:
+    after = (path, content, about_text(about))
+    return Change(described_schema("docs"), Op.UPDATE, Position(at), at, at, (path,), None, after)
+
+
+async def test_a_said_title_and_time_stand_in_the_place_of_the_document_s_own() -> None:
+    content = b"---\ntitle: Own\ndate: 2020-01-01\n---\nText."
+
+    own, said = (await prepare(described(1, "a.md", content, About()))).drafts[0], About(title="Said", time=5)
+    other = (await prepare(described(1, "a.md", content, said))).drafts[0]
+
+    assert (own.title, own.dated) == ("Own", 1_577_836_800_000_000)
+    assert (other.title, other.dated, other.text) == ("Said", 5, own.text)
+    assert other.chunks[0].text_hash != own.chunks[0].text_hash
+
+
+async def test_a_renamed_document_reads_as_before() -> None:
+    before = (await prepare(described(1, "tide tables.txt", b"High at noon.", About()))).drafts[0]
+    renamed = described(2, "x.txt", b"High at noon.", About(named="tide tables.txt"))
+    after = (await prepare(renamed)).drafts[0]
+
+    assert (after.id, after.title) == ("docs/x.txt", before.title)
+    assert [c.text_hash for c in after.chunks] == [c.text_hash for c in before.chunks]
+
+
+# ---- on the way ------------------------------------------------------------------------------------------------------
+
+
+async def test_stages_are_told_until_the_next_batch_is_applied() -> None:
+    stages = Stages()
+    knowledge = Knowledge(frozenset({"docs"}), ROWS, Embedder(), Work(), stages=stages)
+    good, bad = document(3, "a.md", b"# A"), document(4, "b.md", b"\xff\xfe\xff")
+
+    await knowledge.prepare([good, bad], background=False)
+
+    assert stages.of("docs/a.md", Position(3)) is Stage.EMBEDDED
+    assert stages.of("docs/b.md", Position(4)) is Stage.RECEIVED
+    assert stages.of("docs/a.md", Position(2)) is Stage.RECEIVED
+    assert stages.counts(lambda _: Position(2)) == {Stage.EMBEDDED: 1}
+    assert not stages.counts(lambda _: Position(3))
+    stages.applied([good])
+    assert stages.of("docs/a.md", Position(3)) is Stage.EMBEDDED, "it is being committed"
+    stages.applied([])
+    assert stages.of("docs/a.md", Position(3)) is Stage.RECEIVED
+
+
+class Content:
+    """Stands for what a reader holds."""
+
+
+class Refusing:
+    """Implements `headrace.knowledge.operator.Parser`: holds something while it refuses a document."""
+
+    def __init__(self) -> None:
+        self.held: weakref.ref[Content] | None = None
+
+    async def parse(self, path: str, content: bytes, media: str) -> Parsed:
+        held = Content()
+        self.held = weakref.ref(held)
+        raise BadInput(step=f"parse {path}", expected="one that is whole", got=f"{len(content)} bytes", remedy=media)
+
+
+async def test_a_refused_document_is_not_kept_by_its_error() -> None:
+    """Garbage is collected seldom: in a circle it would stay for long, and documents are large."""
+    refusing = Refusing()
+    knowledge = Knowledge(frozenset({"docs"}), ROWS, Embedder(), Work(), refusing)
+
+    gc.disable()
+    try:
+        prepared = await knowledge.prepare([document(1, "a.pdf", b"%PDF-1.7")], background=False)
+        assert prepared.letters
+        assert refusing.held is not None
+        assert refusing.held() is None
+    finally:
+        gc.enable()

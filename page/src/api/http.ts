@@ -40,10 +40,10 @@ export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T>
 
 type Method = "POST" | "PUT" | "PATCH" | "DELETE";
 
-export async function sendJson<T>(method: Method, path: string, body?: unknown): Promise<T> {
+export async function sendJson<T>(method: Method, path: string, body?: unknown, more: Record<string, string> = {}): Promise<T> {
   const response = await fetchOk(path, {
     method,
-    headers: { accept: "application/json", ...(body !== undefined && { "content-type": "application/json" }) },
+    headers: { accept: "application/json", ...(body !== undefined && { "content-type": "application/json" }), ...more },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await response.text();
@@ -75,14 +75,36 @@ export function documentPath(id: string): string {
 }
 
 async function readProblem(response: Response): Promise<Problem> {
-  const fallback: Problem = { title: `The server answered ${response.status} ${response.statusText}`.trim() };
-  const text = await response.text();
+  return problemOf(response.status, response.statusText, await response.text());
+}
+
+function problemOf(status: number, statusText: string, text: string): Problem {
+  const fallback: Problem = { title: `The server answered ${status} ${statusText}`.trim() };
   try {
     const body = JSON.parse(text) as Partial<Problem> & { detail?: unknown };
     const detail = typeof body.detail === "string" ? body.detail : body.detail && JSON.stringify(body.detail);
     const { detail: _, ...rest } = body;
-    return { ...fallback, ...rest, status: response.status, ...(detail ? { detail } : {}) };
+    return { ...fallback, ...rest, status, ...(detail ? { detail } : {}) };
   } catch {
-    return { ...fallback, status: response.status, ...(text ? { detail: text.slice(0, 300) } : {}) };
+    return { ...fallback, status, ...(text ? { detail: text.slice(0, 300) } : {}) };
   }
+}
+
+/** Sends a file and tells how much of it is sent: what `fetch` cannot say. Rejects with a ProblemError, or when stopped. */
+export function sendFile<T>(path: string, file: Blob, told: (share: number) => void, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.setRequestHeader("accept", "application/json");
+    request.setRequestHeader("content-type", "application/octet-stream");
+    request.upload.onprogress = (event) => told(event.lengthComputable && event.total > 0 ? event.loaded / event.total : 0);
+    request.onload = () => {
+      if (request.status < 400) resolve(JSON.parse(request.responseText) as T);
+      else reject(new ProblemError(problemOf(request.status, request.statusText, request.responseText)));
+    };
+    request.onerror = () => reject(new ProblemError(UNREACHABLE));
+    request.onabort = () => reject(new DOMException("stopped", "AbortError"));
+    signal.addEventListener("abort", () => request.abort());
+    request.send(file);
+  });
 }

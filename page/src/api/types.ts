@@ -132,14 +132,36 @@ export interface DocumentText {
   chunks: DocumentChunk[];
 }
 
+export type DocumentStage = "received" | "chunked" | "embedded" | "ready" | "failed";
+
+/** A document as the registry knows it, in the index or on its way into it. */
 export interface DocumentEntry {
   id: string;
-  stamp: Stamp;
+  source: string;
+  name: string;
+  uploaded: boolean;
+  size: number | null;
+  title: string | null;
+  media: string | null;
   content_hash: string;
-  chunks: number | DocumentChunk[];
-  stage: string;
+  chunks: number;
+  stage: DocumentStage;
   error: Failure | null;
-  title?: string | null;
+  dead_letter: number | null;
+  searchable: boolean;
+  changed_at: string;
+}
+
+export interface DocumentPage {
+  documents: DocumentEntry[];
+  next: string | null;
+  token: string;
+}
+
+/** What one upload came to. */
+export interface Uploaded {
+  documents: { id: string; outcome: "created" | "replaced" | "unchanged" | "described" }[];
+  token: string | null;
 }
 
 export interface SearchResult {
@@ -207,6 +229,7 @@ export interface SourceStatus {
   reads_again?: boolean;
   retained?: Retained | null;
   pushed?: Pushed | null;
+  uploads?: { documents: number; max_bytes: number } | null;
   rate: number;
   errors: number;
   last_error?: string | null;

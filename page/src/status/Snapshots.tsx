@@ -1,7 +1,8 @@
 import { Button, Progress } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
-import { asProblem, sendJson } from "../api/http";
-import type { Problem, SnapshotJob } from "../api/types";
+import { sendJson } from "../api/http";
+import type { SnapshotJob } from "../api/types";
+import { useAction } from "../lib/action";
 import { clockTime, count, duration, plural, rate } from "../lib/format";
 import { ProblemNote } from "../ui/ProblemNote";
 
@@ -157,23 +158,4 @@ export function ReadAgain({ topic, changes, onChanged }: { topic: string; change
       {problem && <ProblemNote problem={problem} />}
     </div>
   );
-}
-
-/** One request at a time; what went wrong stays until the next. */
-function useAction(onDone: () => void): { busy: boolean; problem: Problem | null; run: (act: () => Promise<unknown>) => Promise<void> } {
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  async function run(act: () => Promise<unknown>): Promise<void> {
-    setBusy(true);
-    try {
-      await act();
-      setProblem(null);
-    } catch (error) {
-      setProblem(asProblem(error));
-    } finally {
-      setBusy(false);
-      onDone();
-    }
-  }
-  return { busy, problem, run };
 }

@@ -12,7 +12,7 @@ const STATES: Record<SourceStatus["state"], string> = {
 
 /** One source: what it does, how far it is, and what is wrong with it. */
 export function SourceCard({ source, onChanged }: { source: SourceStatus; onChanged: () => void }) {
-  const { snapshot, retained, pushed, freshness_ms: fresh } = source;
+  const { snapshot, retained, pushed, uploads, freshness_ms: fresh } = source;
   return (
     <article className="card" aria-label={source.name}>
       <header>
@@ -32,6 +32,7 @@ export function SourceCard({ source, onChanged }: { source: SourceStatus; onChan
         <Pair name="Errors" value={count(source.errors)} />
         {retained && <Pair name="WAL kept" value={`${bytes(retained.bytes)} of ${bytes(retained.max_bytes)}`} />}
         {pushed && <Pair name="Pushed" value={`${count(pushed.accepted)}, ${count(pushed.rejected)} rejected`} />}
+        {uploads && <Pair name="Holds" value={plural(uploads.documents, "document")} />}
         {pushed && pushed.waiting > 0 && <Pair name="Waiting" value={plural(pushed.waiting, "change")} />}
       </dl>
       {retained?.advice && <p className={isPressing(retained) ? "card-error" : "source-detail"}>{retained.advice}</p>}

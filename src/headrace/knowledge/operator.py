@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from headrace.change import Change, Op, Stamp, document_id, key_name
 from headrace.codec import encode
+from headrace.described import about_of
 from headrace.errors import BadInput, HeadraceError, RedactionError
 from headrace.knowledge import layout
 from headrace.knowledge.chain import Settings, chain_of
@@ -24,6 +25,7 @@ from headrace.knowledge.parse import is_light, parse
 from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.redacting import cleared, cleared_failure
 from headrace.knowledge.rows import RowTemplate
+from headrace.knowledge.stages import Stage, Stages
 from headrace.knowledge.steps import Chain
 from headrace.knowledge.terms import Bag, bag
 from headrace.models import Embedder
@@ -105,10 +107,12 @@ class Knowledge:
         parser: Parser | None = None,
         redactors: Mapping[str, Redactor] | None = None,
         settings: Settings | None = None,
+        stages: Stages | None = None,
     ) -> None:
         """Without a `parser`, every format is read in this process. `redactors` by source: what none is for is kept as
-        it is."""
+        it is. `stages` hears how far documents are."""
         self._settings = settings or Settings()
+        self._stages = stages
         self._documents = documents
         self._rows = rows
         self._embedder = embedder
@@ -140,6 +144,14 @@ class Knowledge:
         await transaction.knowledge.remove([_removal(c) for c in changes], overtaking=True)
 
     async def prepare(self, changes: Sequence[Change], *, background: bool) -> Prepared:
+        try:
+            return await self._prepared(changes, background)
+        except BaseException:
+            if self._stages is not None:
+                self._stages.end(changes)
+            raise
+
+    async def _prepared(self, changes: Sequence[Change], background: bool) -> Prepared:
         model = self._embedder.id
         removals, latest = _collapse(changes)
         plans, refused = await self._plans(latest)
@@ -149,10 +161,15 @@ class Knowledge:
         drafts += [self._draft(p, vectors) for p in plans]
         bad = {d.id for d in drafts if d.failure is not None}
         good = [c for c in latest if document_id(c.schema, c.key) not in bad]
+        self._told(good, Stage.EMBEDDED)
         good += [c for c in changes if c.op is Op.DELETE]
         settled: list[tuple[str, str | None]] = [(c.schema.topic, key_name(c.schema, c.key)) for c in good]
         settled += [(c.schema.topic, None) for c in changes if c.op is Op.TRUNCATE]
         return Prepared(removals, drafts, letters, settled, changes, model)
+
+    def _told(self, changes: Sequence[Change], stage: Stage) -> None:
+        if self._stages is not None:
+            self._stages.set(changes, stage)
 
     async def unembedded(self, changes: Sequence[Change]) -> Sequence[DocumentDraft]:
         """What live states come to, but for their vectors, which are empty: to hold against what is stored."""
@@ -214,6 +231,8 @@ class Knowledge:
         if prepared.changes:
             await transaction.dead_letters.settle(self.name, prepared.settled, prepared.changes[-1].position)
         await transaction.dead_letters.put(prepared.letters)
+        if self._stages is not None:
+            self._stages.applied(prepared.changes)
 
     async def _plans(
         self, changes: Sequence[Change], *, apart: bool = False
@@ -226,7 +245,11 @@ class Knowledge:
             for n, change in enumerate(changes):
                 try:
                     plans.append(await self._waited(change, reading.get(n), apart))
+                    if not apart:
+                        self._told([change], Stage.CHUNKED)
                 except BadInput as error:
+                    # Its frames hold the document, in a circle with the task that read it: both would stay long.
+                    error.__traceback__ = None
                     failure = Failure(error.step, error.expected, error.got, error.remedy)
                     if redactor := self._redactors.get(change.stamp.source):
                         failure = cleared_failure(failure, redactor)
@@ -348,16 +371,26 @@ def source_of(topic: str) -> str:
 
 
 def _planned(change: Change, content_hash: str, parsed: Parsed) -> _Plan:
-    return _Plan(document_id(change.schema, change.key), change.schema.topic, change.stamp, content_hash, parsed)
+    id, topic = document_id(change.schema, change.key), change.schema.topic
+    return _Plan(id, topic, change.stamp, content_hash, _described(parsed, change))
 
 
 def _file(change: Change) -> tuple[str, bytes]:
-    """A document's path and bytes."""
+    """A document's bytes, and the path by which its kind and title are told."""
     assert change.after is not None
-    path, content = change.after
+    path, content = change.after[:2]
     assert isinstance(path, str)
     assert isinstance(content, bytes)
-    return path, content
+    return about_of(change).named or path, content
+
+
+def _described(parsed: Parsed, change: Change) -> Parsed:
+    """With what whoever gave it says of it in the place of what it states itself."""
+    if change.schema.table:
+        return parsed
+    about = about_of(change)
+    dated = parsed.dated if about.time is None else about.time
+    return replace(parsed, title=about.title or parsed.title, dated=dated)
 
 
 def _gone(stored: StoredDocument) -> BadInput:

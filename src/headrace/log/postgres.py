@@ -24,8 +24,8 @@ from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("postgres.sql"))
-READ_AHEAD = 2000
-"""Changes that a follower takes at once when it is behind."""
+READ_AHEAD, READ_AHEAD_BYTES = 2000, 16 * 1024 * 1024
+"""How much a follower takes at once when it is behind."""
 PACK_APART = 1024 * 1024
 """Bytes from which on a payload is packed in another thread: it takes 10 ms and more."""
 
@@ -106,7 +106,8 @@ class PostgresLog:
             writer.topics[topic] = await self._topic(writer.source, topic)
         # A topic keeps the partitions that it was made with: a key never moves to another one.
         parts = split(changes, {topic: len(known.next) for topic, known in writer.topics.items()})
-        batches = [(*part, await _payload(part[2])) for part in parts]
+        encoded = [encode(part[2]) for part in parts]
+        batches = [(*part, await _packed(payload)) for part, payload in zip(parts, encoded, strict=True)]
         offsets = _offsets(writer.topics, batches)
         last = changes[-1] if changes else None
         position = last.position if last else writer.position
@@ -142,7 +143,7 @@ class PostgresLog:
         ]
         writer.ends.update({(topic, partition): first + len(part) for topic, partition, first, part in written})
         append = Append(writer.source, number, changes, position, committed_at, writer.changes, writer.bytes)
-        self._tails[writer.source].push(append, written)
+        self._tails[writer.source].push(append, written, sum(map(len, encoded)))
         return append
 
     async def _topic(self, source: str, topic: str) -> _Topic:
@@ -163,7 +164,7 @@ class PostgresLog:
         tail = self._tails[source]
         while True:
             await tail.wait(after)
-            appends = tail.after(after, READ_AHEAD)
+            appends = tail.after(after, READ_AHEAD, READ_AHEAD_BYTES)
             if appends is None:
                 appends = await self._stored(source, after)
             after = appends[-1].number
@@ -171,7 +172,8 @@ class PostgresLog:
 
     async def _stored(self, source: str, after: int) -> Sequence[Append]:
         args: dict[str, str | int] = {"tenant": DEFAULT_TENANT, "source": source, "after": after}
-        ahead = await (await self._read.execute(SQL["batches_ahead"], {**args, "changes": READ_AHEAD})).fetchone()
+        most = {"changes": READ_AHEAD, "bytes": READ_AHEAD_BYTES}
+        ahead = await (await self._read.execute(SQL["batches_ahead"], {**args, **most})).fetchone()
         assert ahead is not None
         upto = ahead[0] or self._tails[source].head  # appends of state alone have no batches
         writer = self._writers[source]
@@ -258,15 +260,14 @@ class PostgresState:
 
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
         args = {"tenant": DEFAULT_TENANT, "source": self._source, "keys": list(keys)}
-        return dict(await (await self._connection.execute(SQL["state_get"], args)).fetchall())
+        return dict(await (await self._connection.execute(SQL["state_get"], args, binary=True)).fetchall())
 
     async def scan(self, prefix: str) -> dict[str, bytes]:
         args = {"tenant": DEFAULT_TENANT, "source": self._source, "prefix": prefix}
         return dict(await (await self._connection.execute(SQL["state_scan"], args)).fetchall())
 
 
-async def _payload(changes: Sequence[Change]) -> bytes:
-    payload = encode(changes)
+async def _packed(payload: bytes) -> bytes:
     return await asyncio.to_thread(packed, payload) if len(payload) > PACK_APART else packed(payload)
 
 

@@ -46,12 +46,13 @@ select number, major, minor, committed_at, changes_total, bytes_total, payload
  order by number, ordinal;
 
 -- name: batches_ahead
--- Up to which append a reader takes at once: whole appends of about so many changes.
+-- Up to which append a reader takes at once: whole appends of about so many changes or bytes.
 select coalesce(max(number), 0) from (
-    select number, sum(count) over (order by number, ordinal) - count as before
+    select number, sum(count) over upto - count as changes_before,
+           sum(octet_length(payload)) over upto - octet_length(payload) as bytes_before
       from log_batches where tenant = %(tenant)s and source = %(source)s and number > %(after)s
-     order by number, ordinal limit 256
-) b where before < %(changes)s;
+    window upto as (order by number, ordinal) order by number, ordinal limit 256
+) b where changes_before < %(changes)s and bytes_before < %(bytes)s;
 
 -- name: read
 -- The batches of one partition that hold an offset or some of the changes after it.

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from headrace.change import Change
 from headrace.log import Append, Logged
 
-TAIL_CHANGES = 20_000
-"""Bounds what a tail keeps; a reader that is further behind reads the table."""
+TAIL_CHANGES, TAIL_BYTES = 20_000, 64 * 1024 * 1024
+"""Bound what a tail keeps, documents being much larger than rows; a reader that is further behind reads the table."""
 
 
 Part = tuple[str, int, int, Sequence[Change]]
@@ -18,37 +18,45 @@ Part = tuple[str, int, int, Sequence[Change]]
 
 
 class Tail:
-    """Appends in order, bounded by their number of changes; with each, its parts."""
+    """Appends in order, bounded by their number of changes and their size; with each, its parts."""
 
     def __init__(self, head: int) -> None:
         self.head = head
         self._appends: deque[Append] = deque()
         self._parts: deque[Sequence[Part]] = deque()
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
         self._changes = 0
         self._waiting: set[asyncio.Event] = set()
 
-    def push(self, append: Append, parts: Sequence[Part]) -> None:
+    def push(self, append: Append, parts: Sequence[Part], size: int) -> None:
+        """`size`: bytes of the changes, not packed."""
         self._appends.append(append)
         self._parts.append(parts)
+        self._sizes.append(size)
         self._changes += len(append.changes)
-        while self._changes > TAIL_CHANGES and len(self._appends) > 1:
+        self._bytes += size
+        while (self._changes > TAIL_CHANGES or self._bytes > TAIL_BYTES) and len(self._appends) > 1:
             self._changes -= len(self._appends.popleft().changes)
             self._parts.popleft()
+            self._bytes -= self._sizes.popleft()
         self.head = append.number
         for event in self._waiting:
             event.set()
 
-    def after(self, number: int, limit: int) -> Sequence[Append] | None:
-        """The appends behind `number`, about `limit` changes; None when the tail does not reach back so far."""
+    def after(self, number: int, limit: int, most: int) -> Sequence[Append] | None:
+        """The appends behind `number`, about `limit` changes or `most` bytes; None when the tail does not reach back so
+        far."""
         if not self._appends or self._appends[0].number > number + 1:
             return None
         taken: list[Append] = []
-        changes = 0
+        changes = size = 0
         skip = number + 1 - self._appends[0].number
         for i in range(skip, len(self._appends)):
             taken.append(self._appends[i])
             changes += len(self._appends[i].changes)
-            if changes >= limit:
+            size += self._sizes[i]
+            if changes >= limit or size >= most:
                 break
         return taken
 
@@ -72,7 +80,8 @@ class Tail:
         """What the table no longer holds must not be read here either."""
         self._appends.clear()
         self._parts.clear()
-        self._changes = 0
+        self._sizes.clear()
+        self._changes = self._bytes = 0
 
     async def wait(self, number: int) -> None:
         """Returns when there is an append behind `number`."""

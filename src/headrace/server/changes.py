@@ -119,7 +119,10 @@ class Feed:
         return b"data: " + msgspec.json.encode(shown) + b"\n\n"
 
     def _changed(self, change: Change) -> dict[str, list[Any]]:
-        """Columns whose value changed, old and new; the old one as the source gave it or as it was last seen here."""
+        """Columns whose value changed, old and new; the old one as the source gave it or as it was last seen here. Of a
+        document nothing: its content is no column, and too large to be remembered."""
+        if not change.schema.table:
+            return {}
         id = (change.schema, change.key)
         before = self._rows.pop(id, None) or change.before
         after = change.after
@@ -127,7 +130,7 @@ class Feed:
             self._rows[id] = after
             while len(self._rows) > REMEMBERED_ROWS:
                 self._rows.popitem(last=False)
-        if change.op is Op.TRUNCATE or not change.schema.table:
+        if change.op is Op.TRUNCATE:
             return {}
         rows = [(c.name, before[n] if before else None, after[n] if after else None) for n, c in _columns(change)]
         unknown = change.op is Op.UPDATE and before is None

@@ -26,6 +26,7 @@ from headrace.server.reads import read_router
 from headrace.server.runs import Runs
 from headrace.server.snapshots import snapshot_router
 from headrace.server.status import status_router
+from headrace.server.uploads import upload_router
 from headrace.server.verify import verify_router
 
 _NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Headrace</title>
@@ -55,6 +56,7 @@ def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
         status_router(app, pushed),
         changes_router(feed),
         push_router(app),
+        upload_router(app),
         log_router(app),
         snapshot_router(app),
         verify_router(app),

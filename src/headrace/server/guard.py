@@ -79,9 +79,10 @@ class Guard:
         return self._too_large(int(length), limit) if int(length) > limit else None
 
     def _limit(self, scope: Scope, headers: dict[bytes, str]) -> int:
-        """A stream of pushed lines is taken in as it comes: it may be larger than what is read as a whole."""
+        """Pushed lines and uploads are taken in as they come: they may be larger than what is read as a whole."""
         kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
         streamed = scope["path"].startswith("/v1/changes/") and kind in LINES
+        streamed = streamed or (scope["path"].startswith("/v1/documents") and scope.get("method") in ("POST", "PUT"))
         return self._max_stream if streamed else self._max_body
 
     def _too_large(self, size: int, limit: int) -> TooLarge:
@@ -89,7 +90,7 @@ class Guard:
             step="read the request's body",
             expected=f"at most {limit} bytes",
             got=f"{size} bytes or more",
-            remedy="Send less at once, or raise [server] max_body (max_stream for a stream of lines).",
+            remedy="Send less at once, or raise [server] max_body (max_stream for a stream of lines and for uploads).",
         )
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from headrace.answer.service import Asked, Reader, View
@@ -15,6 +15,7 @@ from headrace.errors import BadRequest, NotFound
 from headrace.knowledge.operator import KNOWLEDGE
 from headrace.profiles.identifiers import normalise
 from headrace.profiles.operator import PROFILES
+from headrace.server.registry import StageName, Wanted, one, page, read_cursor
 from headrace.server.shapes import (
     ASKED,
     SearchBody,
@@ -29,6 +30,12 @@ from headrace.server.shapes import (
     retrieval_of,
 )
 from headrace.stores import Profile
+
+LISTED = 100
+"""Documents on a page of the registry that says nothing else."""
+_LISTED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {}, "application/x-ndjson": {}}, "description": "a page, or lines"}
+}
 
 
 def read_router(app: App) -> APIRouter:
@@ -50,12 +57,26 @@ def read_router(app: App) -> APIRouter:
             results = [passage_json(reader, p) for p in passages]
             return json_response({"results": results, **await _freshness(view)})
 
-    @router.get("/documents", openapi_extra=ASKED)
-    async def documents(request: Request, source: str | None = None) -> Response:
-        """Every document, one JSON object a line."""
-        reader = app.core.reader
-        asked = asked_of(request.query_params)
+    @router.get("/documents", openapi_extra=ASKED, responses=_LISTED)
+    async def documents(
+        request: Request,
+        source: str | None = None,
+        stage: StageName | None = None,
+        q: Annotated[str | None, Query(max_length=400, description="in the id or the title")] = None,
+        prefix: Annotated[str | None, Query(max_length=2000, description="what the id begins with")] = None,
+        limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
+        cursor: Annotated[str | None, Query(max_length=4000, description="`next` of the page before")] = None,
+    ) -> Response:
+        """The registry of documents, a page at a time, with those that are on their way into the index: with a
+        parameter of its own, or asked for as application/json. Otherwise every indexed document, one object a line."""
+        reader, asked = app.core.reader, asked_of(request.query_params)
         _known(reader, source)
+        if (stage, q, prefix, limit, cursor) != (None,) * 5 or request.headers.get("accept") == "application/json":
+            wanted = Wanted(
+                source, stage, q or None, prefix or None, limit or LISTED, read_cursor(cursor) if cursor else ""
+            )
+            found = await page(app.core, wanted, asked)
+            return json_response(found)
 
         async def lines(view: View) -> AsyncIterator[bytes]:
             async for info in view.snapshot.knowledge.documents(source):
@@ -65,10 +86,12 @@ def read_router(app: App) -> APIRouter:
 
     @router.get("/documents/{id:path}", openapi_extra=ASKED)
     async def document(id: str, request: Request) -> Response:
-        """One document with its text and chunks."""
+        """One document with its text and chunks; of one that is on its way into the index, its stage."""
         reader, asked = app.core.reader, asked_of(request.query_params)
         async with reader.view(asked, KNOWLEDGE) as view:
             found = await view.snapshot.knowledge.document(id)
+            if found is None and (coming := None if asked.as_of else await one(app.core, id)) is not None:
+                return json_response({**coming, "text": "", "chunks": [], **await _freshness(view)})
             if found is None:
                 raise NotFound(
                     step="read a document",

@@ -9,21 +9,24 @@ import msgspec
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from headrace.app import App
+from headrace.app import App, Core
 from headrace.change import format_position, stamp_json
 from headrace.clock import now_us, rfc3339
 from headrace.engines.embedded import CAPTURE, EmbeddedEngine
 from headrace.engines.snapshots import all_jobs
 from headrace.inbox import Inbox
 from headrace.knowledge.renewing import Renewing
+from headrace.knowledge.stages import Stage
 from headrace.knowledge.succession import Succession
 from headrace.log import SourceHead
 from headrace.ops.metrics import PushRequests, collect
+from headrace.server.registry import applied, coming
 from headrace.server.shapes import json_response
 from headrace.server.snapshots import shown
 from headrace.server.verify import progress_json
 from headrace.sources import Retained, Retaining, Snapshotting, Source
 from headrace.stores import DeadLetter, Indexing
+from headrace.uploads import Uploads
 
 
 def status_router(app: App, pushed: PushRequests) -> APIRouter:
@@ -83,12 +86,20 @@ async def describe(app: App) -> dict[str, Any]:
         "operators": [
             _operator(engine, o, heads[s], letters) for s in engine.sources if s in heads for o in engine.operators
         ],
-        "documents": {"total": ready + failed, "by_stage": {"ready": ready, "failed": failed}},
+        "documents": {"total": ready + failed, "by_stage": {"ready": ready, "failed": failed, **_coming(core)}},
         "renewal": _renewal(core.renewal.now),
         "succession": _succession(core.renewal.succession),
         "profiles": profiles,
         "store": {"version": version, "bytes": size, "index": _index(await core.store.indexing())},
     }
+
+
+def _coming(core: Core) -> dict[str, int]:
+    """Versions on their way into the index, by stage; those that there are."""
+    at_work = core.stages.counts(lambda source: applied(core, source))
+    counted = {stage.value: n for stage, n in at_work.items()}
+    received = sum(one.stage is Stage.RECEIVED for one in coming(core))
+    return {**counted, **({Stage.RECEIVED.value: received} if received else {})}
 
 
 def _source(engine: EmbeddedEngine, source: Source, head: SourceHead | None, letters: object) -> dict[str, Any]:
@@ -112,6 +123,7 @@ def _source(engine: EmbeddedEngine, source: Source, head: SourceHead | None, let
         "reads_again": isinstance(source, Snapshotting),
         "retained": _retained(source.retained) if isinstance(source, Retaining) else None,
         "pushed": dataclasses.asdict(source.counts) if isinstance(source, Inbox) else None,
+        "uploads": {"documents": source.count, "max_bytes": source.max_bytes} if isinstance(source, Uploads) else None,
         "rate": round(meter.rate, 2),
         "errors": meter.errors,
         "last_error": meter.last_error,

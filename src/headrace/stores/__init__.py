@@ -188,6 +188,18 @@ class Filter:
     until: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which documents are listed. `text`: in the id or the title, in whatever case; `failed`: only those that could not
+    be read, or only the others; `ids`: only these; `prefix`: what the id begins with."""
+
+    source: str | None = None
+    text: str | None = None
+    prefix: str | None = None
+    failed: bool | None = None
+    ids: tuple[str, ...] | None = None
+
+
 Retriever = Literal["hybrid", "lexical", "vector", "rank"]
 
 
@@ -221,6 +233,9 @@ class KnowledgeReader(Protocol):
 
     async def document(self, id: str) -> Document | None: ...
     def documents(self, source: str | None) -> AsyncIterator[DocumentInfo]: ...
+    async def listed(self, which: Listing, after: str, limit: int) -> Sequence[DocumentInfo]:
+        """Up to `limit` documents by id, behind one."""
+        ...
 
 
 # ---- whether the index is what it should be -------------------------------------------------------------------------
@@ -570,7 +585,7 @@ class DeadLetter:
     attempts: int
     resolved_at: int | None
     change: bytes | None
-    """The change as the log encodes it; None when it never became one."""
+    """The change as the log encodes it; None when it never became one, or was left out (`Store.letters`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -677,7 +692,10 @@ class Store(Protocol):
 
     async def letters(
         self, *, open_only: bool = True, limit: int = 1000, id: int | None = None
-    ) -> Sequence[DeadLetter]: ...
+    ) -> Sequence[DeadLetter]:
+        """Newest first; with its change one that is asked for by its id, and those of the operator `capture`."""
+        ...
+
     async def counts(self) -> tuple[int, int, int, str, int]:
         """Documents ready, documents failed, profiles, the server's version, its bytes."""
         ...

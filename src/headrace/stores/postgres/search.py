@@ -25,6 +25,7 @@ from headrace.stores import (
     DocumentInfo,
     Failure,
     Filter,
+    Listing,
     Passage,
     Terms,
     Vector,
@@ -39,6 +40,7 @@ from headrace.stores.postgres.vector_index import VectorIndex
 
 SQL = load(Path(__file__).with_name("search.sql"))
 PAGE = 1000
+HIGHEST_CHARACTER = "\U0010ffff"
 CANDIDATES = 50
 """How many chunks each of the two searches contributes at least."""
 LOOKED_AT = 2000
@@ -274,6 +276,19 @@ class PostgresKnowledgeReader:
             for document, name, major, minor, at, *about in rows:
                 yield _info(document, Stamp(name, Position(major, minor), at), *about)
                 after = document
+
+    async def listed(self, which: Listing, after: str, limit: int) -> Sequence[DocumentInfo]:
+        start = which.prefix or ("" if which.source is None else f"{which.source}/")
+        args: dict[str, Any] = {
+            "tenant": DEFAULT_TENANT, "source": which.source, "text": which.text, "failed": which.failed,
+            "prefix": which.prefix, "from": start, "to": start + HIGHEST_CHARACTER,
+            "ids": None if which.ids is None else list(which.ids), "after": after, "limit": limit, **self._valid.args,
+        }  # fmt: skip
+        rows = await (await self._link.execute(_valid(SQL["listed"], self._valid.sql), args)).fetchall()
+        return [
+            _info(document, Stamp(name, Position(major, minor), at), *about)
+            for document, name, major, minor, at, *about in rows
+        ]
 
 
 def _recent(row: Sequence[Any]) -> Recent:

@@ -155,3 +155,17 @@ select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.cont
  where v.tenant = %(tenant)s and {valid} and (%(source)s::text is null or v.source = %(source)s)
    and v.document > %(after)s
  order by v.document limit %(limit)s;
+
+-- name: listed
+-- Some documents by id, behind a given one; ids of a prefix, and so of a source, are a range of the index.
+select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.chunks, v.failure,
+       v.media, v.dated
+  from document_versions v
+ where v.tenant = %(tenant)s and {valid} and (%(source)s::text is null or v.source = %(source)s)
+   and (%(ids)s::text[] is null or v.document = any(%(ids)s))
+   and (%(failed)s::boolean is null or (v.failure is not null) = %(failed)s)
+   and (%(text)s::text is null or position(lower(%(text)s::text) in lower(v.document)) > 0
+        or position(lower(%(text)s::text) in lower(v.title)) > 0)
+   and (%(prefix)s::text is null or starts_with(v.document, %(prefix)s))
+   and v.document > %(after)s and v.document >= %(from)s and v.document < %(to)s
+ order by v.document limit %(limit)s;

@@ -34,7 +34,7 @@ insert into settings (name, value) values (%(name)s, %(value)s) on conflict (nam
 insert into dead_letters (tenant, operator, source, topic, key, major, minor, committed_at, step, expected, got, remedy,
                           change, at)
 values (%(tenant)s, %(operator)s, %(source)s, %(topic)s, %(key)s, %(major)s, %(minor)s, %(committed_at)s, %(step)s,
-        %(expected)s, %(got)s, %(remedy)s, %(change)s, %(at)s)
+        %(expected)s, %(got)s, %(remedy)s, %(change)b::bytea, %(at)s)
 on conflict (tenant, operator, topic, key) where resolved_at is null do update set
     major = excluded.major, minor = excluded.minor, committed_at = excluded.committed_at, step = excluded.step,
     expected = excluded.expected, got = excluded.got, remedy = excluded.remedy, change = excluded.change,
@@ -49,9 +49,9 @@ update dead_letters d set resolved_at = %(at)s
    and d.resolved_at is null and (d.major, d.minor) <= (%(major)s::bigint, %(minor)s::bigint);
 
 -- name: letters
--- Dead letters, newest first.
+-- Dead letters, newest first; with their changes, which may be whole documents, one alone and those of capture.
 select letter_id, operator, source, topic, key, major, minor, committed_at, step, expected, got, remedy, at, attempts,
-       resolved_at, change
+       resolved_at, case when %(id)s::bigint is not null or operator = 'capture' then change end
   from dead_letters
  where tenant = %(tenant)s and (resolved_at is null or not %(open_only)s)
    and (%(id)s::bigint is null or letter_id = %(id)s)

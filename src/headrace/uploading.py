@@ -1,0 +1,137 @@
+"""`headrace upload`: files to a Headrace that runs, each streamed, and followed until it is in the index."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from headrace.client import Client
+from headrace.errors import BadRequest, SourceError
+
+PATIENCE_S = 120.0
+_PIECE = 1 << 18
+_LATER = (429, 503)
+_ENDED = ("ready", "failed")
+_LOOK_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file and the name that its document gets."""
+
+    path: Path
+    name: str
+
+
+@dataclass(slots=True)
+class Sent:
+    """What came of all files. `documents`: as the registry shows them at the end, with their `outcome`; `refused`:
+    names and why."""
+
+    documents: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    refused: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    token: str = ""
+
+
+def files_of(paths: Sequence[Path], named: str) -> list[File]:
+    """Files as they are named, and all of a folder by their paths from it on; hidden ones left out. Raises
+    BadRequest."""
+    found: list[File] = []
+    for path in paths:
+        if path.is_dir():
+            inside = [p for p in sorted(path.rglob("*")) if p.is_file() and not _hidden(p, path)]
+            found += [File(p, (Path(path.resolve().name) / p.relative_to(path)).as_posix()) for p in inside]
+        elif path.is_file():
+            found.append(File(path, named or path.name))
+        else:
+            raise BadRequest(
+                step="upload files",
+                expected="files and folders",
+                got=str(path),
+                remedy="Correct the path; nothing was sent.",
+            )
+    if named and len(found) != 1:
+        raise BadRequest(
+            step="upload files", expected="one file with --as", got=f"{len(found)} files", remedy="Leave --as out."
+        )
+    return found
+
+
+async def upload_files(
+    client: Client, source: str, files: Sequence[File], *, replace: bool, wait: bool, told: Callable[[str], object]
+) -> Sent:
+    """Sends one after the other, then waits for all. Raises Refused, SourceError."""
+    sent = Sent()
+    for n, file in enumerate(files, start=1):
+        told(f"{n} of {len(files)}: {file.name}")
+        await _one(client, source, file, replace, sent)
+    if wait:
+        await _follow(client, sent, told)
+    return sent
+
+
+async def _one(client: Client, source: str, file: File, replace: bool, sent: Sent) -> None:
+    params = {"name": file.name, "replace": "true" if replace else "false"}
+    params |= {"source": source} if source else {}
+    response = await _answered(client, params, file)
+    if response.status_code in (400, 409, 413, 422) and "rejected" in response.text:
+        problem = response.json()
+        sent.refused.append((file.name, f"expected {problem['expected']}, got {problem['got']}. {problem['remedy']}"))
+        return
+    answer = client.checked(response).json()
+    sent.documents += answer["documents"]
+    sent.token = answer["token"]
+
+
+async def _answered(client: Client, params: dict[str, str], file: File) -> httpx2.Response:
+    """Sending again is safe: what came in already is unchanged then."""
+    loop = asyncio.get_running_loop()
+    deadline, pause_s = loop.time() + PATIENCE_S, 0.1
+    while True:
+        try:
+            response = await client.send("/v1/documents", params, {}, _pieces(file.path))
+            if response.status_code not in _LATER or loop.time() > deadline:
+                return response
+        except httpx2.TransportError as error:
+            if loop.time() > deadline:
+                raise SourceError(
+                    step=f"upload {file.name}",
+                    expected="a Headrace that answers",
+                    got=f"{type(error).__name__}: {error}",
+                    remedy="Start it, then upload again: what came in already is left as it is.",
+                ) from None
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, 3.0)
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece
+
+
+async def _follow(client: Client, sent: Sent, told: Callable[[str], object]) -> None:
+    """Until each is ready or failed, or gone again."""
+    waiting = {d["id"]: d for d in sent.documents}
+    while waiting:
+        for id, document in list(waiting.items()):
+            now = next((d for d in await _listed(client, id) if d["id"] == id), None)
+            if now is None or now["stage"] in _ENDED:
+                document.update(now or {"stage": "gone"})
+                del waiting[id]
+        if waiting:
+            told(f"{len(waiting)} on their way into the index")
+            await asyncio.sleep(_LOOK_S)
+
+
+async def _listed(client: Client, id: str) -> list[dict[str, Any]]:
+    return (await client.get("/v1/documents", {"prefix": id, "limit": 1000}))["documents"]
+
+
+def _hidden(path: Path, under: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(under).parts)
