@@ -20,7 +20,7 @@ from bench.sustained import memory_mb
 PEERS = Path(__file__).parent / "peers"
 INSTALL_S = 600
 STEP_S = 600.0
-SAMPLED_S = 0.1
+SAMPLED_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
