@@ -20,7 +20,7 @@ from bench.sustained import memory_mb
 PEERS = Path(__file__).parent / "peers"
 INSTALL_S = 600
 STEP_S = 600.0
-SAMPLED_S = 0.1
+SAMPLED_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,17 @@ class Ran:
 class Peak(threading.Thread):
     """The most memory that a process and its children take together while this runs."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, *, without: int | None = None) -> None:
+        """`without`: a process below it that is left out with all below that."""
         super().__init__(daemon=True)
+        self._without = without
         self.mb = 0.0
         self._pid = pid
         self._end = threading.Event()
 
     def run(self) -> None:
         while not self._end.wait(SAMPLED_S):
-            self.mb = max(self.mb, memory_mb(family(self._pid))[0])
+            self.mb = max(self.mb, memory_mb(family(self._pid, self._without))[0])
 
     def stop(self) -> float:
         self._end.set()
@@ -60,13 +62,13 @@ class Peak(threading.Thread):
         return self.mb
 
 
-def family(pid: int) -> list[int]:
-    """A process and all below it."""
+def family(pid: int, without: int | None = None) -> list[int]:
+    """A process and all below it, but for one."""
     try:
-        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        below = [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
-    return [pid, *(one for child in below for one in family(int(child)))]
+    return [pid, *(one for child in below if child != without for one in family(child, without))]
 
 
 def installed(peer: Peer, data: Path) -> Path:

@@ -92,7 +92,7 @@ def run(settings: Settings) -> Outcome:
 def loaded(running: Headrace, staged: Path, target: Path, chunks: int) -> tuple[float, float, float, float]:
     """The documents come into the watched folder all at once. Raises Failed unless all chunks are there."""
     client = running.client()
-    peak = Peak(running.pid)
+    peak = Peak(running.pid, without=running.postmaster)
     peak.start()
     time.sleep(1)
     before = peak.mb
