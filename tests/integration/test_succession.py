@@ -30,7 +30,7 @@ from headrace.log.memory import Memory, MemoryLog
 from headrace.models import Vectors
 from headrace.stores import Filter
 from headrace.stores.migrate import migrate
-from headrace.stores.postgres import compact
+from headrace.stores.postgres import vector_index
 from headrace.stores.postgres.store import PostgresStore
 from tests.integration.test_engine import Scripted, applied, until
 from tests.integration.test_verify import DOCS, LONG, document
@@ -347,7 +347,7 @@ async def test_a_model_that_cuts_otherwise_has_its_documents_cut_anew_behind_the
 
 
 async def test_an_index_is_built_before_it_is_needed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compact, "EXACT_CHUNKS", 4)
+    monkeypatch.setattr(vector_index, "EXACT_CHUNKS", 4)
     old, new = Model("old", 16), Model("new", 8)
     await fill(world, old)
     async with world.running(new, old) as made:
@@ -361,6 +361,14 @@ async def test_an_index_is_built_before_it_is_needed(world: World, monkeypatch: 
         await applied(made.engine, 20)
         assert (await made.nearest("word of nuts"))[0][0] == "shop/n.md"
         assert await made.equal()
+
+        # and the next index that is built after a load is one of the new model's vectors
+        monkeypatch.setattr(vector_index, "MANY", 1)
+        monkeypatch.setattr(vector_index, "DEARER", 100)
+        await made.store.index(loaded=True)
+        assert [n for n in await world.indexes() if n.startswith("chunk_vectors_present_8_")]
+        assert "chunk_vectors_present_8" not in await world.indexes()
+        assert (await made.nearest("word of nuts"))[0][0] == "shop/n.md"
 
 
 async def test_vectors_of_a_model_that_is_gone_are_told(world: World) -> None:

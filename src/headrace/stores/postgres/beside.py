@@ -83,8 +83,9 @@ class PostgresBeside:
             await connection.execute(SQL["fill"], args)
 
     async def index(self, dimensions: int) -> None:
+        memory = vector_index.memory_mb((await self.counts())[1], dimensions)
         async with self._changing() as connection:
-            await _run(connection, _sized(SQL["index"], dimensions))
+            await _run(connection, _sized(SQL["index"], dimensions).replace(b"{memory}", str(memory).encode()))
 
     @asynccontextmanager
     async def _changing(self) -> AsyncGenerator[AsyncConnection[Any]]:

@@ -46,6 +46,7 @@ select chunks from corpus where tenant = %(tenant)s;
 
 -- name: index
 -- The index of the nearest over them: as that of those that are searched.
+set local maintenance_work_mem = '{memory}MB';
 create index if not exists chunk_vectors_next_present_{dimensions} on chunk_vectors_next
     using hnsw ((vector::halfvec({dimensions})) halfvec_ip_ops) with (ef_construction = {breadth}) where open and indexed;
 
