@@ -110,7 +110,7 @@ def test_init_writes_a_configuration_that_runs_and_never_over_another(tmp_path: 
     nowhere = Whole(tmp_path / "elsewhere", "")
     made = nowhere.command("init", str(tmp_path / "new"), "--json", config=False).json
     written = Path(made["written"])
-    assert {s["name"] for s in tomllib.loads(written.read_text())["sources"]} == {"documents"}
+    assert {s["name"] for s in tomllib.loads(written.read_text())["sources"]} == {"documents", "uploads"}
     (tmp_path / "new" / "documents" / "hello.md").write_text("# Hello\n\nA llama says hello.")
     nowhere.config = written
     assert nowhere.command("up", "--once", "--json").json["knowledge documents"] == 1
