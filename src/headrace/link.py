@@ -67,8 +67,8 @@ class Answer:
 
     async def fetchall(self) -> list[tuple[Any, ...]]:
         """All rows. Raises psycopg.Error."""
-        if self.result is None:
-            await self._link.settle()
+        if self.result is None or self.problem is not None:
+            await self._link.settle()  # so an error is told once, also where it has come before it was looked for
         if self.problem is not None:
             raise self.problem
         assert self.result is not None
