@@ -8,6 +8,8 @@ from psycopg import errors
 from headrace.errors import SourceError
 
 _PASSING = ("starting up", "shutting down", "in recovery", "too many", "slots are reserved", "not yet accepting")
+_UNMAPPED = "could not map filenode"
+"""Now and then of 15.18, where tables are truncated and a young slot is read again and again; the next time it can."""
 _COPY_AFRESH = "To copy the tables afresh, give the source a new name in the configuration."
 
 
@@ -77,7 +79,18 @@ def stream_failed(shown: str, slot: str, problem: psycopg.Error) -> Broken | Sou
     got = _first_line(problem)
     if isinstance(problem, errors.ObjectNotInPrerequisiteState | errors.UndefinedObject):
         return lost(shown, slot, got)
-    return query_failed(shown, f"read the replication slot {slot}", problem)
+    step = f"read the replication slot {slot}"
+    if isinstance(problem, errors.InternalError_) and _UNMAPPED in got:
+        return Broken(
+            SourceError(
+                step=step,
+                expected="changes of a table that the server can name",
+                got=got,
+                remedy="Headrace connects again, and nothing is passed over. Where this comes back and back, update "
+                f"the server to its latest minor version. {_COPY_AFRESH}",
+            )
+        )
+    return query_failed(shown, step, problem)
 
 
 def copy_again(shown: str, got: str) -> Broken:
