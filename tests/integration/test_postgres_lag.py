@@ -138,6 +138,8 @@ async def test_snapshots_wait_while_much_is_kept(own_server: PostgresApart) -> N
 
     await eventually(done)
     assert source.snapshots[0].done == 31
+    head = await source.head()
+    await eventually(lambda: database.log.frontier >= head)
     await source.close()
     await asyncio.gather(streaming, return_exceptions=True)
     assert database.log.table("pg.public.t") == await database.table("t", "id")

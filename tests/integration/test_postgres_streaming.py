@@ -366,7 +366,8 @@ def test_kills_in_the_middle_of_a_transaction_of_a_hundred_thousand_rows(big: Da
         big.together(ROWS.format(low=1, high=100_000, d=0), "update t set d = 1 where id <= 1000")
         seen: list[int] = []
         for _ in range(3):
-            floor = (seen[-1] if seen else 0) + rng.randrange(1, 9000)
+            # Where nearly all had come before a kill was through, the next one is of a source that has caught up.
+            floor = min((seen[-1] if seen else 0) + rng.randrange(1, 9000), 101_000)
 
             def got(floor: int = floor) -> bool:
                 topics = [t for t in headrace.get("/v1/status")["topics"] if t["name"] == "big.public.t"]
