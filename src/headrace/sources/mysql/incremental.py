@@ -18,10 +18,10 @@ import msgspec
 import structlog
 
 from headrace.change import HIGHEST, Change, Op, Position, Row, Schema
-from headrace.errors import BadInput, SourceError
+from headrace.errors import SourceError
 from headrace.sources import Captured, Known, Rejected, SnapshotState
 from headrace.sources.mysql.positions import Moments
-from headrace.sources.mysql.problems import Broken
+from headrace.sources.mysql.problems import Broken, rejected_row
 from headrace.sources.mysql.shapes import Shapes
 from headrace.sources.mysql.views import Chunk, Gone, View, Views
 from headrace.sources.snapshots.jobs import Job, Jobs, Reason
@@ -156,7 +156,7 @@ class Incremental:
         rejected: list[Rejected] = []
         for i, (key, row) in enumerate(zip(chunk.keys, chunk.rows, strict=True)):
             if i in chunk.bad:
-                rejected.append(_rejected(schema.topic, moment(place), at, chunk.bad[i]))
+                rejected.append(rejected_row(schema.topic, moment(place), at, chunk.bad[i]))
             elif i not in without:
                 changes.append(Change(schema, Op.READ, moment(place), at, 0, key, None, row))
         read = chunk.job
@@ -356,13 +356,3 @@ def _only_key(schema: Schema, key: Row) -> Row:
     """A row of which nothing else is known."""
     values = dict(zip(schema.key, key, strict=True))
     return tuple(values.get(c.name) for c in schema.columns)
-
-
-def _rejected(topic: str, position: Position, at: int, problem: ValueError) -> Rejected:
-    error = BadInput(
-        step=f"read a row of {topic}",
-        expected="values that their types allow",
-        got=str(problem),
-        remedy="Correct the row at the source: its next change is captured.",
-    )
-    return Rejected(topic, "", position, at, error)

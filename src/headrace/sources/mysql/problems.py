@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from headrace.change import Position
 from headrace.errors import BadInput, SourceError
+from headrace.sources import Rejected
 
 _COPY_AFRESH = "To copy the tables afresh, give the source a new name in the configuration."
 
@@ -143,3 +145,14 @@ def behind(shown: str, place: str) -> Broken:
             remedy="Headrace connects again and looks whether the log is still the same.",
         )
     )
+
+
+def rejected_row(topic: str, position: Position, at: int, why: ValueError) -> Rejected:
+    """A row that was read from its table; `at`: when, microseconds since the epoch."""
+    error = BadInput(
+        step=f"read a row of {topic}",
+        expected="values that their types allow",
+        got=str(why),
+        remedy="Correct the row at the source: its next change is captured.",
+    )
+    return Rejected(topic, "", position, at, error)

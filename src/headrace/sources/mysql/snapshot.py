@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from headrace.change import Change, Op, Position, Row, Schema
 from headrace.clock import now_us
-from headrace.errors import BadInput
 from headrace.sources import Rejected, SnapshotProgress
 from headrace.sources.mysql.address import Address
 from headrace.sources.mysql.cutting import Cutter, Unit
 from headrace.sources.mysql.opening import open_together
 from headrace.sources.mysql.positions import Moments
-from headrace.sources.mysql.problems import copy_again, query_failed
+from headrace.sources.mysql.problems import copy_again, query_failed, rejected_row
 from headrace.sources.mysql.result import Failed, ResultReader
 from headrace.sources.mysql.session import Session
 from headrace.sources.mysql.setup import Found
@@ -95,7 +94,7 @@ class Copy:
             for n, row in enumerate(part.rows, first)
             if row
         ]
-        rejected = [_rejected(schema.topic, Position(point, first + i), at, why) for i, why in part.bad.items()]
+        rejected = [rejected_row(schema.topic, Position(point, first + i), at, why) for i, why in part.bad.items()]
         keys = Keys(tuple(c.name for c in unit.order), part.last) if unit.order else Keys()
         return Chunk(unit.table.table, changes, rejected, keys, end)
 
@@ -144,16 +143,6 @@ def _failed(shown: str, failed: Failed) -> Exception:
     if failed.code in _DEFINITION_CHANGED:
         return copy_again(shown, failed.text)
     return query_failed(shown, "copy tables", failed.code, failed.text)
-
-
-def _rejected(topic: str, position: Position, at: int, why: ValueError) -> Rejected:
-    error = BadInput(
-        step=f"read a row of {topic}",
-        expected="values that their types allow",
-        got=str(why),
-        remedy="Correct the row at the source: its next change is captured.",
-    )
-    return Rejected(topic, "", position, at, error)
 
 
 class Progress:
