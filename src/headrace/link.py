@@ -189,6 +189,7 @@ class Link:
         self._watched = self._writing = -1
 
     def _readable(self) -> None:
+        awaited = bool(self._sent)
         try:
             self._pg.consume_input()
             self._take()
@@ -196,6 +197,15 @@ class Link:
             self._broken(problem)
         if not self._sent:
             self._wake()
+        if self._sent or not awaited:
+            self._watch_again()
+
+    def _watch_again(self) -> None:
+        """uvloop looks no more at a socket on which it has met an error, also where there is more to be read: the last
+        words of a server that has ended before it read all of ours."""
+        if self._watched >= 0:
+            self._loop.remove_reader(self._watched)
+            self._loop.add_reader(self._watched, self._readable)
 
     def _take(self) -> None:
         while self._sent and not self._pg.is_busy():
