@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import wraps
 from pathlib import Path
 
 import pytest
@@ -19,10 +22,26 @@ from tests.servers import SETTINGS, FreshDatabases, MariadbApart, PostgresApart,
 settings.register_profile("tests", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 
+LIMIT_S = 300.0
+"""Nothing is measured with it: a test that waits for ever shows where it waits. `timeout` in pyproject.toml ends what
+this cannot: fixtures, and tests that are not async."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long comes first, so that no worker is left alone with it at the end."""
     items.sort(key=lambda item: not item.nodeid.startswith(("tests/simulation/", "tests/browser/")))
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.obj = limited(item.obj)
+
+
+def limited(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @wraps(test)
+    async def within(*args: object, **kwargs: object) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            await test(*args, **kwargs)
+
+    return within
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -40,6 +40,10 @@ def chatter(file: File) -> Parsed:
     return Parsed("", "heard", False)
 
 
+def large(file: File) -> Parsed:
+    return Parsed("", "x" * (64 << 20), False)
+
+
 def breath(file: File) -> Parsed:
     time.sleep(0.2)
     return Parsed("", "read", False)
@@ -58,7 +62,7 @@ def pages(file: File) -> Parsed:
 FORMATS.update(
     {
         f"test/{name}": f"tests.hostile_reader:{name}"
-        for name in ("loop", "asleep", "eat", "crash", "fail", "chatter", "breath", "pages")
+        for name in ("loop", "asleep", "eat", "crash", "fail", "chatter", "large", "breath", "pages")
     }
 )
 

@@ -161,11 +161,13 @@ class Link:
         """Waits for one answer, while what is queued behind it goes on. An error is told where its answer is taken."""
         self.send()
         self._wanted = answer
-        while self._sent and answer.result is None and answer.problem is None:
-            self._waiter = self._loop.create_future()
-            self._watch()
-            await self._waiter
-        self._wanted = None
+        try:
+            while self._sent and answer.result is None and answer.problem is None:
+                self._waiter = self._loop.create_future()
+                self._watch()
+                await self._waiter
+        finally:
+            self._wanted = None
 
     def send(self) -> None:
         """Sends what is queued, without waiting."""
@@ -200,6 +202,7 @@ class Link:
         self._watched = self._writing = -1
 
     def _readable(self) -> None:
+        awaited = bool(self._sent)
         try:
             self._pg.consume_input()
             self._take()
@@ -207,6 +210,15 @@ class Link:
             self._broken(problem)
         if not self._sent or (self._wanted is not None and self._wanted.result is not None):
             self._wake()
+        if self._sent or not awaited:
+            self._watch_again()
+
+    def _watch_again(self) -> None:
+        """uvloop looks no more at a socket on which it has met an error, also where there is more to be read: the last
+        words of a server that has ended before it read all of ours."""
+        if self._watched >= 0:
+            self._loop.remove_reader(self._watched)
+            self._loop.add_reader(self._watched, self._readable)
 
     def _take(self) -> None:
         while self._sent and not self._pg.is_busy():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg
 import pytest
 import pytest_asyncio
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -182,3 +184,25 @@ async def test_waiting_for_a_wrong_statement_ends_and_taking_it_tells_why(connec
         await link.upto(wrong)
         with pytest.raises(psycopg.errors.DivisionByZero):
             await wrong.fetchall()
+
+
+async def test_a_server_that_ends_without_having_read_everything_is_noticed(connection: LinkedConnection) -> None:
+    # given the loop that Headrace runs on, which tells of an error on a socket once, also when much is still to be read
+    dsn = f"{connection.info.dsn} password={connection.info.password}"
+
+    async def run() -> None:
+        async with await LinkedConnection.connect(dsn, autocommit=True) as own:
+            own.link.open()
+            await own.link.execute(b"select pg_sleep(0.3), pg_terminate_backend(pg_backend_pid())")
+            for n in range(100):  # more than the server reads at once
+                await own.link.execute(b"select %(text)s::text", {"text": f"{n}" * 300})
+            own.link.send()
+            time.sleep(1.0)  # noqa: ASYNC251 - so that the loop finds the last words and the end together
+
+            # then who waits is told
+            with pytest.raises(psycopg.Error):
+                async with asyncio.timeout(10):
+                    await own.link.settle()
+            await own.link.close()
+
+    await asyncio.to_thread(uvloop.run, run())

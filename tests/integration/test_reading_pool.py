@@ -169,6 +169,18 @@ async def test_a_reading_that_is_given_up_leaves_no_process_at_it() -> None:
         assert (await read(made, "chatter")).text == "heard"
 
 
+async def test_a_reading_is_given_up_in_the_middle_of_a_large_text() -> None:
+    async with pool() as made:
+        for n in range(12):
+            task = asyncio.create_task(read(made, "large"))
+            await until(lambda: len(made.pids) == 1)
+            await asyncio.sleep(0.1 * n)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+            assert (await read(made, "chatter")).text == "heard"
+
+
 async def test_nothing_of_the_environment_but_its_paths_goes_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADRACE_TEST_SECRET", "s3cr3t")
 

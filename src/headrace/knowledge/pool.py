@@ -147,6 +147,7 @@ class _Worker:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._timer: asyncio.TimerHandle | None = None
+        self._reading = False
         self.jobs = 0
 
     @property
@@ -162,6 +163,7 @@ class _Worker:
         first = self.jobs == 0
         self.jobs += 1
         sending = asyncio.create_task(self._send(work))
+        self._reading = True
         try:
             while True:
                 async with asyncio.timeout(patience_s + (STARTING_S if first else 0)):
@@ -180,6 +182,7 @@ class _Worker:
                     case _:
                         raise Died(None)
         finally:
+            self._reading = False
             sending.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sending
@@ -208,7 +211,18 @@ class _Worker:
         self.rest(None, 0)
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+        await self._drained()
         await self._process.wait()
+
+    async def _drained(self) -> None:
+        """asyncio tells of a process's end only when all that it wrote has been read (before Python 3.13: CPython's
+        gh-119710), and reads no more by itself than some 128 KiB."""
+        assert self._process.stdout is not None
+        while not self._process.stdout.at_eof():
+            if self._reading:  # who reads a document from it meets its end too
+                await asyncio.sleep(0.01)
+            else:
+                await self._process.stdout.read(1 << 20)
 
 
 async def _spawn(module: str) -> Process:

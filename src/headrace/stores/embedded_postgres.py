@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from signal import SIGQUIT
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -24,7 +25,16 @@ from headrace.stores.embedded import binaries as postgres_binaries
 from headrace.stores.embedded import remains
 from headrace.stores.embedded.errors import PostgresDied, PostgresFailed, ending, from_os, from_output, severe, unusable
 from headrace.stores.embedded.home import SUPERUSER, Home, Running
-from headrace.stores.embedded.process import Account, Directory, Server, private_directory, spawn, take_ownership
+from headrace.stores.embedded.process import (
+    Account,
+    Directory,
+    Server,
+    private_directory,
+    running_in,
+    signal_all,
+    spawn,
+    take_ownership,
+)
 from headrace.stores.embedded.settings import SETTINGS
 from headrace.stores.embedded.setup import Setup, major_version
 
@@ -250,6 +260,8 @@ class EmbeddedPostgres:
     def _ended(self, exited: asyncio.Future[int]) -> None:
         died: PostgresDied | None = None
         if not self._stopping:
+            # Backends without a postmaster end when they next wait: one that never does would be waited for.
+            signal_all(running_in(self._home.cluster), SIGQUIT)
             died = PostgresDied(
                 step="running the embedded PostgreSQL",
                 expected="it to run until it is stopped",

@@ -56,6 +56,8 @@ _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_o
 _BY_KEY = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 Pool = AsyncConnectionPool[LinkedConnection]
 _READ, _WRITE = "read the store", "write to the store"
+_ENDING_S = 5.0
+"""So long snapshots that have been read are waited for at the end."""
 _LOCK = 7_236_114_001
 """Advisory lock: one Headrace works on a store at a time."""
 
@@ -199,7 +201,11 @@ class PostgresStore:
             configure=register_vector_async,
             kwargs=kwargs,
         )
-        await asyncio.gather(writers.open(wait=True, timeout=30), readers.open(wait=True, timeout=30))
+        try:
+            await asyncio.gather(writers.open(wait=True, timeout=30), readers.open(wait=True, timeout=30))
+        except BaseException:
+            await asyncio.gather(writers.close(), readers.close(), guard.close())
+            raise
         store = cls(guard, writers, readers, index, dimensions, rules)
         store._maybe_open |= {(x.operator, x.topic, x.key) for x in await store.letters(limit=1_000_000)}
         return store
@@ -330,7 +336,11 @@ class PostgresStore:
         return gone
 
     async def close(self) -> None:
-        await asyncio.gather(*self._releasing)
+        if self._releasing:
+            _, late = await asyncio.wait(self._releasing, timeout=_ENDING_S)
+            for task in late:  # it closes its connection
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await asyncio.gather(self._writers.close(), self._readers.close())
         await self._guard.close()
 
