@@ -13,16 +13,18 @@ from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
+from headrace.access import Readers, Rules, SourceRules, checked_glob, readers
 from headrace.answer.asking import Asker
 from headrace.answer.remember import Remembered
 from headrace.answer.service import Reader
 from headrace.clock import now_us
-from headrace.config import Config, Documents, Models, SourceEntry, duration_us
+from headrace.config import AccessEntry, AccessRuleEntry, Config, Documents, Models, SourceEntry, duration_us
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
 from headrace.findings import Finding, ok
 from headrace.folder import hold
 from headrace.knowledge.chain import Settings
+from headrace.knowledge.classifying import classify
 from headrace.knowledge.operator import Knowledge
 from headrace.knowledge.parsed import Limits
 from headrace.knowledge.pool import ParserPool
@@ -73,8 +75,10 @@ class Core:
         verifier: Verifier,
         renewal: Renewal,
         stages: Stages,
+        access: SourceRules,
     ) -> None:
         self.stages = stages
+        self.access = access
         self.asker = asker
         self.verifier = verifier
         self.renewal = renewal
@@ -231,6 +235,8 @@ class App:
             address=config.models.embedding if serving.now is self.embedder else "",
         )
         self._stack.push_async_callback(store.close)
+        access, templates = access_rules(config), _templates(config)
+        await classify(store, access, templates)
         log: Log = await lookup("logs", LOGS, config.headrace.log).connect(  # pyright: ignore[reportFunctionMemberAccess]
             dsn, partitions=partitions(config.headrace.log)
         )
@@ -245,7 +251,7 @@ class App:
         settings = Settings(limits(config.documents), config.knowledge.chunk_tokens)
 
         def knowing(work: WorkCache, parser: ParserPool, told: Stages | None = None) -> Knowledge:
-            return Knowledge(documents, _templates(config), serving, work, parser, redacting, settings, told)
+            return Knowledge(documents, templates, serving, work, parser, redacting, settings, told, access)
 
         knowledge = knowing(store.work, self._parser(), stages)
         await store.keep_chains({c.key: c.to_json() for c in knowledge.chains.values()})
@@ -272,10 +278,10 @@ class App:
             await store.beside.cancel()
         else:
             renewal.succession = Succession(
-                store, serving, self.embedder, config.models.embedding, frozenset(_templates(config)), turn,
+                store, serving, self.embedder, config.models.embedding, frozenset(templates), turn,
                 lambda: verifier.running is None, renewal.give_way,
             )  # fmt: skip
-        return Core(store, log, engine, reader, asker, verifier, renewal, stages)
+        return Core(store, log, engine, reader, asker, verifier, renewal, stages, access)
 
     async def _serving(self, stored: tuple[str, str | None] | None) -> Serving:
         """The embedder of the vectors that there are: another one than what is configured until its own are built."""
@@ -441,6 +447,26 @@ async def redactors(config: Config) -> Mapping[str, Redactor]:
     return {name: each for name, each in found.items() if each is not None}
 
 
+def access_rules(config: Config) -> SourceRules:
+    """Of every source, also of those whose documents are open to everybody. Raises ConfigError."""
+    return SourceRules({e.name: _rules(e) for e in config.sources})
+
+
+def _rules(entry: SourceEntry) -> Rules:
+    said = None if entry.access is None else _readers(entry.name, entry.access)
+    return Rules(said, tuple((checked_glob(r.match), _readers(entry.name, r)) for r in entry.access_rules))
+
+
+def _readers(source: str, entry: AccessEntry | AccessRuleEntry) -> Readers:
+    try:
+        said = readers(entry.owner or "", entry.groups)
+    except ValueError as error:
+        step = f"read the access rules of {source}"
+        raise ConfigError(step=step, expected="names", got=str(error), remedy="Correct them.") from None
+    assert said is not None
+    return said
+
+
 def partitions(url: str) -> int:
     query = parse_qs(urlsplit(url).query)
     text = query.get("partitions", ["1"])[0]
@@ -452,7 +478,7 @@ def partitions(url: str) -> int:
 
 
 def _templates(config: Config) -> Mapping[str, RowTemplate]:
-    return {e.table: row_template(e.table, e.text) for e in config.knowledge.rows}
+    return {e.table: row_template(e.table, e.text, e.owner, e.groups) for e in config.knowledge.rows}
 
 
 def _records(config: Config) -> Mapping[str, RecordRule]:

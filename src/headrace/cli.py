@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from headrace.access import Viewer
 from headrace.client import answering_at, connect, running
 from headrace.config import Config, Models, load
 from headrace.demo.run import run_demo
@@ -35,7 +36,7 @@ from headrace.running import up as run_up
 from headrace.showing import Shown, follow, renewal_findings, renewal_line, snapshot_line, succession_line
 from headrace.showing_documents import listed, retried, show_documents, uploaded_line
 from headrace.showing_verify import show_report, verified
-from headrace.uploading import Sent, files_of, upload_files
+from headrace.uploading import How, Sent, files_of, upload_files
 
 app = typer.Typer(
     help="Headrace: what a database just committed is in the next answer.",
@@ -50,6 +51,8 @@ ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The configurat
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 After = Annotated[str | None, typer.Option(help="A token that must be applied first.")]
 AsOf = Annotated[str | None, typer.Option(help="A token or an RFC 3339 time to read at.")]
+AsUser = Annotated[str | None, typer.Option("--as", help="Read as this user would.")]
+AsGroups = Annotated[str | None, typer.Option("--groups", help="Read as somebody in these groups, between commas.")]
 _DEFAULT = Path("headrace.toml")
 
 
@@ -106,12 +109,14 @@ def ask(
     conversation: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
     after: After = None,
     as_of: AsOf = None,
+    as_user: AsUser = None,
+    groups: AsGroups = None,
     config: ConfigFile = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Ask a question; the answer names its sources."""
     body = {"question": question, "user": user, "conversation": conversation, "after": after, "as_of": as_of}
-    answer = _call(config, "/v1/ask", body)
+    answer = _call(config, "/v1/ask", body, _viewer(as_user, groups))
     lines = [answer["answer"], ""]
     for n, c in enumerate(answer["citations"], start=1):
         lines.append(f"\\[{n}] {c['document']}, changed {_age(c['age_ms'])} ago")
@@ -127,12 +132,15 @@ def search(
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
     after: After = None,
     as_of: AsOf = None,
+    as_user: AsUser = None,
+    groups: AsGroups = None,
     config: ConfigFile = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Find passages."""
     where = {"source": source} if source else None
-    found = _call(config, "/v1/search", {"query": query, "k": k, "after": after, "as_of": as_of, "filter": where})
+    body = {"query": query, "k": k, "after": after, "as_of": as_of, "filter": where}
+    found = _call(config, "/v1/search", body, _viewer(as_user, groups))
     shown = [
         f"{r['score']:.3f}  {r['document']}  ({_age(r['age_ms'])} old)\n       {_line(r['text'])}"
         for r in found["results"]
@@ -254,6 +262,8 @@ def upload(
         bool, typer.Option("--replace/--no-replace", help="In the place of a document of the same name.")
     ] = True,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until they can be found.")] = True,
+    owner: Annotated[str | None, typer.Option(help="The user whom they are for; otherwise as before, or all.")] = None,
+    groups: Annotated[str | None, typer.Option(help="The groups that they are for, between commas.")] = None,
     config: ConfigFile = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
@@ -269,7 +279,8 @@ def upload(
     async def send() -> Sent:
         async with running(_load(config)) as client:
             found = files_of(files, named)
-            return await upload_files(client, source, found, replace=replace, wait=wait, told=progress)
+            how = How(source, replace, wait, owner, groups)
+            return await upload_files(client, found, how, told=progress)
 
     sent: Sent = _run(send())
     for name, why in [] if as_json else sent.refused:
@@ -288,13 +299,15 @@ def documents(
     limit: Annotated[int, typer.Option(help="How many at most.")] = 1000,
     delete: Annotated[str | None, typer.Option(help="Delete the uploaded document of this id.")] = None,
     retry: Annotated[str | None, typer.Option(help="Try to read the failed document of this id once more.")] = None,
+    as_user: AsUser = None,
+    groups: AsGroups = None,
     config: ConfigFile = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """List documents with their stage, delete an uploaded one, or retry one that could not be read."""
 
     async def act() -> None:
-        async with connect(_load(config)) as client:
+        async with connect(_load(config), _viewer(as_user, groups)) as client:
             if delete is not None:
                 done = await client.delete("/v1/documents/" + quote(delete, safe="/"))
                 _print(done, as_json, f"Deleted {escape(done['id'])}.\ntoken: {done['token']}")
@@ -465,9 +478,16 @@ def _load(path: Path) -> Config:
         _fail(error)
 
 
-def _call(config: Path, path: str, body: dict[str, Any] | None = None) -> Any:
+def _viewer(user: str | None, groups: str | None) -> Viewer | None:
+    """As whom it is read; None: as the operator."""
+    if user is None and groups is None:
+        return None
+    return Viewer(user, frozenset((groups or "").split(",")) - {""})
+
+
+def _call(config: Path, path: str, body: dict[str, Any] | None = None, viewer: Viewer | None = None) -> Any:
     async def call() -> Any:
-        async with connect(_load(config)) as client:
+        async with connect(_load(config), viewer) as client:
             return await (client.get(path) if body is None else client.post(path, body))
 
     return _run(call())

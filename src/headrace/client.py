@@ -9,10 +9,12 @@ from typing import Any
 
 import httpx2
 
-from headrace.config import Config
+from headrace.access import Viewer
+from headrace.config import Config, Server
 from headrace.errors import HeadraceError, SourceError
 from headrace.running import announced, answering
 from headrace.server.create import create
+from headrace.server.identity import AS_GROUPS, AS_USER, SECRET_HEADER
 
 
 class Refused(HeadraceError):
@@ -62,25 +64,37 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connect(config: Config) -> AsyncGenerator[Client]:
-    """The running Headrace on this configuration's data folder; else one in this process that does not capture."""
-    url = announced(Path(config.headrace.data))
+async def connect(config: Config, viewer: Viewer | None = None) -> AsyncGenerator[Client]:
+    """The running Headrace on this configuration's data folder; else one in this process that does not capture. As its
+    operator, or as a `viewer` would read."""
+    url, headers = announced(Path(config.headrace.data)), _headers(config.server, viewer)
     if url:
-        async with httpx2.AsyncClient(base_url=url, timeout=120) as http:
+        async with httpx2.AsyncClient(base_url=url, timeout=120, headers=headers) as http:
             if await _alive(http):
                 yield Client(http)
                 return
     async with answering(config) as app:
-        transport = httpx2.ASGITransport(app=create(app))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=120) as http:
+        transport, url = httpx2.ASGITransport(app=create(app)), "http://127.0.0.1"
+        async with httpx2.AsyncClient(transport=transport, base_url=url, timeout=120, headers=headers) as http:
             yield Client(http)
+
+
+def _headers(settings: Server, viewer: Viewer | None) -> list[tuple[bytes, bytes]]:
+    """Whoever can read the configuration is an operator, and may read as somebody else."""
+    told: dict[str, str] = {}
+    if settings.identity == "headers":
+        told = {SECRET_HEADER: settings.identity_secret or "", settings.groups_header: ",".join(settings.operators)}
+    if viewer is not None:
+        told |= {AS_USER: viewer.user or "", AS_GROUPS: ",".join(sorted(viewer.groups))}
+    return [(name.encode(), value.encode()) for name, value in told.items()]
 
 
 @contextlib.asynccontextmanager
 async def running(config: Config) -> AsyncGenerator[Client]:
     """The running Headrace on this configuration's data folder. Raises SourceError when there is none."""
     url = announced(Path(config.headrace.data))
-    async with httpx2.AsyncClient(base_url=url or "http://127.0.0.1", timeout=120) as http:
+    headers = _headers(config.server, None)
+    async with httpx2.AsyncClient(base_url=url or "http://127.0.0.1", timeout=120, headers=headers) as http:
         if url is None or not await _alive(http):
             raise SourceError(
                 step="find the running Headrace",

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
+from headrace.access import EVERYBODY
 from headrace.errors import ConfigError
 
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,40}$", description="lower-case letters, digits and _")]
@@ -55,6 +56,31 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=1024, description="largest stream of pushed lines or form of uploads, bytes; a line may have max_body"),
     ] = 1_073_741_824
+    identity: Annotated[
+        Literal["none", "headers"],
+        Meta(
+            description="who reads: `none`, everybody is the operator of this Headrace; `headers`, whom a gateway in "
+            "front names, which shows `identity_secret`"
+        ),
+    ] = "none"
+    identity_secret: Annotated[
+        str | None,
+        Meta(
+            description="for `headers`: `${env:NAME}` or `${file:/path}`, 16 characters or more; the gateway sends it "
+            "as `X-Headrace-Secret`"
+        ),
+    ] = None
+    user_header: Annotated[str, Meta(description="header with the user's name")] = "X-Headrace-User"
+    groups_header: Annotated[str, Meta(description="header with the user's groups, between commas")] = (
+        "X-Headrace-Groups"
+    )
+    user_type: Annotated[
+        str | None,
+        Meta(description="identifier type that users' names are of, such as `email`: questions then know the profile"),
+    ] = None
+    operators: Annotated[
+        list[str], Meta(description="for `headers`: groups that see everything, change documents and see the status")
+    ] = field(default_factory=lambda: ["headrace-operators"])
 
 
 class Models(Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,6 +107,26 @@ class Redact(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     detectors: Annotated[list[str], Meta(description="`rules:`, `presidio:?model=…`, `comprehend:?region=…`")] = field(
         default_factory=lambda: ["rules:"]
+    )
+
+
+class AccessEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[sources.access]`: who may read its documents; without this table everybody."""
+
+    owner: Annotated[str | None, Meta(description="a user")] = None
+    groups: Annotated[list[str], Meta(description="groups, any of which is enough; `*` is everybody")] = field(
+        default_factory=list[str]
+    )
+
+
+class AccessRuleEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[sources.access_rules]]`: others for some of its documents; the first that fits counts, and `access` then does
+    not."""
+
+    match: Annotated[str, Meta(description="glob of documents' names in the source, such as `hr/**`")]
+    owner: Annotated[str | None, Meta(description="a user")] = None
+    groups: Annotated[list[str], Meta(description="groups, any of which is enough; `*` is everybody")] = field(
+        default_factory=list[str]
     )
 
 
@@ -116,6 +162,8 @@ class SourceEntry(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "10GB"
 
     redact: Redact | None = None
+    access: AccessEntry | None = None
+    access_rules: list[AccessRuleEntry] = field(default_factory=list[AccessRuleEntry])
 
     @property
     def options(self) -> dict[str, str]:
@@ -153,6 +201,11 @@ class RowEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
     table: Annotated[str, Meta(description="`source.schema.table`")]
     text: Annotated[str, Meta(description="Jinja2 template over the row's columns")]
+    owner: Annotated[str | None, Meta(description="column with the user that a row is for")] = None
+    groups: Annotated[
+        str | None,
+        Meta(description="column with the groups that it is for: an array, a JSON array or a list with commas"),
+    ] = None
 
 
 class Knowledge(Struct, frozen=True, forbid_unknown_fields=True):
@@ -323,7 +376,7 @@ def _no_secrets(raw: object, where: str = "") -> None:
     elif isinstance(raw, list):
         for value in raw:  # pyright: ignore[reportUnknownVariableType]
             _no_secrets(value, where)  # pyright: ignore[reportUnknownArgumentType]
-    elif isinstance(raw, str) and where.endswith("redact.key") and not _REFERENCE.fullmatch(raw):
+    elif isinstance(raw, str) and where.endswith(("redact.key", "identity_secret")) and not _REFERENCE.fullmatch(raw):
         remedy = "Write ${env:NAME} or ${file:/path} in its place."
         raise _bad("read the configuration", "secrets by reference", f"one written out in `{where}`", remedy)
     elif isinstance(raw, str) and where.rpartition(".")[2] in _ADDRESSES:
@@ -388,6 +441,7 @@ def _checked(config: Config) -> Config:
     duration_us(config.headrace.history)
     duration_us(config.headrace.retention)
     duration_us(config.documents.timeout)
+    _check_identity(config.server)
     names = [s.name for s in config.sources]
     for name in names:
         if names.count(name) > 1:
@@ -401,6 +455,25 @@ def _checked(config: Config) -> Config:
             hint = f"Did you mean `{near[0]}`?" if near else "Sources: " + (", ".join(names) or "none") + "."
             raise _bad("read the configuration", "a table of a configured source", where, hint)
     return config
+
+
+LEAST_SECRET = 16
+
+
+def _check_identity(server: Server) -> None:
+    if server.identity == "none":
+        return
+    step = "read [server] identity"
+    if len(server.identity_secret or "") < LEAST_SECRET:
+        remedy = 'Write identity_secret = "${env:HEADRACE_SECRET}", and let the gateway send the same.'
+        raise _bad(step, f"an identity_secret of {LEAST_SECRET} characters or more", "a shorter one or none", remedy)
+    if not (server.identity_secret or "").isascii():
+        raise _bad(step, "an identity_secret of ASCII characters, as headers can have", "others", "Choose another.")
+    names = [server.user_header.lower(), server.groups_header.lower(), "x-headrace-secret"]
+    if len({*names}) < len(names) or not all(re.fullmatch(r"[a-z0-9-]+", n) for n in names):
+        raise _bad(step, "names of two headers for user and groups", ", ".join(names[:2]), "Correct them.")
+    if EVERYBODY in server.operators:
+        raise _bad(step, "groups of operators", "`*`, which is everybody", 'Name a group, or write identity = "none".')
 
 
 def _bad(step: str, expected: str, got: str, remedy: str) -> ConfigError:

@@ -7,23 +7,29 @@ from pathlib import PurePosixPath
 
 import msgspec
 
+from headrace.access import Readers
 from headrace.change import DOCUMENT_COLUMNS, Change, Column, Schema
 
 
 class About(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """`title` and `time` (microseconds) are in the place of what the content states of itself. `named`: the name by
     which its kind and its title are told, where it has another one now: a document that was only renamed reads as
-    before."""
+    before.
+
+    `readers`: whom it is for, where that is said. `same_since` (a position's major, 0: this change's): nothing but that
+    has changed since the version of that position."""
 
     title: str = ""
     time: int | None = None
     named: str = ""
+    readers: Readers | None = None
+    same_since: int = 0
 
     def renamed(self, old: str, new: str) -> About:
         """With another suffix it may be of another kind, and is read by its new name."""
         first = self.named or old
         same = PurePosixPath(first).suffix.lower() == PurePosixPath(new).suffix.lower()
-        return msgspec.structs.replace(self, named=first if same and first != new else "")
+        return msgspec.structs.replace(self, named=first if same and first != new else "", same_since=0)
 
 
 NOTHING = About()

@@ -26,9 +26,9 @@ class Operator(Protocol, Generic[P]):
       could not be done now and will be tried again.
     - `apply(prepared, transaction)` is quick and is all that touches the store. The engine calls it in log order, one
       at a time per operator; a second call with the same changes has no effect.
-    - `overtake(changes, transaction)`: hides at once what these deletes and truncates end, before older work that is
-      still being prepared; called only for changes that `overtakes` picks, possibly long before `apply` sees them,
-      possibly twice.
+    - `overtake(changes, transaction)`: hides at once what these deletes and truncates end, and from whom other changes
+      take something away, before older work that is still being prepared; called only for changes that `overtakes`
+      picks, possibly long before `apply` sees them, possibly twice.
     """
 
     @property

@@ -28,6 +28,23 @@ class File:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """To which source, whether in the place of documents of the same names, whether it is waited for, and whom they are
+    for where that is said."""
+
+    source: str
+    replace: bool
+    wait: bool
+    owner: str | None = None
+    groups: str | None = None
+
+    @property
+    def params(self) -> dict[str, str]:
+        told = {"source": self.source or None, "owner": self.owner, "groups": self.groups}
+        return {"replace": "true" if self.replace else "false"} | {n: v for n, v in told.items() if v is not None}
+
+
 @dataclass(slots=True)
 class Sent:
     """What came of all files. `documents`: as the registry shows them at the end, with their `outcome`; `refused`:
@@ -62,23 +79,19 @@ def files_of(paths: Sequence[Path], named: str) -> list[File]:
     return found
 
 
-async def upload_files(
-    client: Client, source: str, files: Sequence[File], *, replace: bool, wait: bool, told: Callable[[str], object]
-) -> Sent:
+async def upload_files(client: Client, files: Sequence[File], how: How, *, told: Callable[[str], object]) -> Sent:
     """Sends one after the other, then waits for all. Raises Refused, SourceError."""
     sent = Sent()
     for n, file in enumerate(files, start=1):
         told(f"{n} of {len(files)}: {file.name}")
-        await _one(client, source, file, replace, sent)
-    if wait:
+        await _one(client, file, how, sent)
+    if how.wait:
         await _follow(client, sent, told)
     return sent
 
 
-async def _one(client: Client, source: str, file: File, replace: bool, sent: Sent) -> None:
-    params = {"name": file.name, "replace": "true" if replace else "false"}
-    params |= {"source": source} if source else {}
-    response = await _answered(client, params, file)
+async def _one(client: Client, file: File, how: How, sent: Sent) -> None:
+    response = await _answered(client, {"name": file.name, **how.params}, file)
     if response.status_code in (400, 409, 413, 422) and "rejected" in response.text:
         problem = response.json()
         sent.refused.append((file.name, f"expected {problem['expected']}, got {problem['got']}. {problem['remedy']}"))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
+from headrace.access import Readers, readers
 from headrace.change import Position
 from headrace.described import About
 from headrace.errors import BadRequest, HeadraceError
@@ -98,18 +101,28 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsaid:
+    """Nothing is said of a document's readers any more."""
+
+
+UNSAID = Unsaid()
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """What is to be said otherwise of a document; None leaves it. An empty title and a `time` of 0 take back what was
-    said: then the content's own counts again."""
+    said: then the content's own counts again. So do `readers` that are UNSAID."""
 
     name: str | None = None
     title: str | None = None
     time: int | None = None
+    readers: Readers | Unsaid | None = None
 
     def of(self, about: About) -> About:
         title = about.title if self.title is None else self.title
         time = about.time if self.time is None else self.time or None
-        return About(title, time, about.named)
+        readers = about.readers if self.readers is None else None if isinstance(self.readers, Unsaid) else self.readers
+        return msgspec.structs.replace(about, title=title, time=time, readers=readers)
 
 
 @runtime_checkable
@@ -186,3 +199,16 @@ def checked_title(text: str) -> str:
             remedy="Shorten or correct it, or leave it out.",
         )
     return title
+
+
+def checked_readers(owner: str | None, groups: Sequence[str] | None) -> Readers | None:
+    """Whom a document is given for; None where neither is said. Raises BadRequest."""
+    try:
+        return readers(owner, groups)
+    except ValueError as error:
+        raise BadRequest(
+            step="read whom a document is for",
+            expected="the names of a user and of groups",
+            got=str(error),
+            remedy="Correct them, or leave them out.",
+        ) from None

@@ -120,9 +120,10 @@ class Asker:
         if done is None:
             raise _unfinished()
         yield Stage("generate", (perf_counter() - retrieved) * 1000)
+        made_from = tuple(sorted({p.document for p in seen.context.passages} | _earlier(seen.context.history)))
         turns = [
             Turn("user", question.text, {}, at),
-            Turn("assistant", done.answer.text, done.answer.focus, now_us()),
+            Turn("assistant", done.answer.text, done.answer.focus, now_us(), made_from),
         ]
         await self._store.save_turns(conversation, user, turns)
         freshness, reason = seen.view.freshness()
@@ -152,6 +153,11 @@ class Asker:
             return now_us(), int(offset.total_seconds()) if offset else 0
         offset = self._fixed_now.utcoffset()
         return to_us(self._fixed_now), int(offset.total_seconds()) if offset else 0
+
+
+def _earlier(history: Sequence[Turn]) -> set[str]:
+    """What the turns before were made from: this one may repeat it."""
+    return {document for turn in history for document in turn.documents}
 
 
 def merged(found: Sequence[Sequence[Passage]], k: int) -> list[Passage]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from headrace.access import ANYBODY, Viewer
 from headrace.answer.remember import Remembered
 from headrace.answer.retrieve import USUAL, Retrieval, retrieve
 from headrace.change import Position, Stamp, Style, format_position, stamp_json
@@ -23,11 +24,13 @@ COMING_MS = 10
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What every read may say: not before a token, as of a token or time, and how long it waits (milliseconds)."""
+    """What every read may say: not before a token, as of a token or time, how long it waits (milliseconds), and who
+    reads: left out, somebody of whom nothing is known."""
 
     after: str | None = None
     as_of: str | None = None
     wait_ms: int | None = None
+    viewer: Viewer = ANYBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Reader:
             await self._progress.settle(operators, COMING_MS)
         marks = self._progress.marks()
         at = as_of(asked.as_of)
-        async with self._store.snapshot(at) as snapshot:
+        async with self._store.snapshot(at, asked.viewer) as snapshot:
             yield View(snapshot, marks, asked.as_of, at)
 
     @asynccontextmanager

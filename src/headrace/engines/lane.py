@@ -165,7 +165,7 @@ class Lane:
     def _at_once(self, append: Append) -> bool:
         """Whether the operator itself gets to this append's ends without waiting for slow work."""
         up_to_date = self._tracker.applied(self.operator.name, self.source).number >= append.number - 1
-        quick = all(self.operator.overtakes(c) for c in self._wanted(append))
+        quick = all(c.op in (Op.DELETE, Op.TRUNCATE) for c in self._wanted(append))
         return up_to_date and quick and not self.busy
 
     def _wanted(self, append: Append) -> list[Change]:

@@ -22,7 +22,8 @@ class SearchRefused(HeadraceError):
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How to search: `filter`, `after` and `as_of` as in `POST /v1/search`; `token`: what is sent as bearer."""
+    """How to search: `filter`, `after` and `as_of` as in `POST /v1/search`; `token`: what is sent as bearer; `headers`:
+    what else, such as who reads."""
 
     url: str
     k: int = 10
@@ -31,6 +32,7 @@ class Search:
     as_of: str | None = None
     neighbours: int = 0
     token: str | None = None
+    headers: Mapping[str, str] | None = None
 
     def now(self, query: str) -> list[Passage]:
         """Blocks. Raises SearchRefused."""
@@ -54,7 +56,7 @@ class Search:
 
     @property
     def _headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.token}"} if self.token else {}
+        return {**(self.headers or {}), **({"authorization": f"Bearer {self.token}"} if self.token else {})}
 
     def _body(self, query: str) -> dict[str, Any]:
         given = {"query": query, "k": self.k, "after": self.after, "as_of": self.as_of, "filter": self.filter}

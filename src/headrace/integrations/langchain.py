@@ -22,6 +22,7 @@ class HeadraceRetriever(BaseRetriever):
     as_of: str | None = None
     neighbours: int = 0
     token: str | None = None
+    headers: dict[str, str] | None = None
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
         return [_document(p) for p in self._search.now(query)]
@@ -33,7 +34,8 @@ class HeadraceRetriever(BaseRetriever):
 
     @property
     def _search(self) -> Search:
-        return Search(self.url, self.k, self.filter, self.after, self.as_of, self.neighbours, self.token)
+        asked = (self.filter, self.after, self.as_of, self.neighbours, self.token, self.headers)
+        return Search(self.url, self.k, *asked)
 
 
 def _document(passage: Passage) -> Document:

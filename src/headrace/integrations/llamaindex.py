@@ -26,8 +26,9 @@ class HeadraceRetriever(BaseRetriever):
         as_of: str | None = None,
         neighbours: int = 0,
         token: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        self._search = Search(url, k, filter, after, as_of, neighbours, token)
+        self._search = Search(url, k, filter, after, as_of, neighbours, token, headers)
         super().__init__()  # pyright: ignore[reportUnknownMemberType]
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:

@@ -31,7 +31,9 @@ def chain_of(template: RowTemplate | None, redactor: Redactor | None, embedder: 
     """Of a topic of rows with a template, of a folder's documents without. The model is no step of it: all vectors of a
     store are of one, and another's are built beside them."""
     if template is not None:
-        steps = [Step(RENDER, rows.VERSION, {"template": fingerprint(template.text)})]
+        columns = {"owner": template.owner, "groups": template.groups}
+        said = {name: column for name, column in columns.items() if column is not None}
+        steps = [Step(RENDER, rows.VERSION, {"template": fingerprint(template.text), **said})]
     else:
         limits = {k: v for k, v in asdict(settings.limits).items() if k not in _MACHINE}
         steps = [Step(PARSE, parse.VERSION, limits)]

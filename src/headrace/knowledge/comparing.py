@@ -38,6 +38,8 @@ def _version(draft: DocumentDraft, held: HeldDocument) -> Iterator[str]:
     ):
         if should != got:
             yield f"its {what} is {got}, not {should}"
+    if draft.access != held.access:  # names of people: not told
+        yield "it is for others than its change and the configuration say"
 
 
 def _content(draft: DocumentDraft, held: HeldDocument) -> Iterator[str]:

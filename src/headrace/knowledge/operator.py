@@ -13,9 +13,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from headrace.access import NOBODY, Access, Readers, SourceRules
 from headrace.change import Change, Op, Stamp, document_id, key_name
 from headrace.codec import encode
-from headrace.described import about_of
+from headrace.described import NOTHING, about_of
 from headrace.errors import BadInput, HeadraceError, RedactionError
 from headrace.knowledge import layout
 from headrace.knowledge.chain import Settings, chain_of
@@ -36,6 +37,7 @@ from headrace.stores import (
     Document,
     DocumentDraft,
     Failure,
+    Narrowing,
     Removal,
     StoredDocument,
     Transaction,
@@ -45,6 +47,7 @@ from headrace.stores import (
 KNOWLEDGE = "knowledge"
 LARGE = 32_768
 """Bytes from which on a document is taken apart in a thread."""
+_ENDS = (Op.DELETE, Op.TRUNCATE)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 
 logger = structlog.get_logger("headrace.knowledge")
@@ -71,14 +74,15 @@ class Prepared:
 
 @dataclass(slots=True)
 class _Plan:
-    """A document on its way: its text, and per piece what is embedded and its hash. `hidden`: its text has been
-    redacted already."""
+    """A document on its way: its text, and per piece what is embedded and its hash. `own`: whom it says that it is for.
+    `hidden`: its text has been redacted already."""
 
     id: str
     topic: str
     stamp: Stamp
     content_hash: str
     parsed: Parsed
+    own: Readers | None
     hidden: bool = False
     pieces: list[Piece] = field(default_factory=list[Piece])
     indexed: list[str] = field(default_factory=list[str])
@@ -108,9 +112,11 @@ class Knowledge:
         redactors: Mapping[str, Redactor] | None = None,
         settings: Settings | None = None,
         stages: Stages | None = None,
+        access: SourceRules | None = None,
     ) -> None:
         """Without a `parser`, every format is read in this process. `redactors` by source: what none is for is kept as
-        it is. `stages` hears how far documents are."""
+        it is. `stages` hears how far documents are. `access`: what the configuration says of their readers."""
+        self._access = access or SourceRules()
         self._settings = settings or Settings()
         self._stages = stages
         self._documents = documents
@@ -138,10 +144,25 @@ class Knowledge:
         return topic in self._documents or topic in self._rows
 
     def overtakes(self, change: Change) -> bool:
-        return change.op in (Op.DELETE, Op.TRUNCATE)
+        """An end, or what may take a document from its readers."""
+        return change.op in _ENDS or self._own(change) is not None
 
     async def overtake(self, changes: Sequence[Change], transaction: Transaction) -> None:
-        await transaction.knowledge.remove([_removal(c) for c in changes], overtaking=True)
+        if ends := [_removal(c) for c in changes if c.op in _ENDS]:
+            await transaction.knowledge.remove(ends, overtaking=True)
+        live = [(c, own) for c in changes if c.op not in _ENDS and (own := self._own(c)) is not None]
+        if live:
+            await transaction.knowledge.narrow(
+                [Narrowing(document_id(c.schema, c.key), c.stamp, own, c.op is Op.CREATE) for c, own in live]
+            )
+
+    def _own(self, change: Change) -> Readers | None:
+        """Whom a live state says that it is for; what cannot be understood is for nobody."""
+        template = self._rows.get(change.schema.topic)
+        try:
+            return about_of(change).readers if template is None else template.readers(change)
+        except BadInput:
+            return NOBODY
 
     async def prepare(self, changes: Sequence[Change], *, background: bool) -> Prepared:
         try:
@@ -189,7 +210,8 @@ class Knowledge:
         except msgspec.MsgspecError:
             raise _gone(stored) from None
         hidden = chain.keys[done - 1] == chain.text_key
-        plan = _Plan(stored.id, stored.topic, stored.stamp, stored.content_hash, parsed, hidden)
+        own = stored.access.own
+        plan = _Plan(stored.id, stored.topic, stored.stamp, stored.content_hash, parsed, own, hidden)
         plan = await asyncio.to_thread(self._cut, plan)
         return self._draft(plan, await self._vectors([plan], True))
 
@@ -212,7 +234,7 @@ class Knowledge:
         ]
         return DocumentDraft(
             info.id, stored.topic, info.stamp, info.content_hash, info.title, document.text, chunks, None, info.media,
-            info.dated, stored.made, stored.layout,
+            info.dated, stored.made, stored.layout, Access(self._access.of(info.id), stored.access.own),
         )  # fmt: skip
 
     async def apply(self, prepared: Prepared, transaction: Transaction) -> None:
@@ -240,11 +262,15 @@ class Knowledge:
         """Documents read and cut, and those that cannot be; with `apart` all of them in threads."""
         plans: list[_Plan] = []
         refused: list[tuple[Change, Failure]] = []
-        reading = self._reading(changes)
+        kept = {n: plan for n, c in enumerate(changes) if (plan := await self._kept(c)) is not None}
+        reading = self._reading({n: c for n, c in enumerate(changes) if n not in kept})
         try:
             for n, change in enumerate(changes):
                 try:
-                    plans.append(await self._waited(change, reading.get(n), apart))
+                    if n in kept:
+                        plans.append(await asyncio.to_thread(self._cut, kept[n]))
+                    else:
+                        plans.append(await self._waited(change, reading.get(n), apart))
                     if not apart:
                         self._told([change], Stage.CHUNKED)
                 except BadInput as error:
@@ -263,10 +289,26 @@ class Knowledge:
         key = key_name(change.schema, change.key)
         return DeadLetterDraft(self.name, change.schema.topic, key, change.stamp, failure, encode([change]))
 
-    def _reading(self, changes: Sequence[Change]) -> Mapping[int, asyncio.Task[Parsed]]:
+    async def _kept(self, change: Change) -> _Plan | None:
+        """A document of which nothing but its readers has changed: as it stands in the index, not read once more."""
+        about = about_of(change) if not change.schema.table else NOTHING
+        if not about.same_since:
+            return None
+        stored = await self._work.stored(document_id(change.schema, change.key))
+        if stored is None or stored.failed or stored.made != self.chains[stored.topic].key:
+            return None
+        if not about.same_since <= stored.stamp.position.major <= change.position.major:
+            return None
+        try:
+            parsed = layout.unpacked(stored.layout, stored.title, stored.text, stored.media, stored.dated)
+        except msgspec.MsgspecError:
+            return None
+        return _Plan(stored.id, stored.topic, change.stamp, stored.content_hash, parsed, about.readers, True)
+
+    def _reading(self, changes: Mapping[int, Change]) -> Mapping[int, asyncio.Task[Parsed]]:
         """Starts to read those documents elsewhere that are not light: several at a time, the others meanwhile."""
         found: dict[int, asyncio.Task[Parsed]] = {}
-        for n, change in enumerate(changes):
+        for n, change in changes.items():
             if self._parser is None or change.schema.topic in self._rows:
                 continue
             path, content = _file(change)
@@ -291,7 +333,7 @@ class Knowledge:
     async def _tried(self, change: Change, reading: asyncio.Task[Parsed] | None, apart: bool) -> _Plan:
         """A large document is parsed and cut in a thread: other changes and questions do not wait for it."""
         if reading is not None:
-            plan = _planned(change, _sha256(_file(change)[1]), await reading)
+            plan = _planned(change, _sha256(_file(change)[1]), await reading, about_of(change).readers)
             large = apart or len(plan.parsed.text) > LARGE
             return await asyncio.to_thread(self._cut, plan) if large else self._cut(plan)
         size = sum(len(v) for v in change.after or () if isinstance(v, str | bytes))
@@ -305,6 +347,7 @@ class Knowledge:
         topic = change.schema.topic
         assert change.after is not None
         if topic in self._rows:
+            own = self._rows[topic].readers(change)
             text = self._rows[topic].render(change)
             if "\0" in text:
                 raise BadInput(
@@ -314,9 +357,9 @@ class Knowledge:
                     remedy="Leave the column out of the template, or clean it at the source.",
                 )
             title = f"{change.schema.table.rpartition('.')[2]} {key_name(change.schema, change.key)}"
-            return self._cut(_planned(change, _sha256(text.encode()), Parsed(title, text, False)))
+            return self._cut(_planned(change, _sha256(text.encode()), Parsed(title, text, False), own))
         path, content = _file(change)
-        return self._cut(_planned(change, _sha256(content), parse(path, content)))
+        return self._cut(_planned(change, _sha256(content), parse(path, content), about_of(change).readers))
 
     def _cut(self, plan: _Plan) -> _Plan:
         """Into chunks, each with what is embedded of it. Nothing that is hidden gets beyond this place."""
@@ -342,6 +385,7 @@ class Knowledge:
         return DocumentDraft(
             plan.id, plan.topic, plan.stamp, plan.content_hash, parsed.title, parsed.text, chunks, None, media,
             parsed.dated, self.chains[plan.topic].key, layout.packed(parsed),
+            Access(self._access.of(plan.id), plan.own),
         )  # fmt: skip
 
     def _failed(self, change: Change, failure: Failure) -> DocumentDraft:
@@ -350,7 +394,8 @@ class Knowledge:
         digest = _sha256(content) if isinstance(content, bytes) else ""
         id, topic = document_id(change.schema, change.key), change.schema.topic
         title, made = key_name(change.schema, change.key), self.chains[topic].key
-        return DocumentDraft(id, topic, change.stamp, digest, title, "", (), failure, made=made)
+        access = Access(self._access.of(id), self._own(change))
+        return DocumentDraft(id, topic, change.stamp, digest, title, "", (), failure, made=made, access=access)
 
     async def _vectors(self, plans: Sequence[_Plan], background: bool) -> dict[bytes, NDArray[np.float32]]:
         """Every piece's vector by the hash of its text: what was ever made is not made again."""
@@ -370,9 +415,9 @@ def source_of(topic: str) -> str:
     return topic.partition(".")[0]
 
 
-def _planned(change: Change, content_hash: str, parsed: Parsed) -> _Plan:
+def _planned(change: Change, content_hash: str, parsed: Parsed, own: Readers | None) -> _Plan:
     id, topic = document_id(change.schema, change.key), change.schema.topic
-    return _Plan(id, topic, change.stamp, content_hash, _described(parsed, change))
+    return _Plan(id, topic, change.stamp, content_hash, _described(parsed, change), own)
 
 
 def _file(change: Change) -> tuple[str, bytes]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -11,6 +12,7 @@ import msgspec
 from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from headrace.access import Readers, readers
 from headrace.change import Change, Row, Schema, Value, key_text
 from headrace.errors import BadInput, ConfigError
 
@@ -26,6 +28,26 @@ class RowTemplate:
     topic: str
     template: Template
     text: str
+    owner: str | None = None
+    groups: str | None = None
+    """Columns that say whom a row is for."""
+
+    def readers(self, change: Change) -> Readers | None:
+        """Whom the row after the change is for: with such columns, those that they name and nobody else. Raises
+        BadInput."""
+        if self.owner is None and self.groups is None:
+            return None
+        try:
+            owner = None if self.owner is None else _text(_column(change, self.owner))
+            groups = () if self.groups is None else names_in(_column(change, self.groups))
+            return readers(owner or "", groups)
+        except (KeyError, ValueError) as error:
+            raise BadInput(
+                step=f"read whom {self.topic} {key_text(change.key)} is for",
+                expected="a user in the column owner, and an array, a JSON array or a list with commas in groups",
+                got=f"no column {error}" if isinstance(error, KeyError) else str(error),
+                remedy="Correct the row, or the columns of that entry in headrace.toml; nobody can read it until then.",
+            ) from None
 
     def render(self, change: Change) -> str:
         """The text of the row after the change. Raises BadInput when the template does not fit the row."""
@@ -33,9 +55,59 @@ class RowTemplate:
         return render(self.template, change.schema, change.after, f"{self.topic} {key_text(change.key)}")
 
 
-def row_template(topic: str, text: str) -> RowTemplate:
+def row_template(topic: str, text: str, owner: str | None = None, groups: str | None = None) -> RowTemplate:
     """Compiles a template. Raises ConfigError."""
-    return RowTemplate(topic, compile_template(topic, text), text)
+    return RowTemplate(topic, compile_template(topic, text), text, owner, groups)
+
+
+def names_in(value: Value) -> Sequence[str]:
+    """Names in a column: PostgreSQL's array, a JSON array, or text with commas. Raises ValueError."""
+    text = _text(value).strip()
+    if text.startswith("["):
+        return _of_json(text)
+    if text.startswith("{"):
+        return _of_array(text)
+    return text.split(",")
+
+
+def _of_json(text: str) -> Sequence[str]:
+    try:
+        found = msgspec.json.decode(text, type=list[str | int | None])
+    except msgspec.MsgspecError:
+        raise ValueError("something else than a JSON array of names") from None
+    return [str(name) for name in found if name is not None]
+
+
+_ELEMENT = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^",{}\\\s](?:[^",{}\\]|\\.)*))\s*(?:,|\Z)', re.DOTALL)
+
+
+def _of_array(text: str) -> Sequence[str]:
+    """As array_out writes it: elements that need it between double quotes, with backslashes before what is special."""
+    if not text.endswith("}"):
+        raise ValueError("an array without its end")
+    inside, found, at = text[1:-1], list[str](), 0
+    while at < len(inside):
+        match = _ELEMENT.match(inside, at)
+        if match is None or (match.end() == len(inside) and inside.endswith(",")):
+            raise ValueError("something else than an array of names in one dimension")
+        quoted, plain = match.groups()
+        if quoted is not None:
+            found.append(re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL))
+        elif plain.strip().upper() != "NULL":
+            found.append(re.sub(r"\\(.)", r"\1", plain.strip(), flags=re.DOTALL))
+        at = match.end()
+    return found
+
+
+def _column(change: Change, name: str) -> Value:
+    assert change.after is not None
+    return change.after[change.schema.index(name)]
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bytes | bool | float):
+        raise ValueError(f"a {type(value).__name__}")
+    return "" if value is None else str(value)
 
 
 def compile_template(topic: str, text: str) -> Template:

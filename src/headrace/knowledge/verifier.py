@@ -19,7 +19,7 @@ from headrace.knowledge.verifying import MOST, Found, Verification
 from headrace.log import Log
 from headrace.operators import Progress as Reached
 from headrace.sources import Comparable, Snapshotting, Source
-from headrace.stores import Store
+from headrace.stores import Store, StoredDocument
 
 Tell = Callable[[Progress], None]
 
@@ -40,6 +40,10 @@ class NoWork:
     async def vectors(self, text_hashes: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         del text_hashes
         return {}
+
+    async def stored(self, document: str) -> StoredDocument | None:
+        del document
+        return None
 
 
 class Verifier:

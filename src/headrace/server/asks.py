@@ -8,15 +8,17 @@ from typing import Any
 
 import msgspec
 import structlog
-from fastapi import APIRouter, Response, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
+from headrace.access import Viewer
 from headrace.answer.asking import Asker, Finished, Question, Stage, Started
 from headrace.answer.context import Citation
 from headrace.answer.markers import Cited, Delta, FactUsed
 from headrace.answer.service import Asked, Reader
 from headrace.app import App
 from headrace.errors import BadRequest, HeadraceError
+from headrace.server.identity import asker_of, viewer_of
 from headrace.server.problems import problem, unexpected
 from headrace.server.runs import Run, Runs
 from headrace.server.shapes import AskBody, age_ms, fact_json, json_response, place_json
@@ -29,11 +31,11 @@ def ask_router(app: App, runs: Runs) -> APIRouter:
     router = APIRouter(tags=["answer"])
 
     @router.post("/v1/ask")
-    async def ask(body: AskBody) -> Response:  # pyright: ignore[reportUnusedFunction]
+    async def ask(body: AskBody, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """A cited answer from what the sources hold, with how fresh that is."""
         core = app.core
         last: Finished | None = None
-        async with contextlib.aclosing(core.asker.ask(_question(body))) as events:
+        async with contextlib.aclosing(core.asker.ask(_question(app, body, viewer_of(request)))) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     last = event
@@ -91,8 +93,9 @@ def _finish(done: Finished) -> dict[str, Any]:
     return shown
 
 
-def _question(body: AskBody) -> Question:
-    return Question(body.question, body.user, body.conversation, Asked(body.after, body.as_of, body.wait_ms))
+def _question(app: App, body: AskBody, viewer: Viewer) -> Question:
+    user = asker_of(viewer, body.user, app.config.server.user_type)
+    return Question(body.question, user, body.conversation, Asked(body.after, body.as_of, body.wait_ms, viewer))
 
 
 class _Connection:
@@ -102,6 +105,7 @@ class _Connection:
         self._app = app
         self._runs = runs
         self._socket = socket
+        self._viewer = viewer_of(socket)
         self._following: dict[str, asyncio.Task[None]] = {}
 
     async def serve(self) -> None:
@@ -119,18 +123,25 @@ class _Connection:
             frame = msgspec.json.decode(text, type=dict[str, Any])
             match frame.pop("action", None):
                 case "send":
-                    run = self._runs.start(_produce, self._app, _question(AskBody.model_validate(frame)))
+                    run = self._runs.start(self._viewer, _produce, self._app, self._question(frame))
                     self._follow(run, 0)
                 case "cancel":
-                    self._runs.get(str(frame.get("run"))).cancel()
+                    self._run(frame).cancel()
                 case "resume":
-                    self._follow(self._runs.get(str(frame.get("run"))), int(frame.get("seq", 0)))
+                    self._follow(self._run(frame), int(frame.get("seq", 0)))
                 case other:
                     raise _bad(f"action {other!r}")
         except HeadraceError as error:
             await self._refuse(error)
         except (msgspec.DecodeError, ValidationError, ValueError, TypeError) as error:
             await self._refuse(_bad(str(error).splitlines()[0]))
+
+    def _question(self, frame: dict[str, Any]) -> Question:
+        return _question(self._app, AskBody.model_validate(frame), self._viewer)
+
+    def _run(self, frame: dict[str, Any]) -> Run:
+        """One's own."""
+        return self._runs.get(str(frame.get("run")), self._viewer)
 
     async def _refuse(self, error: HeadraceError) -> None:
         chunk = {"type": "error", "errorText": str(error), "problem": problem(error)}

@@ -10,13 +10,15 @@ from typing import Any
 
 import msgspec
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
+from headrace.access import Viewer
 from headrace.app import App, Core
 from headrace.change import Change, Op, Row, Schema, document_id, key_name, stamp_json
 from headrace.clock import now_us, rfc3339
 from headrace.knowledge.operator import KNOWLEDGE
+from headrace.server.identity import viewer_of
 
 QUEUE = 500
 """Changes that a slow watcher may be behind; then it loses some and is told how many."""
@@ -38,9 +40,10 @@ class Feed:
         self._pending = 0
         self._rows: OrderedDict[tuple[Schema, Row], Row] = OrderedDict()
 
-    async def watch(self) -> AsyncIterator[bytes]:
-        """Server-sent events until the client goes."""
-        watcher = Watcher()
+    async def watch(self, viewer: Viewer) -> AsyncIterator[bytes]:
+        """Server-sent events until the client goes; for others than operators of documents that they may read, and
+        without what stands in other columns of their rows."""
+        watcher = Watcher(viewer)
         self._watchers.add(watcher)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="changes feed")
@@ -93,16 +96,19 @@ class Feed:
         finally:
             self._pending -= 1
         applied_at = now_us()
-        for change in changes:
-            event = self._event(core, change, applied_at)
+        told = [(change, self._event(core, change, applied_at)) for change in changes]
+        for viewer in {w.viewer for w in self._watchers}:
+            events = [_line(event) for _, event in told] if viewer.operator else await _readable(core, viewer, told)
             for watcher in self._watchers:
-                watcher.put(event)
+                if watcher.viewer == viewer:
+                    for event in events:
+                        watcher.put(event)
 
     def _skip(self, count: int) -> None:
         for watcher in self._watchers:
-            watcher.skip(count)
+            watcher.skip(count if watcher.viewer.operator else 1)  # of what others are told, nobody counts
 
-    def _event(self, core: Core, change: Change, applied_at: int) -> bytes:
+    def _event(self, core: Core, change: Change, applied_at: int) -> dict[str, Any]:
         stamp = change.stamp
         shown: dict[str, Any] = {
             "source": stamp.source,
@@ -116,7 +122,7 @@ class Feed:
         }
         if change.key and KNOWLEDGE in core.engine.wanting(change.schema.topic):
             shown["document"] = document_id(change.schema, change.key)
-        return b"data: " + msgspec.json.encode(shown) + b"\n\n"
+        return shown
 
     def _changed(self, change: Change) -> dict[str, list[Any]]:
         """Columns whose value changed, old and new; the old one as the source gave it or as it was last seen here. Of a
@@ -140,7 +146,8 @@ class Feed:
 class Watcher:
     """One client's bounded queue."""
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = viewer
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
         self._skipped = 0
         self._ended = False
@@ -177,11 +184,26 @@ def changes_router(feed: Feed) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["status"])
 
     @router.get("/changes")
-    async def changes() -> StreamingResponse:  # pyright: ignore[reportUnusedFunction]
+    async def changes(request: Request) -> StreamingResponse:  # pyright: ignore[reportUnusedFunction]
         """Applied changes as server-sent events, with their age when they were applied."""
-        return StreamingResponse(feed.watch(), media_type="text/event-stream", headers={"cache-control": "no-cache"})
+        events = feed.watch(viewer_of(request))
+        return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
     return router
+
+
+def _line(event: dict[str, Any]) -> bytes:
+    return b"data: " + msgspec.json.encode(event) + b"\n\n"
+
+
+async def _readable(core: Core, viewer: Viewer, told: Sequence[tuple[Change, dict[str, Any]]]) -> list[bytes]:
+    """What somebody is told: of documents that he may read now that these are applied."""
+    documents = {event["document"] for _, event in told if "document" in event}
+    if not documents:
+        return []
+    async with core.store.snapshot(viewer=viewer) as snapshot:
+        readable = await snapshot.knowledge.readable(sorted(documents))
+    return [_line({**event, "changed": {}}) for _, event in told if event.get("document") in readable]
 
 
 def _by_operators(core: Core, changes: Sequence[Change]) -> dict[tuple[str, ...], list[Change]]:

@@ -19,6 +19,8 @@ from headrace.server import problems
 from headrace.server.asks import ask_router
 from headrace.server.changes import Feed, changes_router
 from headrace.server.guard import Guard
+from headrace.server.identify import Identify
+from headrace.server.identity import Identity
 from headrace.server.log import log_router
 from headrace.server.push import push_router
 from headrace.server.pushed import CountPushes
@@ -65,6 +67,7 @@ def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
         web.include_router(router)
     _page(web)
     server = app.config.server
+    web.add_middleware(Identify, identity=Identity(server))
     web.add_middleware(
         Guard, names=[server.host, *server.hosts], max_body=server.max_body, max_stream=server.max_stream
     )

@@ -15,6 +15,7 @@ from headrace.errors import BadRequest, NotFound
 from headrace.knowledge.operator import KNOWLEDGE
 from headrace.profiles.identifiers import normalise
 from headrace.profiles.operator import PROFILES
+from headrace.server.identity import viewer_of
 from headrace.server.registry import StageName, Wanted, one, page, read_cursor
 from headrace.server.shapes import (
     ASKED,
@@ -48,11 +49,11 @@ def read_router(app: App) -> APIRouter:
         return json_response({"token": await app.core.reader.token()})
 
     @router.post("/search")
-    async def search(body: SearchBody) -> Response:
+    async def search(body: SearchBody, request: Request) -> Response:
         """The passages that fit a query best, with their stamps."""
         reader = app.core.reader
         where, how = filter_of(body.filter), retrieval_of(body)
-        asked = Asked(body.after, body.as_of, body.wait_ms)
+        asked = Asked(body.after, body.as_of, body.wait_ms, viewer_of(request))
         async with reader.search(asked, body.query, body.k, where, KNOWLEDGE, how=how) as (view, passages):
             results = [passage_json(reader, p) for p in passages]
             return json_response({"results": results, **await _freshness(view)})
@@ -69,7 +70,7 @@ def read_router(app: App) -> APIRouter:
     ) -> Response:
         """The registry of documents, a page at a time, with those that are on their way into the index: with a
         parameter of its own, or asked for as application/json. Otherwise every indexed document, one object a line."""
-        reader, asked = app.core.reader, asked_of(request.query_params)
+        reader, asked = app.core.reader, asked_of(request)
         _known(reader, source)
         if (stage, q, prefix, limit, cursor) != (None,) * 5 or request.headers.get("accept") == "application/json":
             wanted = Wanted(
@@ -87,10 +88,10 @@ def read_router(app: App) -> APIRouter:
     @router.get("/documents/{id:path}", openapi_extra=ASKED)
     async def document(id: str, request: Request) -> Response:
         """One document with its text and chunks; of one that is on its way into the index, its stage."""
-        reader, asked = app.core.reader, asked_of(request.query_params)
+        reader, asked = app.core.reader, asked_of(request)
         async with reader.view(asked, KNOWLEDGE) as view:
             found = await view.snapshot.knowledge.document(id)
-            if found is None and (coming := None if asked.as_of else await one(app.core, id)) is not None:
+            if found is None and (coming := None if asked.as_of else await one(app.core, id, asked.viewer)) is not None:
                 return json_response({**coming, "text": "", "chunks": [], **await _freshness(view)})
             if found is None:
                 raise NotFound(
@@ -105,7 +106,7 @@ def read_router(app: App) -> APIRouter:
     async def profiles(request: Request) -> Response:
         """One profile by an identifier (`?email=…`), or every profile, one JSON object a line."""
         reader = app.core.reader
-        asked = asked_of(request.query_params)
+        asked = asked_of(request)
         wanted = [(k, v) for k, v in request.query_params.items() if k not in ("after", "as_of", "wait_ms")]
         if len(wanted) > 1:
             raise BadRequest(
@@ -126,7 +127,7 @@ def read_router(app: App) -> APIRouter:
     @router.get("/profiles/{id:path}", openapi_extra=ASKED)
     async def profile(id: str, request: Request) -> Response:
         """One profile by its id, or by an identifier such as `email:ada@example.com`."""
-        return await _profile(app.core.reader, asked_of(request.query_params), normalise(id))
+        return await _profile(app.core.reader, asked_of(request), normalise(id))
 
     return router
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from headrace.access import Access, Viewer
 from headrace.answer.service import Asked
 from headrace.app import Core
 from headrace.change import Position, Stamp
@@ -68,9 +69,12 @@ class Page:
 
 async def page(core: Core, wanted: Wanted, asked: Asked) -> Page:
     """Looks at what is coming first: what is applied meanwhile is in the snapshot then."""
-    on_way = _on_way(core, wanted) if asked.as_of is None else {}
+    on_way = _on_way(core, wanted, asked.viewer) if asked.as_of is None else {}
     behind = sorted(id for id in on_way if id > wanted.after)[: wanted.limit + 1]
     async with core.reader.view(asked, KNOWLEDGE) as view:
+        if not asked.viewer.operator:  # a version that is coming may be for more people than the one that is there
+            readable = await view.snapshot.knowledge.readable(behind)
+            behind = [id for id in behind if id in readable]
         listing = wanted.listing(behind)
         found = await view.snapshot.knowledge.listed(listing, wanted.after, wanted.limit + 1)
         token = await view.token()
@@ -84,9 +88,9 @@ async def page(core: Core, wanted: Wanted, asked: Asked) -> Page:
     return Page(shown, cursor(ids[-1]) if more else None, token)
 
 
-async def one(core: Core, id: str) -> JsonObject | None:
+async def one(core: Core, id: str, viewer: Viewer) -> JsonObject | None:
     """A document that has no version in the index yet."""
-    found = next((c for c in coming(core) if c.id == id), None)
+    found = next((c for c in coming(core) if c.id == id and _shown(core, c, viewer)), None)
     return None if found is None else _new(core, found)
 
 
@@ -117,7 +121,12 @@ def read_cursor(text: str) -> str:
         ) from None
 
 
-def _on_way(core: Core, wanted: Wanted) -> dict[str, Coming]:
+def _shown(core: Core, one: Coming, viewer: Viewer) -> bool:
+    """Whether somebody will be able to read it."""
+    return Access(core.access.of(one.id), one.given.about.readers).lets_in(viewer)
+
+
+def _on_way(core: Core, wanted: Wanted, viewer: Viewer) -> dict[str, Coming]:
     text, prefix = (wanted.text or "").lower(), wanted.prefix or ""
     return {
         c.id: c
@@ -126,6 +135,7 @@ def _on_way(core: Core, wanted: Wanted) -> dict[str, Coming]:
         and text in c.id.lower()
         and c.id.startswith(prefix)
         and wanted.stage in (None, c.stage, *_ENDED)
+        and _shown(core, c, viewer)
     }
 
 

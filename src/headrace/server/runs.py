@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import msgspec
 
+from headrace.access import Viewer
 from headrace.errors import HeadraceError, NotFound
 
 MAX_RUNS = 200
@@ -31,7 +32,8 @@ class TooBusy(HeadraceError):
 class Run:
     """One answer being made: its frames in order, from 1."""
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = viewer
         self.id = "r_" + secrets.token_urlsafe(9)
         self._frames: list[str] = []
         self._changed = asyncio.Event()
@@ -87,9 +89,13 @@ class Runs:
         self._runs: dict[str, Run] = {}
 
     def start(
-        self, work: Callable[Concatenate[Run, P], Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs
+        self,
+        viewer: Viewer,
+        work: Callable[Concatenate[Run, P], Coroutine[Any, Any, None]],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> Run:
-        """Begins an answer. Raises TooBusy."""
+        """Begins an answer for somebody. Raises TooBusy."""
         if sum(1 for r in self._runs.values() if not r.done) >= MAX_ACTIVE:
             raise TooBusy(
                 step="start an answer",
@@ -97,7 +103,7 @@ class Runs:
                 got=str(MAX_ACTIVE),
                 remedy="Ask again in a moment.",
             )
-        run = Run()
+        run = Run(viewer)
         self._runs[run.id] = run
         run.begin(work(run, *args, **kwargs))
         asyncio.get_running_loop().call_later(KEEP_S, self._runs.pop, run.id, None)
@@ -106,10 +112,10 @@ class Runs:
             self._runs.pop(oldest).cancel()
         return run
 
-    def get(self, id: str) -> Run:
-        """Raises NotFound."""
+    def get(self, id: str, viewer: Viewer) -> Run:
+        """Raises NotFound, also for one of somebody else, or of the same with other groups by now."""
         found = self._runs.get(id)
-        if found is None:
+        if found is None or found.viewer != viewer:
             raise NotFound(
                 step="find an answer",
                 expected=f"one of the last {KEEP_S:.0f} s",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
-from fastapi import Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from headrace.answer.retrieve import Retrieval
@@ -16,6 +15,7 @@ from headrace.answer.service import Asked, Reader
 from headrace.clock import now_us, rfc3339, to_us
 from headrace.errors import BadRequest
 from headrace.place import Place
+from headrace.server.identity import viewer_of
 from headrace.stores import Blend, Document, DocumentInfo, Fact, Filter, Passage, Profile, Retriever
 
 JsonObject = dict[str, Any]
@@ -91,20 +91,22 @@ ASKED: JsonObject = {
 """What `asked_of` takes, as a route's `openapi_extra`."""
 
 
-def asked_of(params: Mapping[str, str]) -> Asked:
-    """`after`, `as_of` and `wait_ms` of a query string; read by hand, as it is done for every look at a profile.
+def asked_of(request: Request) -> Asked:
+    """Who reads, and `after`, `as_of` and `wait_ms` of a query string; read by hand, as it is done for every look at a
+    profile.
 
     Raises BadRequest.
     """
+    params, viewer = request.query_params, viewer_of(request)
     for name in ("after", "as_of"):
         if len(params.get(name, "")) > 20_000:
             raise _unreadable(name, "at most 20,000 characters", "more")
     wait = params.get("wait_ms")
     if wait is None:
-        return Asked(params.get("after"), params.get("as_of"))
+        return Asked(params.get("after"), params.get("as_of"), None, viewer)
     if not (wait.isascii() and wait.isdigit() and len(wait) <= 5 and int(wait) <= 60_000):
         raise _unreadable("wait_ms", "0 to 60000", wait[:40])
-    return Asked(params.get("after"), params.get("as_of"), int(wait))
+    return Asked(params.get("after"), params.get("as_of"), int(wait), viewer)
 
 
 def filter_of(body: FilterBody | None) -> Filter:

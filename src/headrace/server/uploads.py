@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
+from headrace.access import Readers
 from headrace.app import App
 from headrace.change import Position
 from headrace.clock import parse_rfc3339, rfc3339
@@ -24,15 +25,18 @@ from headrace.server.spooling import lively, spool
 from headrace.token import heads
 from headrace.uploads import (
     ALWAYS,
+    UNSAID,
     Description,
     Done,
     NameTaken,
     Only,
     Outdated,
+    Unsaid,
     Uploads,
     UploadsFull,
     by_name,
     checked_name,
+    checked_readers,
     checked_title,
 )
 
@@ -47,6 +51,8 @@ Match = Annotated[
     str | None,
     Header(alias="If-Match", description="the content_hash that it must have, in quotes; `*`: it must be there"),
 ]
+Owner = Annotated[str | None, Query(max_length=400, description="the user whom it is for")]
+Groups = Annotated[str | None, Query(max_length=20_000, description="the groups that it is for, between commas")]
 NoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="`*`: it must not be there yet")]
 
 
@@ -91,13 +97,33 @@ class Changed(BaseModel):
     token: str
 
 
+class AccessBody(BaseModel):
+    """Whom a document is for: its owner, and everybody in one of the groups (`*` is everybody)."""
+
+    model_config = ConfigDict(extra="forbid")
+    owner: Annotated[str, Field(max_length=400)] | None = None
+    groups: Annotated[list[Annotated[str, Field(max_length=400)]], Field(max_length=1000)] = Field(
+        default_factory=list[str]
+    )
+
+
 class ChangeBody(BaseModel):
-    """What is to be said otherwise. `name`: renames it; an empty `title` or `time`: what it states itself counts."""
+    """What is to be said otherwise. `name`: renames it; an empty `title` or `time`: what it states itself counts.
+    `access`: whom it is for from now on; null: nothing is said of that any more."""
 
     model_config = ConfigDict(extra="forbid")
     name: Annotated[str, Field(max_length=2000)] | None = None
     title: Annotated[str, Field(max_length=4000)] | None = None
     time: Annotated[str, Field(max_length=60)] | None = None
+    access: AccessBody | None = None
+
+    @property
+    def readers(self) -> Readers | Unsaid | None:
+        if "access" not in self.model_fields_set:
+            return None
+        if self.access is None:
+            return UNSAID
+        return checked_readers(self.access.owner or "", self.access.groups)
 
 
 @dataclass(slots=True)
@@ -109,17 +135,19 @@ class _Said:
     title: str | None = None
     time: str | None = None
     replace: bool = False
+    owner: str | None = None
+    groups: str | None = None
 
     def take(self, part: forms.Field) -> None:
         match part.name:
-            case "source" | "name" | "title" | "time":
+            case "source" | "name" | "title" | "time" | "owner" | "groups":
                 setattr(self, part.name, part.value)
             case "replace":
                 self.replace = _truth(part.value)
             case _:
                 raise BadRequest(
                     step="read the form",
-                    expected="files, and the fields source, name, title, time and replace",
+                    expected="files, and the fields source, name, title, time, owner, groups and replace",
                     got=part.name[:60],
                     remedy="Leave that field out, or send the file with a file name.",
                 )
@@ -128,11 +156,12 @@ class _Said:
         return Description(
             title=None if self.title is None else checked_title(self.title),
             time=parse_rfc3339(self.time) if self.time else None,
+            readers=checked_readers(self.owner, None if self.groups is None else self.groups.split(",")),
         )
 
     def file_done(self) -> None:
         """These were of that file alone."""
-        self.name, self.title, self.time = "", None, None
+        self.name, self.title, self.time, self.owner, self.groups = "", None, None, None, None
 
 
 @dataclass(slots=True)
@@ -167,13 +196,16 @@ def upload_router(app: App) -> APIRouter:
         title: Title = None,
         time: Time = None,
         replace: Annotated[bool, Query(description="in the place of a document of the same name")] = False,
+        owner: Owner = None,
+        groups: Groups = None,
     ) -> Response:
         """Takes documents in: a form with one or several files, or one file as the body. Answers when all is on disk.
 
-        A document that is there already with the same content is `unchanged`. In a form the fields `name`, `title` and
-        `time` are of the file that comes next; what is wrong with one file does not keep the others out.
+        A document that is there already with the same content is `unchanged`. In a form the fields `name`, `title`,
+        `time`, `owner` and `groups` are of the file that comes next; what is wrong with one file does not keep the
+        others out.
         """
-        said, result = _Said(source, name, title, time, replace), _Result()
+        said, result = _Said(source, name, title, time, replace, owner, groups), _Result()
         try:
             if forms.is_form(request.headers):
                 await _take_form(app, request, said, result)
@@ -198,13 +230,15 @@ def upload_router(app: App) -> APIRouter:
         request: Request,
         title: Title = None,
         time: Time = None,
+        owner: Owner = None,
+        groups: Groups = None,
         if_match: Match = None,
         if_none_match: NoneMatch = None,
     ) -> Response:
         """The body as the document's content, in the place of what is there or new. Searches see the old version until
         they see all of the new one."""
         source, name = _found(app, id)
-        said = _Said(source.name, checked_name(name), title, time)
+        said = _Said(source.name, checked_name(name), title, time, owner=owner, groups=groups)
         try:
             with source.slot():
                 async with spool(source.scratch, source.max_bytes) as file:
@@ -227,12 +261,14 @@ def upload_router(app: App) -> APIRouter:
     async def describe(  # pyright: ignore[reportUnusedFunction]
         id: str, body: ChangeBody, if_match: Match = None
     ) -> Response:
-        """Another name, title or time; the content as it is. A rename makes no vector anew."""
+        """Another name, title or time, or other readers; the content as it is. A rename makes no vector anew, and of
+        other readers nothing is: whom the document is taken from cannot read it from this moment on."""
         source, name = _found(app, id)
         changes = Description(
             None if body.name is None else checked_name(body.name),
             None if body.title is None else checked_title(body.title),
             None if body.time is None else parse_rfc3339(body.time) if body.time else 0,
+            body.readers,
         )
         done = await source.describe(name, changes, _only(if_match, None))
         await app.core.engine.durable()
@@ -429,6 +465,8 @@ _FORM_OR_FILE: dict[str, Any] = {
                         "name": {"type": "string", "description": "of the next file; otherwise its own"},
                         "title": {"type": "string"},
                         "time": {"type": "string", "format": "date-time"},
+                        "owner": {"type": "string", "description": "the user whom the next file is for"},
+                        "groups": {"type": "string", "description": "the groups that it is for, between commas"},
                         "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
                     },
                 }

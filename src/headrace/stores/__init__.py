@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.access import OPEN, OPERATOR, Access, Readers, Viewer
 from headrace.change import Position, Row, Stamp
 from headrace.place import Place
 from headrace.token import Token
@@ -66,6 +67,7 @@ class DocumentDraft:
 
     `media` is its content's type; `dated` the time that it states of itself (microseconds), if any. `made`: the key of
     the steps that made it; `layout`: what of its text's form is not in the text, to cut it again (empty: not kept).
+    `access`: who may read it.
     """
 
     id: str
@@ -80,6 +82,7 @@ class DocumentDraft:
     dated: int | None = None
     made: str = ""
     layout: bytes = b""
+    access: Access = OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,17 @@ class Removal:
     stamp: Stamp
 
 
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Whom a change that is still being prepared leaves a document to."""
+
+    id: str
+    stamp: Stamp
+    readers: Readers
+    fresh: bool
+    """It begins the document: only what is there of an earlier one can be read without it."""
+
+
 class KnowledgeWriter(Protocol):
     """Applies documents inside a transaction.
 
@@ -111,12 +125,20 @@ class KnowledgeWriter(Protocol):
     `renew` puts each draft in the place of the present version of the very same change, as if that had never been;
     `adopt` only notes that such a version is what the draft's steps make. Both leave alone what is of another change by
     now, or no longer there, and give the ids of those that they did not.
+
+    A version is read by those whom its draft's `access` lets in, from the moment on that it is there. `narrow` lets
+    nobody read a document whom a coming change does not let in, until that change, or a later one, is applied; what is
+    applied already changes nothing. `classify` puts what the configuration says of documents in the place of what it
+    said, for all of their versions. `seclude` leaves a topic's documents to nobody until they are made anew.
     """
 
     async def swap(self, drafts: Sequence[DocumentDraft]) -> None: ...
     async def remove(self, removals: Sequence[Removal], *, overtaking: bool = False) -> None: ...
     async def renew(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]: ...
     async def adopt(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]: ...
+    async def narrow(self, narrowings: Sequence[Narrowing]) -> None: ...
+    async def classify(self, documents: Mapping[str, Readers | None]) -> None: ...
+    async def seclude(self, topic: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +240,8 @@ HYBRID = Blend()
 
 
 class KnowledgeReader(Protocol):
-    """Reads documents and searches chunks in one snapshot, of the present or as of a cut."""
+    """Reads documents and searches chunks in one snapshot, of the present or as of a cut; nothing of documents that the
+    snapshot's viewer may not read. Of the past, what he may read now and might have then."""
 
     async def search(
         self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter, blend: Blend = HYBRID
@@ -235,6 +258,10 @@ class KnowledgeReader(Protocol):
     def documents(self, source: str | None) -> AsyncIterator[DocumentInfo]: ...
     async def listed(self, which: Listing, after: str, limit: int) -> Sequence[DocumentInfo]:
         """Up to `limit` documents by id, behind one."""
+        ...
+
+    async def readable(self, ids: Sequence[str]) -> frozenset[str]:
+        """Those of some documents, whether there are versions of them or not, that may be read now."""
         ...
 
 
@@ -277,6 +304,7 @@ class HeldDocument:
     chunks: Sequence[HeldChunk]
     faults: tuple[str, ...] = ()
     made: str = ""
+    access: Access = OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,9 +385,10 @@ class Mender(Protocol):
 
 
 class WorkCache(Protocol):
-    """Work done before, found by the hash of its input."""
+    """Work done before: vectors by the hash of their text; a document's present version as it is stored."""
 
     async def vectors(self, text_hashes: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]: ...
+    async def stored(self, document: str) -> StoredDocument | None: ...
 
 
 # ---- what documents were made by ------------------------------------------------------------------------------------
@@ -390,6 +419,7 @@ class StoredDocument:
     dated: int | None
     made: str
     layout: bytes
+    access: Access = OPEN
 
 
 class Stock(Protocol):
@@ -399,12 +429,14 @@ class Stock(Protocol):
     - `chains`: the steps of each key, as `Store.keep_chains` was given them.
     - `of`: documents of a topic that were made by these steps, by id behind `after`, at most `limit`.
     - `stored`: present versions by id, those that there are.
+    - `ever`: a source's documents of which there is any version, by id behind `after`, at most `limit`.
     """
 
     async def made(self) -> Sequence[MadeBy]: ...
     async def chains(self) -> Mapping[str, JSON]: ...
     async def of(self, topic: str, made: str, after: str, limit: int) -> Sequence[tuple[str, Stamp]]: ...
     async def stored(self, documents: Sequence[str]) -> Sequence[StoredDocument]: ...
+    async def ever(self, source: str, after: str, limit: int) -> Sequence[str]: ...
 
 
 # ---- vectors of another model ---------------------------------------------------------------------------------------
@@ -558,17 +590,20 @@ class ProfileReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn of a conversation; `focus` is what the answer was about, for follow-up questions."""
+    """One turn of a conversation; `focus` is what the answer was about, for follow-up questions. `documents`: what it
+    was made from."""
 
     role: Literal["user", "assistant"]
     text: str
     focus: Object
     at: int
+    documents: tuple[str, ...] = ()
 
 
 class ConversationReader(Protocol):
     async def turns(self, conversation: str, user: str | None, limit: int) -> Sequence[Turn]:
-        """The last `limit` turns, oldest first. Raises NotFound when the conversation belongs to another user."""
+        """The last `limit` turns, oldest first, without those made from a document that the snapshot's viewer may not
+        read now. Raises NotFound when the conversation belongs to another user."""
         ...
 
 
@@ -676,13 +711,21 @@ class Store(Protocol):
     @property
     def beside(self) -> Beside: ...
     def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
-    def snapshot(self, at: AsOf = PRESENT) -> AbstractAsyncContextManager[Snapshot]: ...
+    def snapshot(self, at: AsOf = PRESENT, viewer: Viewer = OPERATOR) -> AbstractAsyncContextManager[Snapshot]:
+        """Without a `viewer`, of everything: for those who keep it. Whoever answers somebody passes him."""
+        ...
+
     async def save_turns(self, conversation: str, user: str | None, turns: Sequence[Turn]) -> None:
         """On disk when this returns."""
         ...
 
     async def keep_chains(self, chains: Mapping[str, JSON]) -> None:
         """Remembers the steps of each key, before anything is made by them. On disk when this returns."""
+        ...
+
+    async def classified(self, rules: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """By which access rules the documents of each source are classified; with `rules`, from now on by these. On
+        disk when this returns."""
         ...
 
     async def progress(self) -> Sequence[Applied]: ...

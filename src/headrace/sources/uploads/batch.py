@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
+
 from headrace.change import Change, Op, Position
 from headrace.clock import HybridClock, now_us
-from headrace.described import NOTHING, about_text, described_schema
+from headrace.described import NOTHING, About, about_text, described_schema
 from headrace.errors import HeadraceError, NotFound, SourceError
 from headrace.sources.uploads.kept import DOCUMENT, ORIGINAL, Documents, digest_of, encode, packed, unpacked
 from headrace.uploads import Content, Description, Done, Given, NameTaken, Only, Outcome, Outdated
@@ -102,6 +104,7 @@ class Builder:
         if before is not None and before.digest != content.digest and request.only.fresh:
             raise _taken(request.name)
         _check(request.name, before, request.only)
+        about = _noted(about, before if before is not None and before.digest == content.digest else None)
         original = await _read(content)
         created_at = before.created_at if before else now
         given = Given(request.name, content.digest, content.size, self._position(), created_at, now, about)
@@ -122,6 +125,7 @@ class Builder:
         if (name, about) == (before.name, before.about):
             return Done(Outcome.UNCHANGED, name, before, before.position)
         original = await self._original(before)
+        about = _noted(about, before if name == before.name else None)
         given = replace(before, name=name, position=self._position(), changed_at=now_us(), about=about)
         if name == before.name:
             self._write(given, Op.UPDATE, original)
@@ -175,6 +179,13 @@ class Builder:
         if given.digest in self.batch.originals:
             return self.batch.originals[given.digest]
         return await original_of(given, self._fetch)
+
+
+def _noted(about: About, before: Given | None) -> About:
+    """With since when nothing but its readers has changed, if they are all that is another than `before`."""
+    if before is None or msgspec.structs.replace(before.about, readers=about.readers) != about:
+        return msgspec.structs.replace(about, same_since=0)
+    return msgspec.structs.replace(about, same_since=about.same_since or before.position.major)
 
 
 async def original_of(given: Given, fetch: Fetch) -> bytes:

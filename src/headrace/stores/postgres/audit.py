@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.access import access_of
 from headrace.change import Position, Stamp
 from headrace.link import Link
 from headrace.sqlfile import load
@@ -45,7 +46,7 @@ class PostgresAudit:
 
     async def held(self, documents: Sequence[str], *, whole: bool = False) -> Sequence[HeldDocument]:
         found = await self._rows("held_documents", documents=list(documents), whole=whole)
-        texts = {row[0]: row[-2] for row in found}
+        texts = {row[0]: row[14] for row in found}
         chunks: dict[int, list[HeldChunk]] = {row[0]: [] for row in found}
         for version, *row in await self._rows("held_chunks", versions=list(chunks), whole=whole):
             chunks[version].append(self._chunk(row, texts[version]))
@@ -161,11 +162,13 @@ def _terms(terms: bytes, counts: bytes) -> tuple[NDArray[np.int64], NDArray[np.u
 
 
 def _document(row: Sequence[Any], chunks: Sequence[HeldChunk]) -> HeldDocument:
-    _, id, topic, source, major, minor, at, digest, title, text, failed, media, dated, stated, _, made = row
+    _, id, topic, source, major, minor, at, digest, title, text, failed, media, dated, stated, _, made, *said = row
+    access, read_by = access_of(said[0]), access_of(said[1])
     stamp = Stamp(source, Position(major, minor), at)
     ordinals = [c.ordinal for c in chunks]
     faults = [] if stated == len(chunks) else [f"it says that it has {stated} chunks, and has {len(chunks)}"]
     faults += [] if ordinals == list(range(len(chunks))) else ["its chunks are not numbered in order"]
+    faults += [] if access == read_by else ["those who can read it are not those that its version is for"]
     return HeldDocument(
-        id, topic, stamp, digest, title, bytes(text), failed, media, dated, stated, chunks, tuple(faults), made
+        id, topic, stamp, digest, title, bytes(text), failed, media, dated, stated, chunks, tuple(faults), made, access
     )

@@ -13,8 +13,12 @@ select document, source, opened_major, opened_minor, opened_at from document_ver
 -- Present versions of some documents.
 select version_id, document, topic, source, opened_major, opened_minor, opened_at, content_hash, title,
        sha256(convert_to(text, 'UTF8')), failure is not null, media, dated, chunks,
-       case when %(whole)s then text end, made
-  from document_versions
+       case when %(whole)s then text end, made, access,
+       (select jsonb_object_agg(case when a.major = 0 and a.minor = 0 then 'source' else 'own' end,
+                                jsonb_build_object('owner', a.owner, 'groups', to_jsonb(a.groups)))
+          from document_access a
+         where a.document = v.document and a.tenant = v.tenant and (a.major, a.minor) <= (v.opened_major, v.opened_minor))
+  from document_versions v
  where tenant = %(tenant)s and document = any(%(documents)s::text[]) and closed_at is null;
 
 -- name: held_chunks

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 from pgvector import HalfVector
 
+from headrace.access import Readers
 from headrace.change import START, Position
 from headrace.link import Answer, Link
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, DocumentDraft, Removal
+from headrace.stores import DEFAULT_TENANT, DocumentDraft, Narrowing, Removal
 
 SQL = load(Path(__file__).with_name("knowledge.sql"))
 OPERATOR = "knowledge"
@@ -71,6 +72,33 @@ class PostgresKnowledgeWriter:
         }
         await self._link.execute(SQL["adopt"], args)
         return [d.id for d in same]
+
+    async def narrow(self, narrowings: Sequence[Narrowing]) -> None:
+        said = [(n.id, n.stamp.position, n.stamp.committed_at, n.readers) for n in narrowings]
+        await self._link.execute(SQL["narrow"], {**_said(said), "fresh": [n.fresh for n in narrowings]})
+
+    async def classify(self, documents: Mapping[str, Readers | None]) -> None:
+        accesses = [None if r is None else msgspec.json.encode(r).decode() for r in documents.values()]
+        args = {"tenant": DEFAULT_TENANT, "documents": list(documents), "accesses": accesses}
+        await self._link.execute(SQL["classify"], args)
+        await self._forget_access([(id, START) for id in documents])
+        await self._say_access([(id, START, 0, r) for id, r in documents.items() if r is not None])
+
+    async def seclude(self, topic: str) -> None:
+        await self._link.execute(SQL["seclude"], {"tenant": DEFAULT_TENANT, "topic": topic})
+
+    async def _forget_access(self, ends: Sequence[tuple[str, Position]]) -> None:
+        args = {
+            "tenant": DEFAULT_TENANT,
+            "documents": [id for id, _ in ends],
+            "majors": [p.major for _, p in ends],
+            "minors": [p.minor for _, p in ends],
+        }
+        await self._link.execute(SQL["forget_access"], args)
+
+    async def _say_access(self, said: Sequence[tuple[str, Position, int, Readers]]) -> None:
+        if said:
+            await self._link.execute(SQL["say_access"], _said(said))
 
     async def _standing(self, drafts: Sequence[DocumentDraft]) -> dict[str, int]:
         """Document -> its present version, of those that are of the same change."""
@@ -158,8 +186,13 @@ class PostgresKnowledgeWriter:
             "dates": [d.dated for d in drafts],
             "mades": [d.made for d in drafts],
             "layouts": [d.layout for d in drafts],
+            "accesses": [msgspec.json.encode(o).decode() if (o := d.access.to_object()) else None for d in drafts],
         }
         await self._link.execute(SQL["open_documents"], args)
+        await self._forget_access([(d.id, d.stamp.position) for d in drafts])
+        said = [(d.id, START, d.stamp.committed_at, r) for d in drafts if (r := d.access.source) is not None]
+        said += [(d.id, d.stamp.position, d.stamp.committed_at, r) for d in drafts if (r := d.access.own) is not None]
+        await self._say_access(said)
 
     async def _add_chunks(
         self, drafts: Sequence[DocumentDraft], versions: Sequence[int], chunk_ids: Sequence[int]
@@ -189,6 +222,19 @@ class PostgresKnowledgeWriter:
             "ats": [d.stamp.committed_at if d.dated is None else d.dated for d, _, _ in rows],
         }
         await self._link.execute(SQL["add_chunks"], args)
+
+
+def _said(said: Sequence[tuple[str, Position, int, Readers]]) -> dict[str, object]:
+    """Whom documents are left to, each with the position and time of what says it."""
+    return {
+        "tenant": DEFAULT_TENANT,
+        "documents": [id for id, _, _, _ in said],
+        "majors": [position.major for _, position, _, _ in said],
+        "minors": [position.minor for _, position, _, _ in said],
+        "ats": [at for _, _, at, _ in said],
+        "owners": [readers.owner for _, _, _, readers in said],
+        "groups": [msgspec.json.encode(readers.groups).decode() for _, _, _, readers in said],
+    }
 
 
 def positions(rows: Sequence[tuple[str, Sequence[int], bool]]) -> dict[str, tuple[Position, bool]]:

@@ -78,15 +78,65 @@ select %(tenant)s, e.document, e.source, e.topic, e.major, e.minor, e.at, e.majo
 -- name: open_documents
 -- New present versions.
 insert into document_versions (version_id, tenant, document, source, topic, opened_major, opened_minor, opened_at,
-                               content_hash, title, text, chunks, failure, media, dated, made, layout)
+                               content_hash, title, text, chunks, failure, media, dated, made, layout, access)
 select d.version_id, %(tenant)s, d.document, d.source, d.topic, d.major, d.minor, d.at, d.hash, d.title, d.text, d.chunks,
-       d.failure::jsonb, d.media, d.dated, d.made, d.layout
+       d.failure::jsonb, d.media, d.dated, d.made, d.layout, d.access::jsonb
   from unnest(%(versions)s::bigint[], %(documents)s::text[], %(sources)s::text[], %(topics)s::text[],
               %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[], %(hashes)s::text[], %(titles)s::text[],
               %(texts)s::text[], %(chunk_counts)s::integer[], %(failures)s::text[], %(medias)s::text[],
-              %(dates)s::bigint[], %(mades)s::text[], %(layouts)b::bytea[])
+              %(dates)s::bigint[], %(mades)s::text[], %(layouts)b::bytea[], %(accesses)s::text[])
        as d(version_id, document, source, topic, major, minor, at, hash, title, text, chunks, failure, media, dated,
-            made, layout);
+            made, layout, access);
+
+-- name: forget_access
+-- Who may read documents no longer counts as said up to given positions.
+delete from document_access a
+ using unnest(%(documents)s::text[], %(majors)s::bigint[], %(minors)s::bigint[]) as e(document, major, minor)
+ where (a.tenant = %(tenant)s) is true and a.document = e.document and a.document = any(%(documents)s)
+   and (a.major, a.minor) <= (e.major, e.minor);
+
+-- name: say_access
+-- Who may read documents. `groups`: JSON.
+insert into document_access (tenant, document, major, minor, at, owner, groups)
+select %(tenant)s, e.document, e.major, e.minor, e.at, e.owner, array(select jsonb_array_elements_text(e.groups::jsonb))
+  from unnest(%(documents)s::text[], %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[], %(owners)s::text[],
+              %(groups)s::text[]) as e(document, major, minor, at, owner, groups)
+    on conflict (document, tenant, major, minor) do update set owner = excluded.owner, groups = excluded.groups;
+
+-- name: narrow
+-- What coming changes take away, of those that are not applied yet. One that begins a document takes nothing away where
+-- no version is there to be read.
+insert into document_access (tenant, document, major, minor, at, owner, groups)
+select %(tenant)s, e.document, e.major, e.minor, e.at, e.owner, array(select jsonb_array_elements_text(e.groups::jsonb))
+  from unnest(%(documents)s::text[], %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[], %(owners)s::text[],
+              %(groups)s::text[], %(fresh)s::boolean[]) as e(document, major, minor, at, owner, groups, fresh)
+ where not exists (select from document_versions v
+                    where (v.tenant = %(tenant)s) is true and v.document = e.document
+                      and (coalesce(v.closed_major, v.opened_major), coalesce(v.closed_minor, v.opened_minor))
+                          >= (e.major, e.minor))
+   and (not e.fresh or exists (select from document_versions v
+                                where (v.tenant = %(tenant)s) is true and v.document = e.document))
+    on conflict do nothing;
+
+-- name: seclude
+-- Leaves the documents of a topic to nobody.
+with hidden as (
+    update document_versions v set access = coalesce(v.access, '{}') || '{"own": {"owner": null, "groups": []}}'
+     where (v.tenant = %(tenant)s) is true and v.topic = %(topic)s
+    returning v.document, v.opened_major, v.opened_minor, v.opened_at, v.closed_at
+)
+insert into document_access (tenant, document, major, minor, at, groups)
+select %(tenant)s, document, opened_major, opened_minor, opened_at, '{}' from hidden where closed_at is null
+    on conflict (document, tenant, major, minor) do update set owner = null, groups = '{}';
+
+-- name: classify
+-- What the configuration says of documents' present versions.
+update document_versions v
+   set access = nullif(case when e.access is null then coalesce(v.access, '{}') - 'source'
+                            else coalesce(v.access, '{}') || jsonb_build_object('source', e.access::jsonb) end, '{}')
+  from unnest(%(documents)s::text[], %(accesses)s::text[]) as e(document, access)
+ where (v.tenant = %(tenant)s) is true and v.document = e.document and v.document = any(%(documents)s)
+   and v.closed_at is null;
 
 -- name: standing
 -- Present versions of some documents, where they are of the given changes.

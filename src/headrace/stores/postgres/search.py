@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pgvector import HalfVector
 
+from headrace.access import Viewer
 from headrace.change import Position, Stamp
 from headrace.link import Answer, Link
 from headrace.place import Place
@@ -37,6 +38,7 @@ from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, 
 from headrace.stores.postgres.recent import RecentChunks
 from headrace.stores.postgres.valid import validity
 from headrace.stores.postgres.vector_index import VectorIndex
+from headrace.stores.postgres.viewing import Viewing
 
 SQL = load(Path(__file__).with_name("search.sql"))
 PAGE = 1000
@@ -45,6 +47,8 @@ CANDIDATES = 50
 """How many chunks each of the two searches contributes at least."""
 LOOKED_AT = 2000
 """So many lexical candidates are held against a filter at a time."""
+LOOKED_AT_FIRST = 200
+"""And so many first, against what a viewer may read alone: mostly that is most."""
 SAMPLE = 512
 """From so many chunks on it is judged by a sample of so many how all of them lie."""
 TOGETHER = 3
@@ -71,10 +75,11 @@ class SearchMemory:
 class PostgresKnowledgeReader:
     """Implements `headrace.stores.KnowledgeReader` on a link that holds a snapshot."""
 
-    def __init__(self, link: Link, at: AsOf, memory: SearchMemory) -> None:
+    def __init__(self, link: Link, at: AsOf, viewer: Viewer, memory: SearchMemory) -> None:
         self._link = link
         self._valid = validity(at, OPERATOR)
         self._past = at.token is not None or at.time is not None
+        self._viewing = Viewing(viewer, past=self._past)
         self._dimensions = memory.dimensions
         self._memory = memory
         self._chunks: dict[str, int] = {}
@@ -126,11 +131,15 @@ class PostgresKnowledgeReader:
         return Found(lexical, nearest, both, _looked_up(both, ids, scores), of_both, (words, lies), together)
 
     async def _few_inside(self, where: Filter) -> Ids | None:
-        """The chunks inside a filter where it leaves few of many."""
+        """The chunks inside a filter where it leaves few of many. What a viewer may read alone is mostly most: whether
+        it is few is looked at when the index finds too little."""
         if where == Filter() or self._memory.chunks <= vector_index.EXACT_CHUNKS:
             return None
-        args = {"tenant": DEFAULT_TENANT, "limit": FEW_INSIDE + 1, **_filter(where)}
-        row = await (await self._link.execute(_inside(SQL["few_inside"], where), args, binary=True)).fetchone()
+        return await self._few(where)
+
+    async def _few(self, where: Filter) -> Ids | None:
+        args = {"limit": FEW_INSIDE + 1, **self._limits(where)}
+        row = await (await self._link.execute(self._inside(SQL["few_inside"], where), args, binary=True)).fetchone()
         return np.array(row[0], np.int64) if row and len(row[0]) <= FEW_INSIDE else None
 
     async def _near(
@@ -139,8 +148,9 @@ class PostgresKnowledgeReader:
         """The nearest chunks, and how all of them lie; looks at every vector where a filter left the index too few."""
         rows = await near.fetchall()
         many = few is None and self._memory.chunks > vector_index.EXACT_CHUNKS
-        if many and where != Filter() and len(rows) < deep:
-            rows = await (await self._nearest(vector, deep, where, exact=True)).fetchall()
+        if many and not self._everything(where) and len(rows) < deep:
+            few = await self._few(where) if where == Filter() else None
+            rows = await (await self._nearest(vector, deep, where, few, exact=True)).fetchall()
         found = Candidates(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.float64))
         if rows and len(rows[0]) == 4:
             return found, Spread(round(rows[0][2], 6), round(rows[0][3], 6))
@@ -173,41 +183,41 @@ class PostgresKnowledgeReader:
     async def _nearest(
         self, vector: Vector, deep: int, where: Filter, few: Ids | None = None, *, exact: bool = False
     ) -> Answer:
-        args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "limit": deep, **_filter(where)}
+        args = {"vector": HalfVector(vector), "limit": deep, **self._limits(where)}
         if few is not None:
             these = {**args, "ids": few.tolist()}
             return await self._link.execute(_sized(SQL["nearest_of_these"], self._dimensions), these)
         chunks, looked_at = self._memory.chunks, vector_index.EXACT_CHUNKS
         sampled, all_of_them = chunks <= min(SAMPLE, looked_at), exact or chunks <= looked_at
         name = "nearest_of_few" if sampled else "nearest_exact" if all_of_them else "nearest_indexed"
-        statement = self._memory.index.conditions(_inside(SQL[name], where))
+        statement = self._memory.index.conditions(self._inside(SQL[name], where))
         return await self._link.execute(_sized(statement, self._dimensions), args)
 
     async def _allowed(self, ids: Ids, scores: Scores, deep: int, where: Filter, few: Ids | None) -> tuple[Ids, Scores]:
         """The best lexical candidates inside the filter; looks further down only when a filter takes some away."""
-        if where == Filter():
+        if self._everything(where):
             return best(ids, scores, deep)
         if few is not None:
             keep = np.isin(ids, few)
             return best(ids[keep], scores[keep], deep)
         order = np.lexsort((ids, -scores))
         kept: list[int] = []
-        for start in range(0, len(order), LOOKED_AT):
-            part = ids[order[start : start + LOOKED_AT]]
-            args = {"tenant": DEFAULT_TENANT, "ids": part.tolist(), **_filter(where)}
-            cursor = await self._link.execute(_inside(SQL["allowed"], where), args)
+        start, size = 0, LOOKED_AT_FIRST if where == Filter() else LOOKED_AT
+        while start < len(order) and len(kept) < deep:
+            part = ids[order[start : start + size]]
+            args = {"ids": part.tolist(), **self._limits(where)}
+            cursor = await self._link.execute(self._inside(SQL["allowed"], where), args)
             allowed = np.array([r[0] for r in await cursor.fetchall()], np.int64)
-            kept += order[start : start + LOOKED_AT][np.isin(part, allowed)].tolist()
-            if len(kept) >= deep:
-                break
+            kept += order[start : start + size][np.isin(part, allowed)].tolist()
+            start, size = start + size, LOOKED_AT
         chosen = np.array(kept[:deep], np.int64)
         return ids[chosen], scores[chosen]
 
     async def _search_past(self, terms: Terms, vector: Vector | None, deep: int, where: Filter) -> Found:
         """Looks at every chunk that was valid then, so that scores are exactly what they were."""
         query = HalfVector(vector if vector is not None else np.zeros(self._dimensions, np.float32))
-        args = {"tenant": DEFAULT_TENANT, "vector": query, **self._valid.args, **_filter(where)}
-        statement = _inside(_valid(_sized(SQL["past_chunks"], self._dimensions), self._valid.sql), where)
+        args = {"vector": query, **self._valid.args, **self._limits(where)}
+        statement = self._inside(_valid(_sized(SQL["past_chunks"], self._dimensions), self._valid.sql), where)
         rows = await (await self._link.execute(statement, args, binary=True)).fetchall()
         recent = [_recent(r) for r in rows]
         postings = gather([], recent, terms.tolist(), np.empty(0, np.int64))
@@ -229,8 +239,8 @@ class PostgresKnowledgeReader:
     async def _passages(self, scores: Mapping[int, float]) -> list[Passage]:
         if not scores:
             return []
-        args = {"tenant": DEFAULT_TENANT, "ids": list(scores)}
-        cursor = await self._link.execute(SQL["passages"], args)
+        args = {"tenant": DEFAULT_TENANT, "ids": list(scores), **self._viewing.args}
+        cursor = await self._link.execute(self._read(SQL["passages"]), args)
         found = {
             chunk: Passage(
                 document, f"{document}#{ordinal}", ordinal, title, heading, text, start, end, scores[chunk],
@@ -244,9 +254,9 @@ class PostgresKnowledgeReader:
 
     async def around(self, passages: Sequence[Passage], reach: int) -> Sequence[Passage]:
         ids = [self._chunks[p.chunk] for p in passages]
-        args = {"tenant": DEFAULT_TENANT, "ids": ids, "reach": reach}
+        args = {"tenant": DEFAULT_TENANT, "ids": ids, "reach": reach, **self._viewing.args}
         texts: dict[int, dict[int, str]] = {}
-        for chunk, offset, text in await (await self._link.execute(SQL["neighbours"], args)).fetchall():
+        for chunk, offset, text in await (await self._link.execute(self._read(SQL["neighbours"]), args)).fetchall():
             texts.setdefault(chunk, {})[offset] = text
         sides = [(texts.get(id, {}), p) for id, p in zip(ids, passages, strict=True)]
         return [
@@ -254,8 +264,8 @@ class PostgresKnowledgeReader:
         ]
 
     async def document(self, id: str) -> Document | None:
-        args = {"tenant": DEFAULT_TENANT, "document": id, **self._valid.args}
-        row = await (await self._link.execute(_valid(SQL["document"], self._valid.sql), args)).fetchone()
+        args = {"tenant": DEFAULT_TENANT, "document": id, **self._valid.args, **self._viewing.args}
+        row = await (await self._link.execute(self._read(SQL["document"]), args)).fetchone()
         if row is None:
             return None
         version, source, major, minor, at, digest, title, text, count, failure, media, dated = row
@@ -269,8 +279,9 @@ class PostgresKnowledgeReader:
         return Document(info, text, chunks)
 
     async def documents(self, source: str | None) -> AsyncIterator[DocumentInfo]:
-        args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "source": source, "limit": PAGE, **self._valid.args}
-        statement, after, rows = _valid(SQL["documents"], self._valid.sql), "", [()] * PAGE
+        args: dict[str, Any] = {"source": source, "limit": PAGE, **self._valid.args, **self._viewing.args}
+        args["tenant"] = DEFAULT_TENANT
+        statement, after, rows = self._read(SQL["documents"]), "", [()] * PAGE
         while len(rows) == PAGE:
             rows = await (await self._link.execute(statement, {**args, "after": after})).fetchall()
             for document, name, major, minor, at, *about in rows:
@@ -283,12 +294,38 @@ class PostgresKnowledgeReader:
             "tenant": DEFAULT_TENANT, "source": which.source, "text": which.text, "failed": which.failed,
             "prefix": which.prefix, "from": start, "to": start + HIGHEST_CHARACTER,
             "ids": None if which.ids is None else list(which.ids), "after": after, "limit": limit, **self._valid.args,
+            **self._viewing.args,
         }  # fmt: skip
-        rows = await (await self._link.execute(_valid(SQL["listed"], self._valid.sql), args)).fetchall()
+        rows = await (await self._link.execute(self._read(SQL["listed"]), args)).fetchall()
         return [
             _info(document, Stamp(name, Position(major, minor), at), *about)
             for document, name, major, minor, at, *about in rows
         ]
+
+    async def readable(self, ids: Sequence[str]) -> frozenset[str]:
+        args = {"tenant": DEFAULT_TENANT, "documents": list(ids), **self._viewing.args}
+        answer = await self._link.execute(self._viewing.filled("readable_documents"), args)
+        return frozenset(row[0] for row in await answer.fetchall())
+
+    # ---- what is left out --------------------------------------------------------------------------------------------
+
+    def _everything(self, where: Filter) -> bool:
+        """Whether nothing is."""
+        return where == Filter() and self._viewing.all
+
+    def _limits(self, where: Filter) -> dict[str, Any]:
+        return {"tenant": DEFAULT_TENANT, **_filter(where), **self._viewing.args}
+
+    def _inside(self, sql: bytes, where: Filter) -> bytes:
+        """A statement over chunks with only those conditions that are set, so that it is planned for them."""
+        wanted = [SQL[f"inside_{name}"].rstrip(b"; \n") for name, value in _filter(where).items() if value is not None]
+        if not self._viewing.all:
+            wanted.append(self._viewing.of_version if self._past else self._viewing.of("t"))
+        return sql.replace(b"{inside}", b" and ".join(wanted) or b"true")
+
+    def _read(self, sql: bytes) -> bytes:
+        """A statement over versions `v`."""
+        return _valid(sql, self._valid.sql).replace(b"{readable}", self._viewing.of_version)
 
 
 def _recent(row: Sequence[Any]) -> Recent:
@@ -314,12 +351,6 @@ def _filter(where: Filter) -> dict[str, str | int | None]:
         "source": where.source, "prefix": where.document_prefix, "topic": where.topic, "title": where.title,
         "since": where.since, "until": where.until,
     }  # fmt: skip
-
-
-def _inside(sql: bytes, where: Filter) -> bytes:
-    """A statement with only those conditions that are set, so that it is planned for them."""
-    wanted = [SQL[f"inside_{name}"].rstrip(b"; \n") for name, value in _filter(where).items() if value is not None]
-    return sql.replace(b"{inside}", b" and ".join(wanted) or b"true")
 
 
 def _joined(texts: Mapping[int, str], offsets: range) -> str:

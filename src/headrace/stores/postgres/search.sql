@@ -115,7 +115,7 @@ select t.chunk_id from chunk_vectors t
 select c.chunk_id, v.document, c.ordinal, v.title, c.heading, c.text, c.start_char, c.end_char, v.source,
        v.opened_major, v.opened_minor, v.opened_at, c.place, v.dated
   from chunks c join document_versions v using (version_id)
- where c.tenant = %(tenant)s and c.chunk_id = any(%(ids)s::bigint[]);
+ where c.tenant = %(tenant)s and c.chunk_id = any(%(ids)s::bigint[]) and {readable};
 
 -- name: past_chunks
 -- Every chunk that was valid at a point, with its terms and vector, and whether it is inside the filter.
@@ -130,16 +130,16 @@ select c.chunk_id, c.terms, c.counts, c.length,
 -- name: neighbours
 -- What stands before and behind some chunks in their own documents.
 select c.chunk_id, n.ordinal - c.ordinal, n.text
-  from chunks c join chunks n on n.version_id = c.version_id
+  from chunks c join document_versions v using (version_id) join chunks n on n.version_id = c.version_id
    and n.ordinal between c.ordinal - %(reach)s::integer and c.ordinal + %(reach)s::integer and n.ordinal <> c.ordinal
- where c.tenant = %(tenant)s and c.chunk_id = any(%(ids)s::bigint[])
+ where c.tenant = %(tenant)s and c.chunk_id = any(%(ids)s::bigint[]) and {readable}
  order by c.chunk_id, n.ordinal;
 
 -- name: document
 -- One document's version.
 select v.version_id, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.text, v.chunks,
        v.failure, v.media, v.dated
-  from document_versions v where v.tenant = %(tenant)s and v.document = %(document)s and {valid}
+  from document_versions v where v.tenant = %(tenant)s and v.document = %(document)s and {valid} and {readable}
  order by v.opened_major desc, v.opened_minor desc limit 1;
 
 -- name: document_chunks
@@ -153,7 +153,7 @@ select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.cont
        v.media, v.dated
   from document_versions v
  where v.tenant = %(tenant)s and {valid} and (%(source)s::text is null or v.source = %(source)s)
-   and v.document > %(after)s
+   and v.document > %(after)s and {readable}
  order by v.document limit %(limit)s;
 
 -- name: listed
@@ -167,5 +167,5 @@ select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.cont
    and (%(text)s::text is null or position(lower(%(text)s::text) in lower(v.document)) > 0
         or position(lower(%(text)s::text) in lower(v.title)) > 0)
    and (%(prefix)s::text is null or starts_with(v.document, %(prefix)s))
-   and v.document > %(after)s and v.document >= %(from)s and v.document < %(to)s
+   and v.document > %(after)s and v.document >= %(from)s and v.document < %(to)s and {readable}
  order by v.document limit %(limit)s;

@@ -68,17 +68,12 @@ values (%(tenant)s, %(conversation)s, %(asker)s, %(at)s) on conflict do nothing;
 
 -- name: save_turn
 -- One turn.
-insert into turns (tenant, conversation, role, text, focus, at)
-values (%(tenant)s, %(conversation)s, %(role)s, %(text)s, %(focus)s::jsonb, %(at)s);
+insert into turns (tenant, conversation, role, text, focus, at, documents)
+values (%(tenant)s, %(conversation)s, %(role)s, %(text)s, %(focus)s::jsonb, %(at)s, %(documents)s::text[]);
 
 -- name: asker
 -- Whose conversation it is.
 select asker from conversations where tenant = %(tenant)s and conversation = %(conversation)s;
-
--- name: turns
--- A conversation's last turns, newest first.
-select role, text, focus, at from turns
- where tenant = %(tenant)s and conversation = %(conversation)s order by n desc limit %(limit)s;
 
 -- name: counts
 -- What the status shows: documents by stage, profiles, and the database's size.
@@ -148,3 +143,8 @@ select count(*) from gone;
 -- name: purge_letters
 -- Forgets resolved dead letters after their time.
 delete from dead_letters where tenant = %(tenant)s and resolved_at < %(before)s;
+
+-- name: purge_access
+-- Forgets who might read documents of which no version is left.
+delete from document_access a where a.tenant = %(tenant)s and a.at < %(before)s
+   and not exists (select from document_versions v where v.document = a.document and v.tenant = a.tenant);

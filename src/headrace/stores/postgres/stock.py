@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from headrace.access import access_of
 from headrace.change import Position, Stamp
 from headrace.link import Link
 from headrace.sqlfile import load
@@ -36,8 +37,12 @@ class PostgresStock:
         return [
             StoredDocument(
                 id, topic, Stamp(source, Position(major, minor), at), digest, title, text, failed, media, dated, made,
-                bytes(layout),
+                bytes(layout), access_of(access),
             )
-            for id, topic, source, major, minor, at, digest, title, text, failed, media, dated, made, layout
+            for id, topic, source, major, minor, at, digest, title, text, failed, media, dated, made, layout, access
             in await answer.fetchall()
         ]  # fmt: skip
+
+    async def ever(self, source: str, after: str, limit: int) -> Sequence[str]:
+        args = {**_TENANT, "source": source, "after": after, "limit": limit}
+        return [row[0] for row in await (await self._link.execute(SQL["ever"], args)).fetchall()]

@@ -16,9 +16,15 @@ select document, source, opened_major, opened_minor, opened_at from document_ver
 -- name: stored
 -- Present versions with everything that they can be cut from again.
 select document, topic, source, opened_major, opened_minor, opened_at, content_hash, title, text, failure is not null,
-       media, dated, made, layout
+       media, dated, made, layout, access
   from document_versions
  where tenant = %(tenant)s and document = any(%(documents)s::text[]) and closed_at is null;
+
+-- name: ever
+-- A source's documents of which there is any version, a page behind a given one.
+select distinct document from document_versions
+ where tenant = %(tenant)s and source = %(source)s and document > %(after)s
+ order by document limit %(limit)s;
 
 -- name: keep_chain
 -- Remembers what the steps of a key are.

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
+from headrace.access import OPERATOR, Viewer
 from headrace.change import Position, Stamp
 from headrace.clock import rfc3339
 from headrace.errors import ConfigError, Forgotten, NotFound, StoreError
@@ -31,6 +33,7 @@ from headrace.stores import (
     FactRule,
     Failure,
     Indexing,
+    StoredDocument,
     Turn,
 )
 from headrace.stores.postgres.audit import PostgresAudit
@@ -48,6 +51,7 @@ from headrace.stores.postgres.search import PostgresKnowledgeReader, SearchMemor
 from headrace.stores.postgres.stock import SQL as STOCK
 from headrace.stores.postgres.stock import PostgresStock
 from headrace.stores.postgres.vector_index import VectorIndex
+from headrace.stores.postgres.viewing import Viewing
 
 SQL = load(Path(__file__).with_name("state.sql"))
 _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=120"
@@ -58,6 +62,8 @@ Pool = AsyncConnectionPool[LinkedConnection]
 _READ, _WRITE = "read the store", "write to the store"
 _ENDING_S = 5.0
 """So long snapshots that have been read are waited for at the end."""
+CLASSIFIED = "access_rules"
+"""Setting: by which access rules the documents of each source are classified."""
 _LOCK = 7_236_114_001
 """Advisory lock: one Headrace works on a store at a time."""
 
@@ -84,11 +90,12 @@ class PostgresTransaction:
 class PostgresConversations:
     """Implements `headrace.stores.ConversationReader`."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, viewer: Viewer) -> None:
         self._link = link
+        self._viewing = Viewing(viewer)
 
     async def turns(self, conversation: str, user: str | None, limit: int) -> Sequence[Turn]:
-        args = {"tenant": DEFAULT_TENANT, "conversation": conversation, "limit": limit}
+        args = {"tenant": DEFAULT_TENANT, "conversation": conversation, "limit": limit, **self._viewing.args}
         asker = await (await self._link.execute(SQL["asker"], args)).fetchone()
         if asker is None:
             return []
@@ -99,18 +106,26 @@ class PostgresConversations:
                 got="another user's",
                 remedy="Leave `conversation` out to start a new one.",
             )
-        rows = await (await self._link.execute(SQL["turns"], args)).fetchall()
-        return [Turn(role, text, focus, at) for role, text, focus, at in reversed(rows)]
+        rows = await (await self._link.execute(self._viewing.filled("turns"), args)).fetchall()
+        return [Turn(role, text, focus, at, tuple(of)) for role, text, focus, at, of in reversed(rows)]
 
 
 class PostgresSnapshot:
     """Implements `headrace.stores.Snapshot` on a link inside a repeatable-read transaction."""
 
-    def __init__(self, link: Link, progress: Answer, at: AsOf, memory: SearchMemory, rules: Sequence[FactRule]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        progress: Answer,
+        at: AsOf,
+        viewer: Viewer,
+        memory: SearchMemory,
+        rules: Sequence[FactRule],
+    ) -> None:
         self._progress = progress
-        self.knowledge = PostgresKnowledgeReader(link, at, memory)
+        self.knowledge = PostgresKnowledgeReader(link, at, viewer, memory)
         self.profiles = PostgresProfileReader(link, at, rules)
-        self.conversations = PostgresConversations(link)
+        self.conversations = PostgresConversations(link, viewer)
         self.audit = PostgresAudit(link, memory.dimensions)
         self.stock = PostgresStock(link)
 
@@ -130,6 +145,10 @@ class PostgresWorkCache:
         async with _linked(_READ, self._pool) as link:
             rows = await (await link.execute(KNOWLEDGE["vectors"], args, binary=True)).fetchall()
         return {hash: vector.to_numpy().astype(np.float32) for hash, vector in rows}
+
+    async def stored(self, document: str) -> StoredDocument | None:
+        async with _linked(_READ, self._pool) as link:
+            return next(iter(await PostgresStock(link).stored([document])), None)
 
 
 class PostgresStore:
@@ -232,7 +251,7 @@ class PostgresStore:
             await link.settle()
 
     @asynccontextmanager
-    async def snapshot(self, at: AsOf = PRESENT) -> AsyncGenerator[PostgresSnapshot]:
+    async def snapshot(self, at: AsOf = PRESENT, viewer: Viewer = OPERATOR) -> AsyncGenerator[PostgresSnapshot]:
         with named(_READ):
             await self._gate.enter()
             try:
@@ -247,7 +266,7 @@ class PostgresStore:
                 progress = await link.execute(SQL["progress"], {"tenant": DEFAULT_TENANT})
                 if at != PRESENT:
                     _check_kept(at, await (await link.execute(SQL["horizons"], {"tenant": DEFAULT_TENANT})).fetchall())
-                yield PostgresSnapshot(link, progress, at, self._memory, self._rules)
+                yield PostgresSnapshot(link, progress, at, viewer, self._memory, self._rules)
             finally:
                 self._release(connection)
 
@@ -276,7 +295,7 @@ class PostgresStore:
             await link.execute(SQL["begin_conversation"], {**base, "asker": user, "at": turns[0].at})
             for turn in turns:
                 args = {"role": turn.role, "text": turn.text, "focus": Jsonb(dict(turn.focus)), "at": turn.at}
-                await link.execute(SQL["save_turn"], {**base, **args})
+                await link.execute(SQL["save_turn"], {**base, **args, "documents": list(turn.documents)})
             await link.execute(b"commit")
             await link.settle()
 
@@ -285,6 +304,14 @@ class PostgresStore:
             await connection.execute("set local synchronous_commit = on")
             for made, steps in chains.items():
                 await connection.execute(STOCK["keep_chain"], {"made": made, "steps": Jsonb(steps)})
+
+    async def classified(self, rules: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        async with _connected(_WRITE, self._writers) as connection, connection.transaction():
+            if rules is not None:
+                await connection.execute("set local synchronous_commit = on")
+                await save(connection, CLASSIFIED, msgspec.json.encode(rules).decode())
+            told = await setting(connection, CLASSIFIED)
+        return msgspec.json.decode(told, type=dict[str, str]) if told else {}
 
     async def progress(self) -> Sequence[Applied]:
         async with _connected(_WRITE, self._writers) as connection:
@@ -329,7 +356,7 @@ class PostgresStore:
         """Forgets what was closed before a time (microseconds); how many rows went."""
         gone = 0
         async with _connected(_WRITE, self._writers) as connection:
-            for name in ("purge_documents", "purge_profiles", "purge_facts", "purge_letters"):
+            for name in ("purge_documents", "purge_profiles", "purge_facts", "purge_letters", "purge_access"):
                 cursor = await connection.execute(SQL[name], {"tenant": DEFAULT_TENANT, "before": before})
                 row = await cursor.fetchone() if cursor.description else None
                 gone += row[0] if row else cursor.rowcount
