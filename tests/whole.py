@@ -179,6 +179,10 @@ class Whole:
 
     # ---- what it answers ---------------------------------------------------------------------------------------------
 
+    def say(self, headers: Mapping[str, str]) -> None:
+        """Headers of every request from now on."""
+        self._http.headers.update(headers)
+
     def get(self, path: str, **params: str | int) -> Any:
         return _answer(self._http.get(path, params=params))
 

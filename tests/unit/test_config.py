@@ -58,7 +58,8 @@ def test_an_unknown_key_is_an_error_that_names_the_near_one(text: str, got: str,
 
 
 def test_an_unknown_key_near_nothing_is_told_what_there_is() -> None:
-    assert refusal("[server]\nxyz = 1").remedy == "Known here: host, port, hosts, max_body, max_stream."
+    known = "identity, identity_secret, user_header, groups_header, user_type, operators"
+    assert refusal("[server]\nxyz = 1").remedy == f"Known here: host, port, hosts, max_body, max_stream, {known}."
 
 
 @pytest.mark.parametrize(
