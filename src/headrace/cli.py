@@ -335,6 +335,8 @@ def evaluate_(
     floor: Annotated[float, typer.Option(help="Exit with 1 when the default's nDCG is lower.")] = 0.0,
     cache: Annotated[Path, typer.Option(help="Folder where vectors are kept between runs.")] = Path(".headrace/eval"),
     embedding: Annotated[str, typer.Option(help="The model, as [models] embedding.")] = Models().embedding,
+    as_user: AsUser = None,
+    groups: AsGroups = None,
     config: ConfigFile = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
@@ -343,7 +345,7 @@ def evaluate_(
     async def run() -> Report:
         if corpus is not None:
             return await evaluate(opened(embedding), corpus, queries, qrels, k, cache, _say)
-        async with connect(_load(config)) as client:
+        async with connect(_load(config), _viewer(as_user, groups)) as client:
             return await evaluate_running(client, queries, qrels, k, _say)
 
     report: Report = _run(run())

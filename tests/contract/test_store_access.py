@@ -15,7 +15,19 @@ from headrace.knowledge.terms import query_terms
 from headrace.stores import PRESENT, AsOf, Filter, Listing, Narrowing, Store, Turn
 from headrace.stores.postgres import search as searching
 from headrace.stores.postgres import vector_index
-from tests.contract.stored import FAILURE, SOURCE, draft, new_store, removal, remove, seconds, stamp, swap, vector
+from tests.contract.stored import (
+    FAILURE,
+    SOURCE,
+    applied,
+    draft,
+    new_store,
+    removal,
+    remove,
+    seconds,
+    stamp,
+    swap,
+    vector,
+)
 from tests.servers import FreshDatabases
 
 ADA, BO, CY = Viewer("ada", frozenset({"staff"})), Viewer("bo", frozenset({"staff", "hr"})), Viewer("cy")
@@ -269,6 +281,11 @@ async def test_who_might_read_is_forgotten_with_the_last_version(store: Store) -
     await store.purge(seconds(1))
     async with store.snapshot(viewer=ADA) as snapshot:
         assert await snapshot.knowledge.readable(["docs/0", "docs/2"]) == set()
+    await store.purge(seconds(3))
+    async with store.snapshot(viewer=ADA) as snapshot:
+        assert await snapshot.knowledge.readable(["docs/0", "docs/2"]) == set(), "more may be coming"
+    async with store.transaction() as transaction:
+        await transaction.progress(applied("knowledge", 1, 2))
     await store.purge(seconds(3))
     async with store.snapshot(viewer=ADA) as snapshot:
         assert await snapshot.knowledge.readable(["docs/0", "docs/2"]) == {"docs/0", "docs/2"}

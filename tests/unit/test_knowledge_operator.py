@@ -6,12 +6,16 @@ import gc
 import hashlib
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from headrace.access import NOBODY, OPEN, Access, Readers, Rules, SourceRules
 from headrace.change import Change, Op, Position, document_schema
 from headrace.codec import decode
 from headrace.described import About, about_text, described_schema
@@ -21,7 +25,8 @@ from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.rows import row_template
 from headrace.knowledge.stages import Stage, Stages
 from headrace.models import Vectors
-from headrace.stores import DocumentDraft
+from headrace.stores import DocumentDraft, Narrowing, Removal, StoredDocument
+from tests import documents as make
 from tests.making import ITEMS, change, put, truncate
 from tests.unit.test_chunk import tokenizer
 
@@ -56,9 +61,13 @@ class Work:
 
     def __init__(self) -> None:
         self.known: dict[bytes, NDArray[np.float32]] = {}
+        self.there: dict[str, StoredDocument] = {}
 
     async def vectors(self, text_hashes: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         return {h: self.known[h] for h in text_hashes if h in self.known}
+
+    async def stored(self, document: str) -> StoredDocument | None:
+        return self.there.get(document)
 
 
 def operator() -> tuple[Knowledge, Embedder, Work]:
@@ -217,6 +226,108 @@ async def test_a_renamed_document_reads_as_before() -> None:
 
     assert (after.id, after.title) == ("docs/x.txt", before.title)
     assert [c.text_hash for c in after.chunks] == [c.text_hash for c in before.chunks]
+
+
+# ---- whom it is for --------------------------------------------------------------------------------------------------
+
+
+class Unreadable:
+    """Implements `headrace.knowledge.operator.Parser` where nothing may be read."""
+
+    async def parse(self, path: str, content: bytes, media: str) -> Parsed:
+        raise AssertionError(f"{path} was read: {len(content)} bytes of {media}")
+
+
+def stored(draft: DocumentDraft, **other: Any) -> StoredDocument:
+    """As the store has a draft."""
+    fields: dict[str, Any] = {name: getattr(draft, name) for name in StoredDocument.__slots__ if name != "failed"}
+    fields["failed"] = draft.failure is not None
+    return StoredDocument(**(fields | other))
+
+
+async def test_a_document_whose_readers_alone_changed_is_neither_read_nor_embedded_again() -> None:
+    embedder, work = Embedder(), Work()
+    pdf = make.pdf(["High at noon, low at six."])
+    reading = Knowledge(frozenset({"docs"}), ROWS, embedder, work)
+    (first,) = (await reading.prepare([described(3, "a.pdf", pdf, About())], background=False)).drafts
+    work.there = {first.id: stored(first)}
+    work.known = {c.text_hash: c.vector for c in first.chunks}
+    embedder.embedded.clear()
+    hr = Readers(None, ("hr",))
+    again = described(9, "a.pdf", pdf, About(readers=hr, same_since=3))
+
+    knowledge = Knowledge(frozenset({"docs"}), ROWS, embedder, work, Unreadable())
+    (draft,) = (await knowledge.prepare([again], background=False)).drafts
+
+    assert embedder.embedded == []
+    assert draft.access == Access(own=hr)
+    assert draft.stamp.position == Position(9)
+    assert replace(draft, stamp=first.stamp, access=OPEN, chunks=()) == replace(first, chunks=())
+    assert [c.text_hash for c in draft.chunks] == [c.text_hash for c in first.chunks]
+
+    # But of what is there of another change, other steps, or failed, nothing is taken.
+    for other in (
+        {"stamp": first.stamp._replace(position=Position(2))}, {"stamp": first.stamp._replace(position=Position(10))},
+        {"made": "others"}, {"failed": True}, {"layout": b"damaged"},
+    ):  # fmt: skip
+        work.there = {first.id: stored(first, **other)}
+        with pytest.raises(AssertionError, match="was read"):
+            await knowledge.prepare([again], background=False)
+
+
+async def test_a_source_and_a_document_both_say_whom_it_is_for() -> None:
+    hr, ada = Readers(None, ("hr",)), Readers("ada")
+    rules = SourceRules({"docs": Rules(None, (("hr/**", hr),)), "shop": Rules(hr)})
+    rows = {ITEMS.topic: row_template(ITEMS.topic, "{{ id }}", owner="name")}
+    knowledge = Knowledge(frozenset({"docs"}), rows, Embedder(), Work(), access=rules)
+
+    async def access(change: Change) -> Access:
+        (draft,) = (await knowledge.prepare([change], background=False)).drafts
+        return draft.access
+
+    assert await access(document(1, "a.md", b"a")) == OPEN
+    assert await access(document(1, "hr/a.md", b"a")) == Access(hr)
+    assert await access(document(1, "hr/bad.md", b"\xff\xfe\xff")) == Access(hr)
+    assert await access(described(1, "hr/a.md", b"a", About(readers=ada))) == Access(hr, ada)
+    assert await access(put(1, 7, "ada")) == Access(hr, ada)
+    assert await access(change(Op.UPDATE, 1, 7, None)) == Access(hr, NOBODY)
+    assert await access(put(1, 7, "a\nb")) == Access(hr, NOBODY), "what cannot be understood"
+
+
+class Applied:
+    """Stands for a transaction: what was asked of it."""
+
+    def __init__(self) -> None:
+        self.removed: list[Removal] = []
+        self.narrowed: list[Narrowing] = []
+
+    @property
+    def knowledge(self) -> Applied:
+        return self
+
+    async def remove(self, removals: Sequence[Removal], *, overtaking: bool) -> None:
+        assert overtaking
+        self.removed += removals
+
+    async def narrow(self, narrowings: Sequence[Narrowing]) -> None:
+        self.narrowed += narrowings
+
+
+async def test_what_says_whom_it_is_for_overtakes_as_ends_do() -> None:
+    rows = {ITEMS.topic: row_template(ITEMS.topic, "{{ id }}", owner="name")}
+    knowledge = Knowledge(frozenset({"docs"}), rows, Embedder(), Work())
+    said = described(2, "a.md", b"a", About(readers=Readers("ada")))
+    others = [put(3, 7, "bo"), change(Op.UPDATE, 4, 8, "cy"), change(Op.DELETE, 5, 9)]
+    silent = [described(1, "b.md", b"b", About()), document(1, "c.md", b"c")]
+    assert [knowledge.overtakes(c) for c in (said, *others, *silent)] == [True] * 4 + [False] * 2
+
+    applied = Applied()
+    await knowledge.overtake([said, *others], cast("Any", applied))
+
+    assert [r.id for r in applied.removed] == ["shop/public.items/9"]
+    assert [(n.id, n.readers.owner, n.fresh) for n in applied.narrowed] == [
+        ("docs/a.md", "ada", False), ("shop/public.items/7", "bo", True), ("shop/public.items/8", "cy", False)
+    ]  # fmt: skip
 
 
 # ---- on the way ------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.access import Readers
 from headrace.change import Op
 from headrace.described import about_of
 from headrace.errors import BadRequest, ConfigError, NotFound, SourceError
@@ -20,6 +21,7 @@ from headrace.sources.uploads.kept import packed, unpacked
 from headrace.sources.uploads.source import UploadSource
 from headrace.uploads import (
     ALWAYS,
+    UNSAID,
     Description,
     Done,
     NameTaken,
@@ -29,6 +31,7 @@ from headrace.uploads import (
     Uploads,
     UploadsFull,
     checked_name,
+    checked_readers,
 )
 from tests.memory_log import MemoryLog
 from tests.uploading import content, digest
@@ -118,6 +121,41 @@ async def test_another_content_replaces_and_what_was_said_stays(tmp_path: Path) 
         assert done.document.about.title == "A"
         assert d.originals() == {b"two"}
         assert d.documents() == {"a.md": b"two"}
+
+
+async def test_whom_it_is_for_is_kept_and_since_when_that_alone_has_changed(tmp_path: Path) -> None:
+    ada, hr = Readers("ada"), Readers(None, ("hr",))
+    async with driven(tmp_path) as d:
+
+        def last() -> tuple[Readers | None, int]:
+            about = about_of(d.log.changes[-1])
+            return about.readers, about.same_since
+
+        first = await d.put("a.md", b"one", Description(readers=ada))
+        assert last() == (ada, 0)
+        at = first.position.major
+        await d.source.describe("a.md", Description(readers=hr), ALWAYS)
+        assert last() == (hr, at)
+        await d.put("a.md", b"one", Description(readers=UNSAID))
+        assert last() == (None, at)
+        assert (await d.put("a.md", b"one")).outcome is Outcome.UNCHANGED
+        await d.source.describe("a.md", Description(title="T", readers=ada), ALWAYS)
+        assert last() == (ada, 0), "its title has changed too"
+        titled = await d.source.describe("a.md", Description(readers=hr), ALWAYS)
+        await d.put("a.md", b"two")
+        assert last() == (hr, 0)
+        assert titled.document is not None
+        assert titled.document.about.same_since > at
+        await d.source.describe("a.md", Description(readers=ada), ALWAYS)
+        await d.source.describe("a.md", Description(name="b.md"), ALWAYS)
+        assert last() == (ada, 0), "another name may be read otherwise"
+
+
+def test_whom_a_document_is_given_for_is_checked() -> None:
+    assert checked_readers(None, None) is None
+    assert checked_readers("ada", ["hr"]) == Readers("ada", ("hr",))
+    with pytest.raises(BadRequest):
+        checked_readers("a\0", None)
 
 
 async def test_what_should_be_new_or_is_another_by_now_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headrace.errors import HeadraceError
 from headrace.server.identity import SCOPE, ForOperators, Identity
@@ -43,7 +44,7 @@ class Identify:
                 await problem_response(refusal)(scope, receive, send)
             return
         scope[SCOPE] = viewer
-        await self._app(scope, receive, send)
+        await self._app(scope, receive, _unkept(send) if scope["path"].startswith("/v1/") else send)
 
 
 def _open(scope: Scope) -> bool:
@@ -52,3 +53,14 @@ def _open(scope: Scope) -> bool:
     if scope["method"] in ("GET", "HEAD"):
         return _READ.fullmatch(scope["path"]) is not None
     return scope["method"] == "POST" and _ASKED.fullmatch(scope["path"]) is not None
+
+
+def _unkept(send: Send) -> Send:
+    """What one is answered, no cache gives to another."""
+
+    async def noted(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).setdefault("cache-control", "no-store")
+        await send(message)
+
+    return noted

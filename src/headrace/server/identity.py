@@ -82,10 +82,10 @@ def viewer_of(connection: HTTPConnection) -> Viewer:
 
 def asker_of(viewer: Viewer, user: str | None, kind: str | None) -> str | None:
     """As whom a question is asked: an operator as anybody, everybody else as oneself. `kind`: the identifier type of
-    users' names. Raises ForOperators."""
+    users' names; without one a name is nobody's identifier, whatever it looks like. Raises ForOperators."""
     if viewer.operator:
         return user
-    own = None if viewer.user is None else normalise(f"{kind}:{viewer.user}") if kind else viewer.user
+    own = None if viewer.user is None else normalise(f"{kind or 'viewer'}:{viewer.user}")
     if user is None or (own is not None and normalise(user) in (own, viewer.user)):
         return own
     raise ForOperators(

@@ -145,6 +145,10 @@ select count(*) from gone;
 delete from dead_letters where tenant = %(tenant)s and resolved_at < %(before)s;
 
 -- name: purge_access
--- Forgets who might read documents of which no version is left.
+-- Forgets who might read documents of which no version is left, and none is coming.
 delete from document_access a where a.tenant = %(tenant)s and a.at < %(before)s
-   and not exists (select from document_versions v where v.document = a.document and v.tenant = a.tenant);
+   and not exists (select from document_versions v where v.document = a.document and v.tenant = a.tenant)
+   and (a.major = 0 or exists (select from operator_progress p
+                                where p.tenant = a.tenant and p.operator = 'knowledge'
+                                  and p.source = split_part(a.document, '/', 1)
+                                  and (p.major, p.minor) >= (a.major, a.minor)));
