@@ -107,6 +107,18 @@ async def test_after_a_load_the_index_is_built_at_once(fresh_database: FreshData
             assert await nearest(reader, range(60, 150)) == [f"d{n}" for n in range(60, 150)]
 
 
+async def test_what_is_prepared_on_a_connection_stays_when_it_drops_an_index(fresh_database: FreshDatabases) -> None:
+    """The client forgot every prepared statement of a session in which something was dropped, also those of changes."""
+    async with database(fresh_database) as other, open_store(dsn_of(other)) as store:
+        for start in range(0, 180, 60):
+            await asyncio.gather(*(load(store, n, n + 10) for n in range(start, start + 60, 10)))
+            for _ in range(12):  # on every connection that writes
+                await asyncio.gather(*(store.compact() for _ in range(6)))
+            await store.index(loaded=True)
+            await asyncio.gather(*(swap(store, draft(f"e{n}", start + 1, "text")) for n in range(6)))
+        assert (await rows(other, INDEXES))[-1][1]
+
+
 async def until(done: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(LIMIT_S):
         while not await done():  # noqa: ASYNC110 - it is the server that is waited for

@@ -201,7 +201,9 @@ class PostgresStore:
         except BaseException:
             await guard.close()
             raise
-        kwargs = {"options": _RELAXED, "prepare_threshold": 2, "autocommit": True}
+        # Links prepare by themselves. psycopg, where it prepares too, forgets all that a session has, theirs as well, when
+        # it drops an index.
+        kwargs = {"options": _RELAXED, "prepare_threshold": None, "autocommit": True}
         writers: Pool = AsyncConnectionPool(
             dsn,
             connection_class=LinkedConnection,
