@@ -23,6 +23,7 @@ from bench import (
     mysql,
     mysqlsnapshot,
     parts,
+    permissions,
     pipeline,
     push,
     snapshot,
@@ -49,6 +50,7 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "files": parts.folder,
     "push": push.run,
     "vectors": vectors.run,
+    "permissions": permissions.run,
 }
 
 

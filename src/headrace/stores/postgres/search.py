@@ -38,6 +38,7 @@ from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, 
 from headrace.stores.postgres.recent import RecentChunks
 from headrace.stores.postgres.valid import validity
 from headrace.stores.postgres.vector_index import VectorIndex
+from headrace.stores.postgres.viewing import SQL as VIEWING
 from headrace.stores.postgres.viewing import Viewing
 
 SQL = load(Path(__file__).with_name("search.sql"))
@@ -56,13 +57,17 @@ TOGETHER = 3
 FEW_INSIDE = 10_000
 """When a filter leaves so few chunks, each of them is looked at: walking the index past all others finds less in more
 time."""
+PROBED = 200
+"""By so many documents it is judged how much of everything a viewer may read."""
+LITTLE = 0.2
+"""When they may read less, it is looked at whether it is few."""
 NONE = Candidates(np.empty(0, np.int64), np.empty(0, np.float64))
 
 
 @dataclass(slots=True)
 class SearchMemory:
     """What searches remember between them: about how many chunks there are, the terms of the unpacked ones, and some
-    vectors with the number of chunks there were then."""
+    vectors and some documents, each with the number of chunks there were then."""
 
     dimensions: int
     index: VectorIndex
@@ -70,6 +75,8 @@ class SearchMemory:
     recent: RecentChunks = field(default_factory=RecentChunks)
     sample: NDArray[np.float32] | None = None
     sampled: int = 0
+    probe: list[str] | None = None
+    probed: int = 0
 
 
 class PostgresKnowledgeReader:
@@ -83,11 +90,14 @@ class PostgresKnowledgeReader:
         self._dimensions = memory.dimensions
         self._memory = memory
         self._chunks: dict[str, int] = {}
+        self._little = False
 
     async def search(
         self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter, blend: Blend = HYBRID
     ) -> Sequence[Passage]:
         deep = max(CANDIDATES, k)
+        if not self._viewing.all and not self._past:
+            await self._stand()
         if self._past:
             made = await vector if isinstance(vector, Awaitable) else vector
             found = await self._search_past(terms, made, deep, where)
@@ -131,16 +141,28 @@ class PostgresKnowledgeReader:
         return Found(lexical, nearest, both, _looked_up(both, ids, scores), of_both, (words, lies), together)
 
     async def _few_inside(self, where: Filter) -> Ids | None:
-        """The chunks inside a filter where it leaves few of many. What a viewer may read alone is mostly most: whether
-        it is few is looked at when the index finds too little."""
-        if where == Filter() or self._memory.chunks <= vector_index.EXACT_CHUNKS:
+        """The chunks inside a filter, or of what a viewer may read, where that leaves few of many."""
+        unlimited = where == Filter() and not self._little
+        if unlimited or self._memory.chunks <= vector_index.EXACT_CHUNKS:
             return None
-        return await self._few(where)
-
-    async def _few(self, where: Filter) -> Ids | None:
         args = {"limit": FEW_INSIDE + 1, **self._limits(where)}
-        row = await (await self._link.execute(self._inside(SQL["few_inside"], where), args, binary=True)).fetchone()
+        statement = self._inside(SQL["few_inside"], where, of_all=True)
+        row = await (await self._link.execute(statement, args, binary=True)).fetchone()
         return np.array(row[0], np.int64) if row and len(row[0]) <= FEW_INSIDE else None
+
+    async def _stand(self) -> None:
+        """How much a viewer may read: everything, while nothing is said of any document."""
+        memory = self._memory
+        if memory.probe is None or not 0.8 < (memory.chunks + 1) / memory.probed < 1.25:
+            args = {"tenant": DEFAULT_TENANT, "limit": PROBED}
+            rows = await (await self._link.execute(VIEWING["some"], args)).fetchall()
+            memory.probe, memory.probed = [row[0] for row in rows], memory.chunks + 1
+        args = {"tenant": DEFAULT_TENANT, "documents": memory.probe, **self._viewing.args}
+        row = await (await self._link.execute(self._viewing.filled("standing"), args)).fetchone()
+        assert row is not None
+        said, readable = row
+        self._viewing.all = not said
+        self._little = bool(said) and readable < LITTLE * len(memory.probe)
 
     async def _near(
         self, near: Answer, vector: Vector, deep: int, where: Filter, few: Ids | None
@@ -149,8 +171,7 @@ class PostgresKnowledgeReader:
         rows = await near.fetchall()
         many = few is None and self._memory.chunks > vector_index.EXACT_CHUNKS
         if many and not self._everything(where) and len(rows) < deep:
-            few = await self._few(where) if where == Filter() else None
-            rows = await (await self._nearest(vector, deep, where, few, exact=True)).fetchall()
+            rows = await (await self._nearest(vector, deep, where, exact=True)).fetchall()
         found = Candidates(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.float64))
         if rows and len(rows[0]) == 4:
             return found, Spread(round(rows[0][2], 6), round(rows[0][3], 6))
@@ -316,11 +337,11 @@ class PostgresKnowledgeReader:
     def _limits(self, where: Filter) -> dict[str, Any]:
         return {"tenant": DEFAULT_TENANT, **_filter(where), **self._viewing.args}
 
-    def _inside(self, sql: bytes, where: Filter) -> bytes:
+    def _inside(self, sql: bytes, where: Filter, *, of_all: bool = False) -> bytes:
         """A statement over chunks with only those conditions that are set, so that it is planned for them."""
         wanted = [SQL[f"inside_{name}"].rstrip(b"; \n") for name, value in _filter(where).items() if value is not None]
         if not self._viewing.all:
-            wanted.append(self._viewing.of_version if self._past else self._viewing.of("t"))
+            wanted.append(self._viewing.of_version if self._past else self._viewing.of("t", of_all=of_all))
         return sql.replace(b"{inside}", b" and ".join(wanted) or b"true")
 
     def _read(self, sql: bytes) -> bytes:

@@ -201,8 +201,8 @@ class PostgresStore:
         except BaseException:
             await guard.close()
             raise
-        # Links prepare by themselves. psycopg, where it prepares too, forgets all that a session has, theirs as well, when
-        # it drops an index.
+        # Links prepare by themselves. psycopg, where it prepares too, forgets all that a session has, theirs as well,
+        # when it drops an index.
         kwargs = {"options": _RELAXED, "prepare_threshold": None, "autocommit": True}
         writers: Pool = AsyncConnectionPool(
             dsn,

@@ -20,9 +20,10 @@ class Viewing:
         self.args: dict[str, Any] = {"viewer": viewer.user, "viewer_groups": sorted(viewer.named)}
         self._past = past
 
-    def of(self, alias: str) -> bytes:
-        """Whether what `alias` (with a column `document`) stands for may be read; it may be a version only as `v`."""
-        return b"true" if self.all else _fragment("readable").replace(b"{of}", alias.encode())
+    def of(self, alias: str, *, of_all: bool = False) -> bytes:
+        """Whether the document of what `alias` stands for may be read now. `of_all`: it is asked of every one."""
+        name = "readable_of_all" if of_all else "readable"
+        return b"true" if self.all else _fragment(name).replace(b"{of}", alias.encode())
 
     @property
     def of_version(self) -> bytes:
