@@ -198,12 +198,14 @@ async def test_a_document_that_ended_is_for_those_it_was_for(store: Store) -> No
 
 
 async def test_topics_whose_columns_are_new_are_for_nobody_until_they_are_made_anew(store: Store) -> None:
-    await swap(store, draft("0", 1, "word"), draft("1", 2, "word"))
-    await swap(store, draft("0", 3, "word"))
+    await swap(store, replace(draft("0", 1, "word"), made="steps"), replace(draft("1", 2, "word"), made="steps"))
+    await swap(store, replace(draft("0", 3, "word"), made="steps"))
     async with store.transaction() as transaction:
         await transaction.knowledge.seclude(SOURCE)
     assert await readable(store, ADA) == set()
     assert await readable(store, ADA, AsOf(time=seconds(1))) == set()
+    async with store.snapshot() as snapshot:
+        assert [m.made for m in await snapshot.stock.made()] == [""], "so that they are made anew in any case"
 
     async with store.transaction() as transaction:
         await transaction.knowledge.renew([replace(draft("0", 3, "word"), access=own(STAFF))])

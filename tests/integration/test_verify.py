@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from headrace.access import Readers, Rules, SourceRules
 from headrace.change import Change, Op, Position, document_schema
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import BadRequest
@@ -29,6 +30,7 @@ from tests.servers import FreshDatabases
 
 DOCS = document_schema("shop")
 SHIPPED = "shop/public.items/"
+READERS = SourceRules({"shop": Rules(None, (("long.md", Readers(None, ("hr",))),))})
 
 
 def document(at: int, path: str, text: str) -> Change:
@@ -53,7 +55,7 @@ class World:
 
     def knowledge(self, work: NoWork | None = None) -> Knowledge:
         rows = {ITEMS.topic: row_template(ITEMS.topic, self.template)}
-        return Knowledge(frozenset({"shop"}), rows, self.embedder, work or self.store.work)
+        return Knowledge(frozenset({"shop"}), rows, self.embedder, work or self.store.work, access=READERS)
 
     @asynccontextmanager
     async def running(self, most: int = 1000) -> AsyncGenerator[tuple[EmbeddedEngine, Verifier]]:
@@ -194,6 +196,17 @@ DAMAGES = (
     Damage("a vector is another model's", LONG_ID, "3 dimensions, not 16", vector(1, "vector = '[1,0,0]'")),
     Damage("a vector is empty", LONG_ID, "0.000", vector(1, "vector = array_fill(0, array[16])::halfvec")),
     Damage("a filter is another's", LONG_ID, "limited by", vector(1, "title = 'x'")),
+    Damage("everybody can read it", LONG_ID, "those who can read it", ("delete from document_access",)),
+    Damage("others can read it", LONG_ID, "those who can read it", ("update document_access set groups = '{x}'",)),
+    Damage(
+        "somebody cannot read it", SHORT, "those who can read it",
+        (f"insert into document_access (document, major, minor, at, groups) values ('{SHORT}', 0, 0, 0, '{{x}}')",),
+    ),
+    Damage(
+        "it is said to be for others", SHORT, "for others than its change says",
+        (f"""update document_versions set access = '{{"own": {{"owner": "x", "groups": []}}}}'
+             where document = '{SHORT}' and closed_at is null""",),
+    ),
     Damage("a chunk's text is altered", LONG_ID, "chunk 0: its text is another", text(0, "text = text || '!'")),
     Damage(
         "a chunk's words are altered", LONG_ID, "chunk 0: its words is another",

@@ -13,6 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from headrace.integrations.http import Search
 from tests.whole import Whole, until, whole
 
 SECRET = "the gateway's own secret"
@@ -327,6 +328,35 @@ def test_watchers_are_told_of_what_they_may_read_and_of_no_columns(headrace: Who
     assert [e["document"] for e in whole_of_it] == ["shop/tickets/2", "shop/tickets/1"]
     assert whole_of_it[1]["changed"]["text"][1] == "the turnips were early"
     ticket(operator, 2, "the turnips were blue", who=None, teams="[]")
+    headrace.settle()
+
+
+def test_other_frameworks_read_as_who_asks_through_them(headrace: Whole) -> None:
+    for who, seen in ((ADA, OPEN | STAFF | ADAS), (BO, OPEN | STAFF | HR), (NOBODY, OPEN)):
+        search = Search(f"http://127.0.0.1:{headrace.port}", k=50, headers=who)
+        assert {p.metadata["document"] for p in search.now("turnips")} == seen
+
+
+def test_each_file_of_a_form_is_for_whom_its_fields_name(headrace: Whole) -> None:
+    parts = [
+        ("source", (None, "uploads")), ("owner", (None, "ada@example.com")), ("file", ("one.md", b"One of turnips.")),
+        ("groups", (None, "hr, staff")), ("file", ("two.md", b"Two of turnips.")),
+        ("file", ("three.md", b"Three of them.")),
+    ]  # fmt: skip
+    url = f"http://127.0.0.1:{headrace.port}/v1/documents"
+    sent = httpx2.post(url, files=parts, headers=OPERATOR, timeout=120)
+    assert sent.status_code == 202, sent.text
+    headrace.settle()
+    ids = [f"uploads/{name}.md" for name in ("one", "two", "three")]
+    seen = [[Reads(headrace, who).document(id) == 200 for id in ids] for who in (ADA, BO, NOBODY)]
+    assert seen == [[True, True, True], [False, True, True], [False, False, True]]
+    # What is put in their places stays for whom they were.
+    sent = httpx2.put(f"{url}/uploads/one.md", headers=OPERATOR, content=b"Another one.", timeout=120)
+    assert sent.status_code == 202, sent.text
+    headrace.settle()
+    assert [Reads(headrace, who).document(ids[0]) for who in (ADA, BO)] == [200, 404]
+    for id in ids:
+        Reads(headrace, OPERATOR).send("DELETE", f"/v1/documents/{id}")
     headrace.settle()
 
 

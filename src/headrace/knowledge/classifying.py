@@ -37,7 +37,7 @@ async def classify(store: Store, access: SourceRules, rows: Mapping[str, RowTemp
 
 
 async def _source(store: Store, source: str, rules: Rules) -> None:
-    after, count = "", 0
+    after, count = source + "/", 0
     while True:
         async with store.snapshot() as snapshot:
             page = await snapshot.stock.ever(source, after, AT_ONCE)

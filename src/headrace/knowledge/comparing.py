@@ -38,11 +38,13 @@ def _version(draft: DocumentDraft, held: HeldDocument) -> Iterator[str]:
     ):
         if should != got:
             yield f"its {what} is {got}, not {should}"
-    if draft.access != held.access:  # names of people: not told
-        yield "it is for others than its change and the configuration say"
+    if draft.access.source != held.access.source:  # names of people: not told
+        yield "it is for others than the configuration says"
 
 
 def _content(draft: DocumentDraft, held: HeldDocument) -> Iterator[str]:
+    if draft.access.own != held.access.own:
+        yield "it is for others than its change says"
     if draft.content_hash != held.content_hash:
         yield f"its content's hash is {held.content_hash}, not {draft.content_hash}"
     if draft.failure is not None or held.failed:
@@ -52,6 +54,8 @@ def _content(draft: DocumentDraft, held: HeldDocument) -> Iterator[str]:
             yield f"it is served though it cannot be read: {draft.failure.got}"
         elif held.chunks:
             yield "it could not be read and has chunks all the same"
+        else:
+            yield from held.faults
         return
     if _sha256(draft.text) != held.text:
         yield "its text is another"

@@ -119,9 +119,10 @@ select %(tenant)s, e.document, e.major, e.minor, e.at, e.owner, array(select jso
     on conflict do nothing;
 
 -- name: seclude
--- Leaves the documents of a topic to nobody.
+-- Leaves the documents of a topic to nobody, whatever they were made by.
 with hidden as (
-    update document_versions v set access = coalesce(v.access, '{}') || '{"own": {"owner": null, "groups": []}}'
+    update document_versions v
+       set made = '', access = coalesce(v.access, '{}') || '{"own": {"owner": null, "groups": []}}'
      where (v.tenant = %(tenant)s) is true and v.topic = %(topic)s
     returning v.document, v.opened_major, v.opened_minor, v.opened_at, v.closed_at
 )
