@@ -157,6 +157,9 @@ async def test_every_way_of_reading_gives_what_a_plain_model_allows(store: Store
     for then in range(1, at, 3):
         for viewer in VIEWERS:
             assert await readable(store, viewer, AsOf(time=seconds(then))) == model.seen(viewer, then), (then, viewer)
+        where = Filter(document_prefix=f"{SOURCE}/{rng.randrange(7)}", source=SOURCE)
+        await readable(store, rng.choice(VIEWERS), AsOf(time=seconds(then)), where)
+    await readable(store, ADA, where=Filter(document_prefix=f"{SOURCE}/1", source=SOURCE))
 
 
 async def test_what_takes_a_document_away_does_not_wait_for_its_version(store: Store) -> None:
