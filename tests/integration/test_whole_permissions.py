@@ -272,7 +272,8 @@ def test_what_is_taken_away_is_gone_at_once_while_much_is_being_embedded(headrac
             d["id"] for d in ada.send("GET", "/v1/documents", limit="1000").json()["documents"]
         }
         assert not ada.told("Was the delivery of turnips late?", conversation=talk)[1] & {"shop/tickets/1"}
-    assert "shop/tickets/1" not in Reads(headrace, BO).found(), "it was not his yet"
+    given = "shop/tickets/1" in Reads(headrace, BO).found()
+    assert not given or total() == before + QUEUED, "only with its own version"
 
     # And once it is applied its new owner reads it.
     headrace.settle()
