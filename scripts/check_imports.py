@@ -38,7 +38,8 @@ LAYERS: dict[str, frozenset[str]] = {
     "cli": frozenset({"ground", "settings", "port", "answer", "app", "server", "running", "demo", "ops", "evaluation"}),
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
-    (r"(__init__|access|change|described|place|position|token|codec|envelope|errors|findings|clock|link|sqlfile)", "ground"),
+    (r"(__init__|access|change|described|place|position|token|codec|envelope|errors|findings)", "ground"),
+    (r"(clock|link|sqlfile)", "ground"),
     (r"envelopes(\..+)?", "ground"),
     (r"(config|registry)(\..+)?", "settings"),
     (r"redaction(\.(checks|echoes|overlap|policy))?", "port"),
