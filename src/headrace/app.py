@@ -17,7 +17,7 @@ from headrace.answer.asking import Asker
 from headrace.answer.remember import Remembered
 from headrace.answer.service import Reader
 from headrace.clock import now_us
-from headrace.config import Config, Documents, Models, SourceEntry, duration_us
+from headrace.config import Config, Documents, Models, SourceEntry, duration_us, without_secrets
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
 from headrace.findings import Finding, ok
@@ -36,7 +36,7 @@ from headrace.models import Embedder, Generator
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import ChildRule, RecordRule
 from headrace.redaction.policy import Policy, Redactor
-from headrace.registry import DETECTORS, EMBEDDERS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, lookup
+from headrace.registry import DETECTORS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, embedder_at, lookup
 from headrace.sources import Source, SourceSettings
 from headrace.stores import Aggregate, FactRule, Store, WorkCache
 
@@ -123,15 +123,18 @@ class App:
         return self._embedder
 
     @property
+    def embedders(self) -> Sequence[Embedder]:
+        """Those in use: the one that is configured, and another one that serves until its vectors are built."""
+        return [e for e in (self._embedder, self._before) if e is not None]
+
+    @property
     def generator(self) -> Generator | None:
         return self._generator
 
     async def start(self, *, capture: bool = True) -> None:
         """Brings everything up once. Raises what prevents it. Without `capture` it only answers."""
         self._take_folder()
-        self._embedder = await asyncio.to_thread(
-            lookup("embedders", EMBEDDERS, self.config.models.embedding), self.config.models.embedding
-        )
+        self._embedder = await asyncio.to_thread(embedder_at, self.config.models.embedding)
         if self.config.models.generation:
             url = self.config.models.generation
             self._generator = lookup("generators", GENERATORS, url)(url)
@@ -228,7 +231,7 @@ class App:
             model=serving.id,
             dimensions=serving.dimensions,
             rules=[r.show for r in rules],
-            address=config.models.embedding if serving.now is self.embedder else "",
+            address=without_secrets(config.models.embedding) if serving.now is self.embedder else "",
         )
         self._stack.push_async_callback(store.close)
         log: Log = await lookup("logs", LOGS, config.headrace.log).connect(  # pyright: ignore[reportFunctionMemberAccess]
@@ -272,8 +275,8 @@ class App:
             await store.beside.cancel()
         else:
             renewal.succession = Succession(
-                store, serving, self.embedder, config.models.embedding, frozenset(_templates(config)), turn,
-                lambda: verifier.running is None, renewal.give_way,
+                store, serving, self.embedder, without_secrets(config.models.embedding), frozenset(_templates(config)),
+                turn, lambda: verifier.running is None, renewal.give_way,
             )  # fmt: skip
         return Core(store, log, engine, reader, asker, verifier, renewal, stages)
 
@@ -288,7 +291,7 @@ class App:
             step, remedy = "open the embedding model before", "Put it back, or start with an empty store."
             expected = f"{id} at {address}, to serve until the vectors of {wanted.id} are built"
             try:
-                before = await asyncio.to_thread(lookup("embedders", EMBEDDERS, address), address)
+                before = await asyncio.to_thread(embedder_at, address)
             except HeadraceError as error:
                 raise ConfigError(step=step, expected=expected, got=error.got, remedy=remedy) from error
             if before.id != id:

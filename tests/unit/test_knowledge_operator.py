@@ -40,7 +40,7 @@ class Embedder:
         self.tokenizer = tokenizer()
         self.embedded: list[str] = []
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
         self.embedded += texts
         return np.array([[len(t), background] for t in texts], np.float32)
 

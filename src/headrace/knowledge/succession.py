@@ -46,8 +46,8 @@ class Serving:
     def tokenizer(self) -> Tokenizer:
         return self.now.tokenizer
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
-        return await self.now.embed(texts, background=background)
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
+        return await self.now.embed(texts, background=background, query=query)
 
     def count_tokens(self, text: str) -> int:
         return self.now.count_tokens(text)
