@@ -77,7 +77,7 @@ class _Titan:
 
 
 class _ByType(msgspec.Struct, frozen=True):
-    float: list[list[float]]
+    floats: list[list[float]] = msgspec.field(name="float")
 
 
 class _CohereAnswer(msgspec.Struct, frozen=True):
@@ -103,7 +103,7 @@ class _Cohere:
 
     def read(self, content: bytes) -> tuple[Rows, int | None]:
         found = msgspec.json.decode(content, type=_CohereAnswer).embeddings
-        return (found.float if isinstance(found, _ByType) else found), None
+        return (found.floats if isinstance(found, _ByType) else found), None
 
 
 class Bedrock:

@@ -209,7 +209,7 @@ class RemoteEmbedder:
             except Trouble as trouble:
                 if trouble.fault is Fault.REFUSED:
                     return await self._refused(batch, trouble, background=background, query=query)
-                if trouble.fault is Fault.BROKEN or attempt == self._settings.retries:
+                if attempt == self._settings.retries or not worth_trying(trouble):
                     raise self._error(trouble) from None
                 # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
                 pause_s = random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt))  # noqa: S311
@@ -275,9 +275,9 @@ class RemoteEmbedder:
             return
         self._counts.failures += 1
         self._last = trouble
-        if trouble.after_s is not None and trouble.after_s > PATIENCE_S:
+        if trouble.fault is Fault.TRANSIENT and not worth_trying(trouble):
             self._breaker.cancelled()
-            self._breaker.open_for(trouble.after_s)
+            self._breaker.open_for(trouble.after_s or 0.0)
         elif trouble.busy:
             self._breaker.cancelled()
             self._turns.hold(trouble.after_s or 0.0)
@@ -305,6 +305,11 @@ class RemoteEmbedder:
         )
         error.after_s = trouble.after_s if open_s is None else open_s
         return error
+
+
+def worth_trying(trouble: Trouble) -> bool:
+    """Whether the same request may soon succeed."""
+    return trouble.fault is Fault.TRANSIENT and (trouble.after_s or 0.0) <= PATIENCE_S
 
 
 async def _all(work: Sequence[Coroutine[Any, Any, Vectors]]) -> list[Vectors | BaseException]:
