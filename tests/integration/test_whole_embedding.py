@@ -85,45 +85,55 @@ def test_a_service_embeds_what_is_found_and_what_is_asked(server: EmbeddingServe
         assert KEY not in doctor.out + doctor.err
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [says(500, f"broken with {KEY}"), says(429), says(401, KEY), cuts, gives(b"<html>"), gives(b'{"data": []}')],
-    ids=["500", "429", "401", "cut", "garbage", "none"],
-)
+FAULTS: dict[str, Behaviour] = {
+    "a broken server": says(500, f"broken with {KEY}"),
+    "one with too much to do": says(429),
+    "one that refuses the key": says(401, KEY),
+    "one that cuts": cuts,
+    "one that answers something else": gives(b"<html>"),
+    "one that forgets a vector": gives(b'{"data": []}'),
+}
+
+
 def test_changes_wait_and_questions_are_answered_by_words_until_it_is_back(
-    server: EmbeddingServer, documents: Path, fault: Behaviour
+    server: EmbeddingServer, documents: Path
 ) -> None:
     with whole(documents.parent, settings(server, "&retries=0&breaker_failures=2")) as running:
         running.settle()
+        for name, fault in FAULTS.items():
+            server.behaviour = fault
+            (documents / "pump.md").write_text(f"# The pump\n\nThe pump is oiled by {name}.\n")
+            until(lambda: embedder(running)["state"] != "ok", f"{name} is noticed", running.told)
+            (documents / "mill.md").unlink()
+            until(lambda: running.document("manual/mill.md") is None, "the delete overtakes what waits", running.told)
 
-        server.behaviour = fault
-        (documents / "pump.md").write_text("# The pump\n\nThe pump is oiled by a robot.\n")
-        running.says("texts wait for their embedding")
-        (documents / "mill.md").unlink()
-        until(lambda: running.document("manual/mill.md") is None, "the delete overtakes what waits", running.told)
+            by_words(running, name)
+            assert name not in running.document("manual/pump.md")["text"], "a document is replaced as a whole"
 
-        by_words = running.search("valve oiled hours")
-        with pytest.raises(Refused) as refused:
-            running.search("how to grease it", retriever="vector")
-        asked = running.post("/v1/ask", {"question": "How often must the valve be oiled?"})
-        assert by_words["results"][0]["document"] == "manual/valve.md"
-        assert by_words["degraded"]["got"].endswith("found by words alone")
-        assert (refused.value.status, refused.value.problem["title"]) == (503, "Texts cannot be embedded now")
-        assert "degraded" not in running.search("valve oiled hours", retriever="lexical")
-        assert "200 hours" in asked["answer"]
-        assert asked["degraded"]["got"].endswith("found by words alone")
-        assert "robot" not in str(running.document("manual/pump.md")), "a document is replaced as a whole"
-
-        server.behaviour = well
-        running.settle()
-        assert "robot" in running.document("manual/pump.md")["text"]
-        until(
-            lambda: "degraded" not in running.search("the robot of the pump"), "questions go by meaning", running.told
-        )
+            server.behaviour = well
+            (documents / "mill.md").write_text("# The mill\n\nThe mill must be oiled every 200 hours.\n")
+            running.settle()
+            assert name in running.document("manual/pump.md")["text"]
+            assert "degraded" not in running.search(f"who oils it, {name}")
+            assert embedder(running)["state"] == "ok"
         assert running.letters() == []
-        assert embedder(running)["state"] == "ok"
         secretless(running)
         assert running.command("verify", "--json").json["equal"]
+
+
+def by_words(running: Whole, name: str) -> None:
+    """Questions that were not asked before are answered, and the answers say how."""
+    found = running.search(f"valve oiled hours {name}")
+    with pytest.raises(Refused) as refused:
+        running.search(f"how to grease it, {name}", retriever="vector")
+    asked = running.post("/v1/ask", {"question": f"How often must the valve be oiled? Not {name}."})
+
+    assert found["results"][0]["document"] == "manual/valve.md"
+    assert found["degraded"]["got"].endswith("found by words alone")
+    assert (refused.value.status, refused.value.problem["title"]) == (503, "Texts cannot be embedded now")
+    assert "degraded" not in running.search(f"valve {name}", retriever="lexical")
+    assert "200 hours" in asked["answer"]
+    assert asked["degraded"]["got"].endswith("found by words alone")
 
 
 def test_killed_while_it_waits_it_goes_on_behind_that(server: EmbeddingServer, documents: Path) -> None:

@@ -38,6 +38,14 @@ def status() -> dict[str, Any]:
         "operators": [{"name": "profiles", "source": "air", "lag": {"changes": 3, "ms": 1500.0}, "dead_letters": 2}],
         "documents": {"by_stage": {"ready": 5, "failed": 1}},
         "renewal": {"state": "running", "done": 20, "total": 50, "left": {}},
+        "embedders": [
+            {"model": "onnx/1", "state": "ok", "service": None},
+            {
+                "model": "openai",
+                "state": "open",
+                "service": {"requests": 7, "failures": 2, "texts": 30, "tokens": 900, "cost": 0.5},
+            },
+        ],
         "profiles": 4,
         "store": {"bytes": 1000, "index": {"waiting": 60, "building": {"done": 20, "total": 90}}},
     }
@@ -89,6 +97,12 @@ def test_the_status_is_told_as_metrics() -> None:
             'documents{stage="failed"} 1.0',
             'documents{stage="ready"} 5.0',
             "documents_of_earlier_settings 30.0",
+            'embedding_up{model="openai"} 0.0',
+            'embedding_requests_total{model="openai"} 7.0',
+            'embedding_failures_total{model="openai"} 2.0',
+            'embedding_texts_total{model="openai"} 30.0',
+            'embedding_tokens_total{model="openai"} 900.0',
+            'embedding_cost_total{model="openai"} 0.5',
             "profiles 4.0",
             "store_bytes 1000.0",
             "index_waiting_chunks 60.0",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +78,7 @@ class Folder:
         return self.table[self.tokenizer.encode(text).ids]
 
     @asynccontextmanager
-    async def opened(self, query: str = "") -> AsyncIterator[OnnxEmbedder]:
+    async def opened(self, query: str = "") -> AsyncGenerator[OnnxEmbedder]:
         embedder = open_embedder(f"onnx:{self.path}{query}")
         try:
             yield embedder
@@ -109,7 +109,7 @@ POOLED: list[tuple[tuple[str, ...], Callable[[Floats], Floats]]] = [
 ]
 
 
-@pytest.mark.parametrize(("modes", "by_hand"), POOLED, ids=lambda m: "+".join(m) if isinstance(m, tuple) else "")
+@pytest.mark.parametrize(("modes", "by_hand"), POOLED, ids=["+".join(modes) for modes, _ in POOLED])
 async def test_tokens_are_pooled_as_the_folder_says(
     folder: Folder, modes: tuple[str, ...], by_hand: Callable[[Floats], Floats]
 ) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from headrace.errors import ConfigError
 from headrace.models.address import Remote, unusable
@@ -92,7 +92,7 @@ def _called(call: Callable[..., Mapping[str, Any]], parameters: dict[str, str]) 
         body: _Body = answer["body"] if "body" in answer else answer["Body"]
         return Reply(body.read(), answer["ResponseMetadata"]["HTTPHeaders"])
     except ClientError as error:
-        raise _refusal(error.response) from None  # pyright: ignore[reportUnknownMemberType, reportArgumentType]
+        raise _refusal(cast(Mapping[str, Any], error.response)) from None  # pyright: ignore[reportUnknownMemberType]
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise Trouble(Fault.BROKEN, "credentials", type(error).__name__, CREDENTIALS) from None
     except BotoCoreError as error:

@@ -22,7 +22,7 @@ import random
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -166,7 +166,7 @@ class RemoteEmbedder:
         most = max(1, int(self._max_tokens / self._ratio))
         if len(encoded.ids) <= most:
             return _Text(text, math.ceil(len(encoded.ids) * self._ratio))
-        ends = [end for _, end in cast(list[tuple[int, int]], encoded.offsets)[:most]]
+        ends = [end for _, end in encoded.offsets[:most]]
         return _Text(text[: max(ends)], self._max_tokens)
 
     def _batches(self, texts: Sequence[_Text]) -> Iterator[list[_Text]]:
