@@ -126,7 +126,7 @@ def by_words(running: Whole, name: str) -> None:
     found = running.search(f"valve oiled hours {name}")
     with pytest.raises(Refused) as refused:
         running.search(f"how to grease it, {name}", retriever="vector")
-    asked = running.post("/v1/ask", {"question": f"How often must the valve be oiled? Not {name}."})
+    asked = running.post("/v1/ask", {"question": "How often must the valve be oiled?"})
 
     assert found["results"][0]["document"] == "manual/valve.md"
     assert found["degraded"]["got"].endswith("found by words alone")

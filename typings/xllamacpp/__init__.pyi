@@ -3,7 +3,7 @@
 class CommonParamsModel:
     path: str
 
-class llama_pooling_type:  # noqa: N801 - its own name
+class llama_pooling_type:
     LLAMA_POOLING_TYPE_MEAN: llama_pooling_type
 
 class CpuParams:
