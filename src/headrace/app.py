@@ -32,7 +32,7 @@ from headrace.knowledge.stages import Stages
 from headrace.knowledge.succession import Serving, Succession
 from headrace.knowledge.verifier import NoWork, Verifier
 from headrace.log import Log
-from headrace.models import Embedder, Generator
+from headrace.models import Embedder, Generator, Served
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import ChildRule, RecordRule
 from headrace.redaction.policy import Policy, Redactor
@@ -226,6 +226,8 @@ class App:
         rules = [_child(e) for e in config.profiles.facts]
         kind: Any = lookup("stores", STORES, config.headrace.store)
         serving = await self._serving(await kind.model(dsn))
+        if isinstance(serving.now, Served) and (known := await kind.dimensions(dsn)):
+            serving.now.know(known)  # it answers, by words, before the service does
         store: Store = await kind.open(
             dsn,
             model=serving.id,

@@ -88,9 +88,13 @@ def test_a_wrong_address_at_amazon_is_refused(url: str, told: str) -> None:
 
 
 def test_a_service_that_does_not_answer_when_it_must_say_its_dimensions_names_the_way_out() -> None:
-    with pytest.raises(EmbeddingError, match="With dimensions=N in the address") as caught:
-        open_openai(f"openai+http://127.0.0.1:{free_port()}/v1?model=m&key={KEY}&retries=0")
+    embedder = open_openai(f"openai+http://127.0.0.1:{free_port()}/v1?model=m&key={KEY}&retries=0")
 
+    with pytest.raises(EmbeddingError, match="With dimensions=N in the address") as caught:
+        print(embedder.dimensions)
+    embedder.know(8)
+
+    assert embedder.dimensions == 8
     assert caught.value.status == 503
     assert KEY not in str(caught.value)
 

@@ -32,7 +32,10 @@ class Embedder(Protocol):
         ...
 
     @property
-    def dimensions(self) -> int: ...
+    def dimensions(self) -> int:
+        """Raises EmbeddingError where it is a service that has never said it."""
+        ...
+
     @property
     def max_tokens(self) -> int:
         """Tokens of a text that the model reads; the rest is left out."""
@@ -74,6 +77,9 @@ class Served(Protocol):
 
     @property
     def service(self) -> Service: ...
+    def know(self, dimensions: int) -> None:
+        """Of vectors that it made before, in case it does not answer now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

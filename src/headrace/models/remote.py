@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import msgspec
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -37,6 +37,7 @@ from headrace.models.address import Remote, tokenizer
 from headrace.models.asked import Asked, Fault, Rows, Trouble
 from headrace.models.limits import Breaker, Turns
 
+logger = structlog.get_logger("headrace.models")
 T = TypeVar("T")
 Vector = NDArray[np.float32]
 
@@ -83,6 +84,7 @@ class RemoteEmbedder:
         self._counts = _Counts()
         self._last: Trouble | None = None
         self._spared: dict[str, Vector] = {}
+        self._untold: EmbeddingError | None = None
         self._closed = False
 
     @property
@@ -93,8 +95,13 @@ class RemoteEmbedder:
 
     @property
     def dimensions(self) -> int:
-        assert self._dimensions is not None, "it is opened with them, or asks for them first"
+        """Raises EmbeddingError where it never answered and nobody said it."""
+        if self._dimensions is None:
+            raise self._untold or self._error(Trouble(Fault.TRANSIENT, "an answer", "none yet"))
         return self._dimensions
+
+    def know(self, dimensions: int) -> None:
+        self._dimensions = self._dimensions or dimensions
 
     @property
     def max_tokens(self) -> int:
@@ -148,6 +155,15 @@ class RemoteEmbedder:
         """Refuse what comes, and close all connections; a second call does nothing."""
         self._closed = True
         await self._asked.close()
+
+    def ask_dimensions(self, thread: ThreadPoolExecutor) -> None:
+        """In an event loop of its own; blocks."""
+        try:
+            self.know(thread.submit(asyncio.run, _dimensions(self._asked, self._settings, self._tokenizer)).result())
+        except EmbeddingError as error:
+            remedy = f"{error.remedy} With dimensions=N in the address, Headrace starts without asking it."
+            self._untold = EmbeddingError(step=error.step, expected=error.expected, got=error.got, remedy=remedy)
+            logger.warning("the service that embeds does not answer", error=str(error))
 
     # ---- texts -------------------------------------------------------------------------------------------------------
 
@@ -345,22 +361,18 @@ def _ended() -> StoreError:
 
 def opened(asked: Asked, settings: Remote, max_tokens: int) -> RemoteEmbedder:
     """The embedder of a service, with `max_tokens` where the settings do not say. Without `dimensions` the service is
-    asked for them now, which blocks. Raises EmbeddingError when it does not answer then."""
+    asked for them now, which blocks; where it does not answer, whoever opened it may know them."""
     found, own = tokenizer(settings)
-    most = settings.max_tokens or max_tokens
+    embedder = RemoteEmbedder(asked, settings, settings.max_tokens or max_tokens, found, own)
     if settings.dimensions is None:
         with ThreadPoolExecutor(1, "headrace-embed-open") as thread:  # there may be an event loop in this one
-            dimensions = thread.submit(asyncio.run, _dimensions(asked, settings, found)).result()
-        settings = msgspec.structs.replace(settings, dimensions=dimensions)
-    return RemoteEmbedder(asked, settings, most, found, own)
+            embedder.ask_dimensions(thread)
+    return embedder
 
 
 async def _dimensions(asked: Asked, settings: Remote, tokenizer: Tokenizer) -> int:
     once = RemoteEmbedder(asked, settings, 64, tokenizer, True)
     try:
         return (await once.embed([PROBE], query=True)).shape[1]
-    except EmbeddingError as error:
-        remedy = f"{error.remedy} With dimensions=N in the address, Headrace starts without asking it."
-        raise EmbeddingError(step=error.step, expected=error.expected, got=error.got, remedy=remedy) from None
     finally:
         await once.close()

@@ -14,6 +14,7 @@ from headrace.change import format_position, stamp_json
 from headrace.clock import now_us, rfc3339
 from headrace.engines.embedded import CAPTURE, EmbeddedEngine
 from headrace.engines.snapshots import all_jobs
+from headrace.errors import EmbeddingError
 from headrace.inbox import Inbox
 from headrace.knowledge.renewing import Renewing
 from headrace.knowledge.stages import Stage
@@ -103,7 +104,7 @@ def _works(sources: list[dict[str, Any]], embedders: list[dict[str, Any]]) -> bo
 
 def _embedder(embedder: Embedder) -> dict[str, Any]:
     """Those behind an address also with how it goes with the service."""
-    shown: dict[str, Any] = {"model": embedder.id, "dimensions": embedder.dimensions, "state": "ok", "service": None}
+    shown: dict[str, Any] = {"model": embedder.id, "dimensions": _dimensions(embedder), "state": "ok", "service": None}
     if not isinstance(embedder, Served):
         return shown
     seen = embedder.service
@@ -114,6 +115,14 @@ def _embedder(embedder: Embedder) -> dict[str, Any]:
         "cost": None if seen.cost is None else round(seen.cost, 6),
     }
     return {**shown, "state": seen.state, "service": about}
+
+
+def _dimensions(embedder: Embedder) -> int | None:
+    """None of a service that has not answered yet."""
+    try:
+        return embedder.dimensions
+    except EmbeddingError:
+        return None
 
 
 def _coming(core: Core) -> dict[str, int]:
