@@ -80,6 +80,7 @@ def test_a_service_embeds_what_is_found_and_what_is_asked(server: EmbeddingServe
         secretless(running)
         verified = running.command("verify", "--json").json
         assert verified["equal"]
+        assert f"embedding: {len(server.texts)} texts" in running.command("status").out
         doctor = running.command("doctor", "--json")
         assert "8 dimensions, answers in" in doctor.out
         assert KEY not in doctor.out + doctor.err
@@ -146,6 +147,9 @@ def test_killed_while_it_waits_it_goes_on_behind_that(server: EmbeddingServer, d
 
         running.start()
         assert "valve" in found(running, "valve oiled hours")[0], "it starts without the service, and answers"
+        assert "degraded: embed texts at 127.0.0.1" in running.command("search", "valve").out
+        told = running.command("status").out
+        assert "failing: none" in told or "left alone until" in told
         server.start()
         running.settle()
 
