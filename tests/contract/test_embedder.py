@@ -22,7 +22,7 @@ from tests.small_model import small_model
 TEXTS = ["The flight was cancelled.", "Add two cups of flour.", "naïve café 東京 👩‍✈️", "x", "a\nb\tc", " "]
 LONG = "A passenger may change the date of a reservation before departure. " * 300
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret-0123456789", "AWS_SESSION_TOKEN": ""}
-MORE = "&breaker_pause=0.2"
+MORE = "&question_timeout=60"
 
 
 @dataclass(frozen=True)

@@ -80,10 +80,11 @@ class Runtime:
         return await loop.run_in_executor(self._threads, _called, call, parameters)
 
     async def close(self) -> None:
-        """Ends the threads that have nothing to do; the others when they are done."""
+        """Ends the threads that have nothing to do, the others when they are done, and the connections."""
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False)
+            self._client.close()
 
 
 def _called(call: Callable[..., Mapping[str, Any]], parameters: dict[str, str]) -> Reply:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import msgspec
 import numpy as np
 import structlog
 from numpy.typing import NDArray
@@ -46,6 +47,10 @@ ESTIMATE = 1.25
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 20.0
 PATIENCE_S = 30.0
 """A service that asks for a longer pause is left alone for it."""
+LARGE = 32_768
+"""Characters from which on texts are counted in a thread."""
+OPENING_S = 10.0
+"""So long a service has at least to say its dimensions."""
 SPARED = 20_000
 """Vectors of a call that failed are kept for the next, at most so many."""
 PROBE = "headrace"
@@ -135,7 +140,7 @@ class RemoteEmbedder:
         if self._closed:
             raise _ended()
         prefix = self._settings.query_prefix if query else self._settings.document_prefix
-        wanted = [self._cut(prefix + text) for text in texts]
+        wanted = await self._all_cut([prefix + text for text in texts])
         found = {t.sent: v for t in wanted if (v := self._spared.pop(t.sent, None)) is not None}
         missing = {t.sent: t for t in wanted if t.sent not in found}
         batches = list(self._batches(list(missing.values())))
@@ -166,6 +171,12 @@ class RemoteEmbedder:
             logger.warning("the service that embeds does not answer", error=str(error))
 
     # ---- texts -------------------------------------------------------------------------------------------------------
+
+    async def _all_cut(self, texts: Sequence[str]) -> list[_Text]:
+        """Many are counted in a thread: questions do not wait for it."""
+        if sum(map(len, texts)) <= LARGE:
+            return [self._cut(text) for text in texts]
+        return await asyncio.to_thread(lambda: [self._cut(text) for text in texts])
 
     def _cut(self, text: str) -> _Text:
         """As much of it as the model reads."""
@@ -371,7 +382,8 @@ def opened(asked: Asked, settings: Remote, max_tokens: int) -> RemoteEmbedder:
 
 
 async def _dimensions(asked: Asked, settings: Remote, tokenizer: Tokenizer) -> int:
-    once = RemoteEmbedder(asked, settings, 64, tokenizer, True)
+    patient = msgspec.structs.replace(settings, question_timeout=max(OPENING_S, settings.question_timeout))
+    once = RemoteEmbedder(asked, patient, 64, tokenizer, True)
     try:
         return (await once.embed([PROBE], query=True)).shape[1]
     finally:
