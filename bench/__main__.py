@@ -17,6 +17,7 @@ from pathlib import Path
 from bench import (
     asking,
     backlog,
+    chunking,
     cocoindex,
     debezium,
     latency,
@@ -49,6 +50,7 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "files": parts.folder,
     "push": push.run,
     "vectors": vectors.run,
+    "chunking": chunking.run,
 }
 
 

@@ -277,8 +277,8 @@ class App:
             await store.beside.cancel()
         else:
             renewal.succession = Succession(
-                store, serving, self.embedder, without_secrets(config.models.embedding), frozenset(_templates(config)),
-                turn, lambda: verifier.running is None, renewal.give_way,
+                store, serving, self.embedder, without_secrets(config.models.embedding), turn,
+                lambda: verifier.running is None, renewal.give_way,
             )  # fmt: skip
         return Core(store, log, engine, reader, asker, verifier, renewal, stages)
 

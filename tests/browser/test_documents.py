@@ -135,8 +135,8 @@ async def test_a_document_is_deleted_by_keyboard_after_it_was_asked(open_page: O
     screen, name = await open_page(view="documents"), names("gone.md")
     keys = screen.page.keyboard
     chooser = screen.page.get_by_role("button", name="choose files")
-    await screen.tab_to(chooser)
-    async with screen.page.expect_file_chooser() as opened:
+    async with screen.page.expect_file_chooser() as opened:  # begins here: the browser takes a moment to tell of one
+        await screen.tab_to(chooser)
         await keys.press("Enter")
     await (await opened.value).set_files([file(name, b"# Gone")])
     await expect(uploads(screen).filter(has_text=name)).to_contain_text("ready", timeout=COMES_MS)

@@ -129,8 +129,8 @@ class World:
             await store.beside.cancel()
         else:
             renewal.succession = Succession(
-                store, serving, configured, "at " + configured.id, frozenset(rows), turn,
-                lambda: verifier.running is None, renewal.give_way,
+                store, serving, configured, "at " + configured.id, turn, lambda: verifier.running is None,
+                renewal.give_way,
             )  # fmt: skip
         reader = Reader(store, Remembered(serving), engine, 0)
         task = asyncio.create_task(engine.run())

@@ -21,6 +21,7 @@ from headrace.knowledge.operator import FIRST_PAUSE_S, LONGEST_PAUSE_S, Knowledg
 from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.rows import row_template
 from headrace.knowledge.stages import Stage, Stages
+from headrace.knowledge.terms import bag
 from headrace.models import Vectors
 from headrace.stores import DocumentDraft
 from tests.making import ITEMS, change, put, truncate
@@ -171,12 +172,12 @@ async def test_input_that_was_put_right_in_the_same_batch_is_no_dead_letter() ->
 async def test_a_vector_that_was_ever_made_is_not_made_again() -> None:
     knowledge, embedder, work = operator()
     first = await knowledge.prepare([document(1, "a.txt", b"one"), document(2, "b.txt", b"two")], background=True)
-    assert embedder.embedded == ["a\none", "b\ntwo"]
+    assert embedder.embedded == ["one", "two"]
     work.known = {c.text_hash: c.vector for d in first.drafts for c in d.chunks}
 
     again = await knowledge.prepare([document(3, "a.txt", b"one"), document(4, "b.txt", b"three")], background=False)
 
-    assert embedder.embedded[2:] == ["b\nthree"]
+    assert embedder.embedded[2:] == ["three"]
     assert vectors(again.drafts)[0].tolist() == vectors(first.drafts)[0].tolist()
 
 
@@ -187,6 +188,23 @@ async def test_equal_texts_in_a_batch_are_embedded_once() -> None:
 
     assert len(embedder.embedded) == 1
     assert len(prepared.drafts) == 5
+
+
+async def test_a_file_s_name_is_searched_for_and_not_embedded() -> None:
+    knowledge, embedder, _ = operator()
+    html = b"<html><head><title>Fees of 2024</title></head><body><p>None.</p></body></html>"
+
+    before, after, titled = (
+        await knowledge.prepare(
+            [document(1, "a/refund.txt", b"one"), document(2, "a/return.txt", b"one"), document(3, "x.html", html)],
+            background=True,
+        )
+    ).drafts
+
+    assert embedder.embedded == ["one", "Fees of 2024\nNone."], "a rename makes no vector anew"
+    assert before.chunks[0].text_hash == after.chunks[0].text_hash
+    assert bag("refund").terms.tolist()[0] in before.chunks[0].terms
+    assert titled.title == "Fees of 2024"
 
 
 def vectors(drafts: Sequence[DocumentDraft]) -> list[NDArray[np.float32]]:

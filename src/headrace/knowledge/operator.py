@@ -198,17 +198,19 @@ class Knowledge:
         chunks had, do not prove that this is what they were made of."""
         info = document.info
         pieces = [Piece(c.start, c.end, document.text[c.start : c.end], c.heading, c.place) for c in document.chunks]
-        for title in (info.title, ""):
-            indexed = [indexed_text(title, p.heading, p.text) for p in pieces]
-            made = [_hash(text) for text in indexed]
+        for context in (info.title, ""):
+            indexed = [indexed_text(context, p.heading, p.text) for p in pieces]
+            made = [text_hash(text) for text in indexed]
             if made == list(hashes):
                 break
         else:
             return None
         vectors = await self._embedded(indexed, True) if indexed else ()
+        title = "" if info.media is None else info.title
+        bags = [bag(indexed_text(title, p.heading, p.text)) for p in pieces]
         chunks = [
-            _chunk(n, piece, bag(text), digest, vector)
-            for n, (piece, text, digest, vector) in enumerate(zip(pieces, indexed, made, vectors, strict=True))
+            _chunk(n, piece, words, digest, vector)
+            for n, (piece, words, digest, vector) in enumerate(zip(pieces, bags, made, vectors, strict=True))
         ]
         return DocumentDraft(
             info.id, stored.topic, info.stamp, info.content_hash, info.title, document.text, chunks, None, info.media,
@@ -325,13 +327,14 @@ class Knowledge:
             plan.parsed = cleared(plan.parsed, redactor)
             if plan.topic in self._rows:  # a short text could be guessed from its hash
                 plan.content_hash = _sha256(plan.parsed.text.encode())
-        context = "" if plan.topic in self._rows else plan.parsed.title
+        title = "" if plan.topic in self._rows else plan.parsed.title
+        context = title if plan.parsed.stated else ""
         plan.pieces = chunk(plan.parsed, self._embedder.tokenizer, self._settings.chunk_tokens)
         for piece in plan.pieces:
             indexed = indexed_text(context, piece.heading, piece.text)
             plan.indexed.append(indexed)
-            plan.bags.append(bag(indexed))
-            plan.hashes.append(_hash(indexed))
+            plan.bags.append(bag(indexed_text(title, piece.heading, piece.text)))
+            plan.hashes.append(text_hash(indexed))
         return plan
 
     def _draft(self, plan: _Plan, vectors: Mapping[bytes, NDArray[np.float32]]) -> DocumentDraft:
@@ -403,7 +406,8 @@ def _described(parsed: Parsed, change: Change) -> Parsed:
         return parsed
     about = about_of(change)
     dated = parsed.dated if about.time is None else about.time
-    return replace(parsed, title=about.title or parsed.title, dated=dated)
+    title, stated = (about.title, True) if about.title else (parsed.title, parsed.stated)
+    return replace(parsed, title=title, stated=stated, dated=dated)
 
 
 def _gone(stored: StoredDocument) -> BadInput:
@@ -439,12 +443,14 @@ def _removal(change: Change) -> Removal:
 
 def indexed_text(title: str, heading: str, text: str) -> str:
     """What is embedded and searched of a chunk: under its headings or title, which often name its subject. The title of
-    a row does not: it is empty here."""
+    a row does not: it is empty here. A title that is only a file's name is searched for as words, and not embedded: it
+    says little of a passage, and a rename would make every vector anew."""
     context = heading or title
     return f"{context}\n{text}" if context and context not in text else text
 
 
-def _hash(indexed: str) -> bytes:
+def text_hash(indexed: str) -> bytes:
+    """Of what is embedded of a chunk."""
     return hashlib.sha256(indexed.encode()).digest()
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 
 import structlog
 from tokenizers import Tokenizer
 
 from headrace.errors import EmbeddingError
-from headrace.knowledge.operator import indexed_text
+from headrace.knowledge.operator import indexed_text, text_hash
 from headrace.knowledge.report import Progress
 from headrace.models import Embedder, Vectors
 from headrace.stores import BareChunk, Model, Store
@@ -60,7 +60,7 @@ class Serving:
 class Succession:
     """Builds the vectors of `coming` for every chunk that there is, live ones too, then lets it serve.
 
-    `rows`: topics whose titles are not embedded. `turn` is the knowledge operator's. `free`: whether nobody reads the
+    `turn` is the knowledge operator's. `free`: whether nobody reads the
     index as a whole (a verification does). `give_way` waits for live changes being applied.
     """
 
@@ -70,7 +70,6 @@ class Succession:
         serving: Serving,
         coming: Embedder,
         address: str,
-        rows: Set[str],
         turn: asyncio.Lock,
         free: Callable[[], bool],
         give_way: Callable[[], Awaitable[None]],
@@ -80,7 +79,6 @@ class Succession:
         self._serving = serving
         self._coming = coming
         self._address = address
-        self._rows = rows
         self._turn = turn
         self._free = free
         self._give_way = give_way
@@ -145,7 +143,9 @@ class Succession:
         await self._told()
 
     def _text(self, chunk: BareChunk) -> str:
-        return indexed_text("" if chunk.topic in self._rows else chunk.title, chunk.heading, chunk.text)
+        """As it was embedded by the model before, with or without its document's title."""
+        titled = indexed_text(chunk.title, chunk.heading, chunk.text)
+        return titled if text_hash(titled) == chunk.text_hash else indexed_text("", chunk.heading, chunk.text)
 
     async def _told(self) -> None:
         if monotonic() < self._count_at:

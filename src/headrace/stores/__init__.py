@@ -429,10 +429,10 @@ class BareChunk:
     """A chunk that has no vector of the model that is to come, with what is embedded of it."""
 
     chunk: int
-    topic: str
     title: str
     heading: str
     text: str
+    text_hash: bytes
 
 
 class Beside(Protocol):

@@ -25,7 +25,7 @@ select (select count(*) from chunk_vectors_next where tenant = %(tenant)s),
 
 -- name: bare
 -- Chunks without one, a page behind a given one.
-select v.chunk_id, d.topic, d.title, c.heading, c.text
+select v.chunk_id, d.title, c.heading, c.text, c.text_hash
   from chunk_vectors v join chunks c using (chunk_id) join document_versions d using (version_id)
  where v.tenant = %(tenant)s and v.chunk_id > %(after)s
    and not exists (select from chunk_vectors_next n where n.chunk_id = v.chunk_id)

@@ -182,7 +182,9 @@ class PostgresStore:
         except BaseException:
             await guard.close()
             raise
-        kwargs = {"options": _RELAXED, "prepare_threshold": 2, "autocommit": True}
+        # psycopg prepares nothing itself: it would let go of the link's statements with its own, behind every ROLLBACK
+        # and every change of the schema.
+        kwargs = {"options": _RELAXED, "prepare_threshold": None, "autocommit": True}
         writers: Pool = AsyncConnectionPool(
             dsn,
             connection_class=LinkedConnection,
