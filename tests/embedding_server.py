@@ -7,6 +7,7 @@ not verified.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import socket
@@ -234,8 +235,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(reply.body)))
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(reply.body)
+        with contextlib.suppress(ConnectionError):  # whoever asked has gone
+            self.end_headers()
+            self.wfile.write(reply.body)
 
     def _kind(self, body: Json) -> str:
         if self.path.endswith("/embeddings"):

@@ -63,7 +63,8 @@ class Runtime:
             user_agent_extra="headrace",
         )
         try:
-            self._client: Any = boto3.client(  # pyright: ignore[reportUnknownMemberType]
+            session: Any = boto3.Session()  # of its own: the common one is not made for threads
+            self._client: Any = session.client(
                 service, region_name=region, endpoint_url=settings.endpoint or None, config=config
             )
         except (BotoCoreError, ValueError) as error:
