@@ -171,6 +171,11 @@ async def world(fresh_database: FreshDatabases, monkeypatch: pytest.MonkeyPatch)
             yield World(store, dsn, model)
 
 
+def down(system: str, user: str) -> Said:
+    del system, user
+    return 503
+
+
 BAG_TEXT = "# Bags\n\nA suitcase of 23 kg is free. word"
 BAG = document(1, "bag.md", BAG_TEXT)
 FEE = document(2, "fee.md", "# Fees\n\nThe fee is 30. word")
@@ -351,7 +356,10 @@ async def test_garbage_is_tried_again_then_a_dead_letter_that_stops_nothing_and_
 async def test_one_document_that_a_model_fails_at_is_given_up_while_others_are_told_of(
     world: World, status: int
 ) -> None:
-    world.model.says = lambda system, user: status if "suitcase" in user else says(system, user)
+    def failing(system: str, user: str) -> Said:
+        return status if "suitcase" in user else says(system, user)
+
+    world.model.says = failing
     async with world.running(Wanted(summaries=False)) as made:
         for one in HISTORY:
             world.source.commit(one)
@@ -390,7 +398,7 @@ async def test_one_document_that_a_model_fails_at_is_given_up_while_others_are_t
 
 
 async def test_a_model_that_is_down_is_no_document_s_fault(world: World) -> None:
-    world.model.says = lambda system, user: 503
+    world.model.says = down
     async with world.running() as made:
         for one in HISTORY:
             world.source.commit(one)
@@ -438,11 +446,14 @@ async def test_other_settings_redo_what_depends_on_them_and_nothing_else(world: 
 
 
 async def test_the_old_labels_serve_until_the_new_ones_are_there(world: World) -> None:
+    def otherwise(system: str, user: str) -> Said:
+        return "luggage" if "sort" in system else says(system, user)
+
     await fill(world)
     world.model.gate.clear()
     world.model.waiting.clear()
     async with world.running(Wanted({"luggage": "", "rest": ""})) as made:
-        world.model.says = lambda system, user: "luggage" if "sort" in system else says(system, user)
+        world.model.says = otherwise
         await asyncio.to_thread(world.model.waiting.wait, 60)
         assert await world.labels() == TOLD
         world.model.gate.set()

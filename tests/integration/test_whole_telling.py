@@ -33,13 +33,18 @@ def says(system: str, user: str) -> Said:
     return "money" if "fee" in user else "bags"
 
 
+def down(system: str, user: str) -> Said:
+    del system, user
+    return 503
+
+
 def told(made: Whole) -> None:
     def done() -> bool:
         now = made.get("/v1/status")["telling"]
         return (
             now["state"] == "done"
             and now["left"] == 0
-            and all(d["labels"] for d in made.documents().values() if d["chunks"])
+            and all(d["labels"] and d["summary"] for d in made.documents().values() if d["chunks"])
         )
 
     until(done, "everything is told", made.told)
@@ -60,7 +65,7 @@ def test_kills_in_the_middle_leave_nothing_half_told_and_nothing_is_asked_twice(
         settings = SETTINGS.format(model=model.address(), folder=folder, more="")
         with whole(tmp_path / "headrace", settings) as made:
             made.settle()
-            for changed in range(3):
+            for changed in range(2):
                 until(lambda: len(model.asked) > 8, "some are told of", made.told)
                 made.kill()
                 (folder / f"{changed:02}.md").write_text(f"# Rule {changed}\n\nNow a fee of {changed}.")
@@ -71,16 +76,16 @@ def test_kills_in_the_middle_leave_nothing_half_told_and_nothing_is_asked_twice(
 
             documents = made.documents()
             assert {id: d["labels"] for id, d in documents.items()} == {
-                f"docs/{n:02}.md": ["money"] if n % 2 or n < 3 else ["bags"]
+                f"docs/{n:02}.md": ["money"] if n % 2 or n < 2 else ["bags"]
                 for n in range(DOCUMENTS)
-                if n not in (10, 11, 12)
+                if n not in (10, 11)
             }
             assert {d["summary"] for d in documents.values()} == {
-                f"Voyagers learn of Rule {n}." for n in range(DOCUMENTS) if n not in (10, 11, 12)
+                f"Voyagers learn of Rule {n}." for n in range(DOCUMENTS) if n not in (10, 11)
             }
             assert made.command("verify", "--json").json["equal"]
             # a kill costs no more than what was being asked then
-            assert len(model.asked) < 2 * (DOCUMENTS + 3) + 3 * 2 * 4
+            assert len(model.asked) < 2 * (DOCUMENTS + 2) + 2 * 2 * 4
 
 
 def test_what_people_see_and_how_they_limit_a_search(tmp_path: Path) -> None:
@@ -116,7 +121,7 @@ def test_what_people_see_and_how_they_limit_a_search(tmp_path: Path) -> None:
             )
 
             # when the model has nothing more to say, a saved file is found all the same
-            model.says = lambda system, user: 503
+            model.says = down
             (folder / "new.md").write_text("# New\n\nA violin is welcome.")
             made.settle()
             assert "violin" in made.texts("violin welcome")[0]
@@ -130,7 +135,7 @@ def test_what_people_see_and_how_they_limit_a_search(tmp_path: Path) -> None:
 
 def test_up_once_waits_for_labels_and_not_for_a_model_that_is_down(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
-    with ScriptedModel(lambda system, user: 503) as model:
+    with ScriptedModel(down) as model:
         made = Whole(tmp_path / "headrace", SETTINGS.format(model=model.address(), folder=folder, more=""))
         try:
             ended = made.command("up", "--once")
@@ -163,7 +168,7 @@ def test_a_real_language_model_tells_of_documents(tmp_path: Path) -> None:
     with LlmServer() as server:
         model = f"openai+{server.base_url}?model=smollm2&temperature=0"
         # A small model says what it likes: where every label may be given, and one is sure to be read, it is told of.
-        settings = SETTINGS.format(model=model, folder=folder, more="characters = 400\nmax_tokens = 60\nparallel = 1")
+        settings = SETTINGS.format(model=model, folder=folder, more="characters = 300\nmax_tokens = 24\nparallel = 1")
         with whole(tmp_path / "headrace", settings) as made:
             made.settle()
 

@@ -22,7 +22,7 @@ from headrace.knowledge.asked import Asked
 from headrace.knowledge.asking import BadAnswer, Outcome
 from headrace.knowledge.operator import FIRST_PAUSE_S, LONGEST_PAUSE_S, Knowledge, source_of
 from headrace.knowledge.steps import CLASSIFY, SUMMARISE, Chain, read_chain
-from headrace.stores import DeadLetter, DeadLetterDraft, Failure, Store, ToTell, Transaction
+from headrace.stores import JSON, DeadLetter, DeadLetterDraft, Failure, Store, ToTell, Transaction
 
 STEPS = (CLASSIFY, SUMMARISE)
 ATTEMPTS = 3
@@ -91,7 +91,7 @@ class Teller:
         self._began, self._first = monotonic(), 0
         self._counted_at = 0.0
 
-    def steps(self) -> Mapping[str, object]:
+    def steps(self) -> Mapping[str, JSON]:
         """Of each key, to be remembered by `Store.keep_chains`."""
         return {a.key: Chain([a.step]).to_json() for a in self.asked}
 
@@ -208,7 +208,11 @@ class Teller:
 
     async def _read(self, topic: str, told: str, mades: Sequence[str], below: int) -> Sequence[ToTell]:
         async with self._store.snapshot() as snapshot:
-            return await snapshot.told.of(topic, told, mades, below, self._page_size, self._characters)
+            page = await snapshot.told.of(topic, told, mades, below, self._page_size, self._characters)
+        if len(page) > self._left:  # they have come since it was counted
+            self._left = len(page)
+            self._say()
+        return page
 
     async def _page(self, page: Sequence[ToTell]) -> None:
         due = [one for one in page if not self._waits(one)]

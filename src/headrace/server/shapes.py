@@ -112,7 +112,7 @@ def filter_of(body: FilterBody | None) -> Filter:
     if body is None:
         return Filter()
     times = (None if t is None else to_us(t if t.tzinfo else t.replace(tzinfo=UTC)) for t in (body.since, body.until))
-    return Filter(body.source, body.document_prefix, body.topic, body.title, *times, body.label)
+    return Filter(body.source, body.document_prefix, body.topic, body.title, *times, label=body.label)
 
 
 def retrieval_of(body: SearchBody) -> Retrieval:
