@@ -78,17 +78,12 @@ function Renewed({ renewal: { state, done, total, eta_s: left, left: kept } }: {
 }
 
 /** Shown while documents wait for what a language model tells of them. */
-function Told({ telling: { state, left, eta_s: togoS, error } }: { telling: Telling }) {
+function Told({ telling: { state, left, eta_s: seconds, error } }: { telling: Telling }) {
   if (!left) return null;
-  const waits = state === "waiting";
-  return (
-    <Figure
-      name="Yet to be labelled or summarised"
-      value={count(left)}
-      note={waits ? (error ?? "the language model does not answer") : togo(togoS)}
-      tone={waits ? "bad" : undefined}
-    />
-  );
+  const name = "Yet to be labelled or summarised";
+  if (state === "waiting")
+    return <Figure name={name} value={count(left)} note={error ?? "the language model does not answer"} tone="bad" />;
+  return <Figure name={name} value={count(left)} note={togo(seconds)} />;
 }
 
 function togo(seconds: number | null): string {
