@@ -441,6 +441,7 @@ async def test_other_settings_redo_what_depends_on_them_and_nothing_else(world: 
     assert set((await world.labels()).values()) == {None}
     assert await world.rows("select labels from chunk_vectors where labels <> '{}'") == []
     assert await after(Wanted(labels=None, summaries=False)) == (0, 0)
+    assert await after(Wanted(labels=None, summaries=False)) == (0, 0), "where nothing is asked, all is told at once"
     assert set((await world.summaries()).values()) == {None}
     assert await world.rows("select 1 from chunks where ordinal < 0") == []
 

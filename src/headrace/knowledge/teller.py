@@ -84,6 +84,8 @@ class Teller:
         self._asking: dict[tuple[str, bytes], asyncio.Lock] = {}
         self._answered = 0
         self._done = 0
+        self._off = False
+        """Nothing is asked, and nothing is left of what was."""
         self._left = 0
         self._later = 0
         """Documents that this round could not be done with."""
@@ -97,6 +99,8 @@ class Teller:
 
     def look(self) -> None:
         """Goes through everything once more: something else may be there to be told of."""
+        if self._off:
+            return
         self.ended.clear()
         self._all_at = 0.0
         self._changed.set()
@@ -118,6 +122,8 @@ class Teller:
                 continue
             pause_s = FIRST_PAUSE_S
             if not self.asked and not self._left:
+                self._off = True
+                self.ended.set()
                 return
             idle = idle + 1 if self._later and self._done == done else 0
             await self._rest(min(LOOK_AGAIN_S * 2**idle, LONGEST_PAUSE_S))
