@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 import pytest_asyncio
@@ -30,11 +31,11 @@ from headrace.log.memory import Memory, MemoryLog
 from headrace.models.openai import OpenAIGenerator, open_generator
 from headrace.redaction.policy import Policy, Redactor
 from headrace.redaction.rules import Rules
-from headrace.stores import AsOf, DocumentInfo, Filter, Listing
+from headrace.stores import AsOf, DocumentInfo, Filter, Listing, Model
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres.store import PostgresStore
 from headrace.token import Token
-from tests.contract.stored import open_store, search
+from tests.contract.stored import DIMENSIONS, open_store, search, vector
 from tests.integration.test_engine import Embedder, Scripted, applied, until
 from tests.integration.test_verify import DOCS, LONG, document
 from tests.scripted_model import Said, ScriptedModel
@@ -174,6 +175,10 @@ async def world(fresh_database: FreshDatabases, monkeypatch: pytest.MonkeyPatch)
 def down(system: str, user: str) -> Said:
     del system, user
     return 503
+
+
+def luggage(system: str, user: str) -> Said:
+    return "luggage" if "sort" in system else says(system, user)
 
 
 BAG_TEXT = "# Bags\n\nA suitcase of 23 kg is free. word"
@@ -447,14 +452,11 @@ async def test_other_settings_redo_what_depends_on_them_and_nothing_else(world: 
 
 
 async def test_the_old_labels_serve_until_the_new_ones_are_there(world: World) -> None:
-    def otherwise(system: str, user: str) -> Said:
-        return "luggage" if "sort" in system else says(system, user)
-
     await fill(world)
     world.model.gate.clear()
     world.model.waiting.clear()
     async with world.running(Wanted({"luggage": "", "rest": ""})) as made:
-        world.model.says = otherwise
+        world.model.says = luggage
         await asyncio.to_thread(world.model.waiting.wait, 60)
         assert await world.labels() == TOLD
         world.model.gate.set()
@@ -478,6 +480,56 @@ async def test_no_text_that_is_to_be_hidden_is_sent_and_no_summary_of_it_stays(w
         assert (await made.verify()).equal
     assert SECRET not in str(await world.rows("select v.summary, c.text from document_versions v join chunks c"
                                               " using (version_id) where v.closed_at is null"))  # fmt: skip
+
+
+async def test_one_model_that_is_down_does_not_stop_another_nor_blame_documents(world: World) -> None:
+    def half(system: str, user: str) -> Said:
+        return says(system, user) if "summarise" in system else down(system, user)
+
+    world.model.says = half
+    async with world.running() as made:
+        for one in HISTORY:
+            world.source.commit(one)
+        await applied(made.engine, 4)
+
+        async def summed_up() -> bool:
+            told = await world.summaries()
+            return {id for id in told if told[id]} == {"bag.md", "fee.md", "note.md"}
+
+        await until(summed_up)
+        classify = made.teller.asked[0]
+        for n in range(40, 44):
+            world.source.commit(document(n, f"{n}.md", f"number {n}"))
+            errors = classify.counts.errors
+
+            async def failed_again(errors: int = errors) -> bool:
+                return classify.counts.errors > errors + 2
+
+            await until(failed_again)
+        assert [x for x in await world.store.letters() if x.operator in STEPS] == []
+        world.model.says = says
+        await made.told()
+        assert (await world.labels())["bag.md"] == ("bags",)
+
+
+async def test_what_was_told_moves_with_the_vectors_of_another_model(world: World) -> None:
+    await fill(world)
+    beside = world.store.beside
+    await beside.begin("next")
+    bare = await beside.bare(-1, 100)
+    assert "Gist: voyagers learn of Bags." in {c.text for c in bare}
+    vectors = np.array([vector(c.text) for c in bare], np.float32)
+    await beside.fill([c.chunk for c in bare], vectors)
+    other = {"luggage": "", "rest": ""}
+    world.model.says = luggage
+    async with world.running(Wanted(other)) as made:
+        await made.told()
+        assert await beside.swap(Model("next", "", DIMENSIONS), lambda: None)
+    labels = await world.rows("select distinct labels from chunk_vectors where open")
+    assert labels == [(["luggage"],)]
+    assert {p.document for p in await search(world.store, "word", where=Filter(label="luggage"))} == {
+        "shop/bag.md", "shop/fee.md", "shop/note.md"
+    }  # fmt: skip
 
 
 DAMAGE = {

@@ -53,6 +53,8 @@ class Asked:
         self.key = self.step.key("")
         """Of its outcomes: another model, label or limit has another."""
         self.counts = Counts()
+        self.answered = 0
+        """Requests that the model had an answer to."""
         self._generator = generator
         self._slots = asyncio.Semaphore(parallel)
         self._pause = _Pause()
@@ -86,6 +88,7 @@ class Asked:
                 self._failed(error)
                 raise
             self._pause = _Pause()
+            self.answered += 1
         try:
             return self.task.read(answer)
         except BadAnswer:

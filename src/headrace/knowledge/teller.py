@@ -22,7 +22,7 @@ from headrace.knowledge.asked import Asked
 from headrace.knowledge.asking import BadAnswer, Outcome
 from headrace.knowledge.operator import FIRST_PAUSE_S, LONGEST_PAUSE_S, Knowledge, source_of
 from headrace.knowledge.steps import CLASSIFY, SUMMARISE, Chain, read_chain
-from headrace.stores import JSON, DeadLetter, DeadLetterDraft, Failure, Store, ToTell, Transaction
+from headrace.stores import JSON, DeadLetter, DeadLetterDraft, Failure, Store, ToldBy, ToTell, Transaction
 
 STEPS = (CLASSIFY, SUMMARISE)
 ATTEMPTS = 3
@@ -82,10 +82,10 @@ class Teller:
         self._tries: dict[tuple[str, bytes], _Tries] = {}
         self._known: OrderedDict[tuple[str, bytes], Outcome] = OrderedDict()
         self._asking: dict[tuple[str, bytes], asyncio.Lock] = {}
-        self._answered = 0
         self._done = 0
         self._off = False
         """Nothing is asked, and nothing is left of what was."""
+        self._looks = 0
         self._left = 0
         self._later = 0
         """Documents that this round could not be done with."""
@@ -102,17 +102,24 @@ class Teller:
         if self._off:
             return
         self.ended.clear()
+        self._looks += 1
         self._all_at = 0.0
         self._changed.set()
 
     async def run(self) -> None:
         """Until cancelled; without any step until nothing is left of earlier ones. Raises StoreError."""
         pause_s, idle = FIRST_PAUSE_S, 0
-        while True:
+        while not self._off:
             self._changed.clear()
             done = self._done
             try:
                 await self._round()
+                idle = idle + 1 if self._later and self._done == done else 0
+                if self.asked or self._left:
+                    await self._rest(min(LOOK_AGAIN_S * 2**idle, LONGEST_PAUSE_S))
+                else:
+                    self._off = True
+                    self.ended.set()
             except StoreError:
                 raise
             except Exception:  # it must never stop what is served; whatever it was, it is tried again
@@ -121,12 +128,6 @@ class Teller:
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 continue
             pause_s = FIRST_PAUSE_S
-            if not self.asked and not self._left:
-                self._off = True
-                self.ended.set()
-                return
-            idle = idle + 1 if self._later and self._done == done else 0
-            await self._rest(min(LOOK_AGAIN_S * 2**idle, LONGEST_PAUSE_S))
 
     async def _rest(self, seconds: float) -> None:
         """Looks at what is new meanwhile, and where nothing but that is left ends at once."""
@@ -138,7 +139,7 @@ class Teller:
             except TimeoutError:
                 return
             if not self._later or not self._all_at:
-                break
+                break  # the next round is quick, or asked for
             await self._newest()
             await self._recount()
             self._say()
@@ -150,6 +151,7 @@ class Teller:
     async def _round(self) -> None:
         """Once through what is left."""
         everything = monotonic() >= self._all_at
+        looks = self._looks
         self._later = 0
         mades = await self._mades()
         if everything:
@@ -158,7 +160,7 @@ class Teller:
         done = self._done
         for topic, told in due:
             await self._topic(topic, told, mades.get(topic, ()))
-        if everything:
+        if everything and looks == self._looks:
             self._all_at = monotonic() + (0 if self._later else ALL_AGAIN_S)
         if everything or self._done != done:
             await self._recount()
@@ -172,10 +174,15 @@ class Teller:
 
     async def _due(self) -> list[tuple[str, str]]:
         """The new ones first."""
+        due = {(c.topic, c.told) for c in await self._counts()}
+        return sorted(due, key=lambda each: each[1])
+
+    async def _counts(self) -> Sequence[ToldBy]:
+        """What the steps of now are not done with, of texts that are those of now."""
+        mades = await self._mades()
         async with self._store.snapshot() as snapshot:
             counts = await snapshot.told.counts()
-        due = [(c.topic, c.told) for c in counts if c.topic in self._topics and c.told != self._target(c.topic)]
-        return sorted(due, key=lambda each: each[1])
+        return [c for c in counts if c.made in mades.get(c.topic, ()) and c.told != self._target(c.topic)]
 
     async def _mades(self) -> Mapping[str, Sequence[str]]:
         """By topic: the steps whose texts are those of now. What others made may tell what is to be hidden: it is made
@@ -277,7 +284,6 @@ class Teller:
                 outcome = await asked.ask(one)
                 if isinstance(outcome, str):
                     outcome = await self._knowledge.hidden(source_of(one.topic), outcome)
-                self._answered += 1
                 self._known[work] = outcome
                 if len(self._known) > REMEMBERED:
                     self._known.popitem(last=False)
@@ -328,8 +334,8 @@ class Teller:
         tries = self._tries.setdefault(work, _Tries())
         # A model that answers nobody is no document's fault.
         own = not isinstance(error, GenerationError | RedactionError) or isinstance(error, GenerationRefused)
-        tries.failures += own or (tries.answered >= 0 and self._answered > tries.answered)
-        tries.answered = self._answered
+        tries.failures += own or asked.answered > tries.answered >= 0
+        tries.answered = asked.answered
         tries.not_before = monotonic() + FIRST_PAUSE_S * 2 ** min(tries.failures, 5)
         logger.warning("a document is not told of yet", document=one.id, step=asked.name, error=str(error))
         if tries.failures < ATTEMPTS:
@@ -380,9 +386,7 @@ class Teller:
 
     async def _recount(self) -> None:
         self._counted_at = monotonic()
-        async with self._store.snapshot() as snapshot:
-            counts = await snapshot.told.counts()
-        self._left = sum(c.documents for c in counts if c.topic in self._topics and c.told != self._target(c.topic))
+        self._left = sum(c.documents for c in await self._counts())
 
     def _say(self) -> None:
         if not self._left:

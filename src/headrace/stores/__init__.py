@@ -146,10 +146,12 @@ class ToTell:
 
 @dataclass(frozen=True, slots=True)
 class ToldBy:
-    """So many present documents of a topic have been through the steps of this key ("": through none)."""
+    """So many present documents of a topic, made by the steps of one key, have been told of by those of another ("": by
+    none)."""
 
     topic: str
     told: str
+    made: str
     documents: int
 
 

@@ -1,7 +1,7 @@
 -- name: counts
--- How many present documents of each topic the steps of which key are done with.
-select topic, told, count(*) from document_versions
- where tenant = %(tenant)s and closed_at is null group by topic, told order by topic, told;
+-- How many present documents of each topic the steps of which key are done with, and what made them.
+select topic, told, made, count(*) from document_versions
+ where tenant = %(tenant)s and closed_at is null group by topic, told, made order by topic, told, made;
 
 -- name: of
 -- Present documents of a topic that these steps were the last to be done with, made by some steps, the newest versions
