@@ -512,6 +512,46 @@ async def test_one_model_that_is_down_does_not_stop_another_nor_blame_documents(
         assert (await world.labels())["bag.md"] == ("bags",)
 
 
+async def test_what_was_given_up_is_not_asked_again_while_another_step_is_not_done(world: World) -> None:
+    def garbage(system: str, user: str) -> Said:
+        return 503 if "summarise" in system else "whatever"
+
+    world.model.says = garbage
+    async with world.running() as made:
+        world.source.commit(BAG)
+        await applied(made.engine, 1)
+        summarise = made.teller.asked[1]
+
+        async def failed_often() -> bool:
+            return summarise.counts.errors > 3 * teller.ATTEMPTS
+
+        await until(failed_often)
+        assert made.teller.asked[0].counts.bad == teller.ATTEMPTS
+        assert [x.operator for x in await world.store.letters()] == ["classify"]
+        world.model.says = says
+        await made.told()
+        assert (await world.summaries(), await world.labels()) == (
+            {"bag.md": "Gist: voyagers learn of Bags."},
+            {"bag.md": None},
+        )
+
+
+async def test_a_summary_that_cannot_be_embedded_stops_no_other(world: World) -> None:
+    def refused(system: str, user: str) -> Said:
+        return "refuse it" if "summarise" in system and "suitcase" in user else says(system, user)
+
+    world.model.says = refused
+    async with world.running() as made:
+        for one in HISTORY:
+            world.source.commit(one)
+        await applied(made.engine, 4)
+        await made.told()
+        assert [x.key for x in await world.store.letters() if x.operator == "summarise"] == ["bag.md"]
+        assert (await world.summaries())["fee.md"] is not None
+        assert await world.labels() == TOLD
+        assert (await made.verify()).equal
+
+
 async def test_what_was_told_moves_with_the_vectors_of_another_model(world: World) -> None:
     await fill(world)
     beside = world.store.beside

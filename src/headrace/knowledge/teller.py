@@ -55,8 +55,10 @@ class Telling:
 
 @dataclass(slots=True)
 class _Tries:
-    """Of one text at one step. `answered`: how many others had been answered at the last failure."""
+    """Of one document's text at one step. `times`: all failures, `failures` its own; `answered`: how many others had
+    been answered at the last one."""
 
+    times: int = 0
     failures: int = 0
     answered: int = -1
     not_before: float = 0.0
@@ -79,7 +81,7 @@ class Teller:
         self._page_size = 2 * max((a.parallel for a in asked), default=8)
         """Small: what comes meanwhile waits for no more."""
         self._characters = max((a.task.characters for a in asked), default=0) + 1
-        self._tries: dict[tuple[str, bytes], _Tries] = {}
+        self._tries: dict[tuple[str, str, bytes], _Tries] = {}
         self._known: OrderedDict[tuple[str, bytes], Outcome] = OrderedDict()
         self._asking: dict[tuple[str, bytes], asyncio.Lock] = {}
         self._done = 0
@@ -244,7 +246,7 @@ class Teller:
         wanted = self._wanted(one.topic)
         later = False
         for asked in wanted:
-            if not one.nothing and not asked.told(one):
+            if not one.nothing and not asked.told(one) and not self._given_up(asked, one):
                 later = not await self._tell(asked, one) or later
         if later:
             self._later += 1
@@ -257,6 +259,7 @@ class Teller:
             outcome = await self._outcome(asked, one)
             if outcome is None:
                 return False
+            await self._put(asked, one, outcome)
         except StoreError:
             raise
         except HeadraceError as error:
@@ -264,8 +267,7 @@ class Teller:
         except Exception as error:
             logger.exception("a document cannot be told of", document=one.id, step=asked.name)
             return await self._failed(asked, one, _unexpected(asked, error))
-        await self._put(asked, one, outcome)
-        self._tries.pop(_work(asked, one), None)
+        self._tries.pop(_try(asked, one), None)
         return True
 
     async def _outcome(self, asked: Asked, one: ToTell, *, again: bool = False) -> Outcome | None:
@@ -324,30 +326,36 @@ class Teller:
             for name in settled:
                 await transaction.dead_letters.settle(name, [(one.topic, _key(one))], one.stamp.position)
             await transaction.told.done(one, self._target(one.topic))
+        for asked in self._wanted(one.topic):
+            self._tries.pop(_try(asked, one), None)
         self._done += 1
 
     # ---- what fails --------------------------------------------------------------------------------------------------
 
     async def _failed(self, asked: Asked, one: ToTell, error: HeadraceError) -> bool:
         """Whether it is given up, as it is after some failures of its own."""
-        work = _work(asked, one)
-        tries = self._tries.setdefault(work, _Tries())
+        tries = self._tries.setdefault(_try(asked, one), _Tries())
         # A model that answers nobody is no document's fault.
         own = not isinstance(error, GenerationError | RedactionError) or isinstance(error, GenerationRefused)
         tries.failures += own or asked.answered > tries.answered >= 0
         tries.answered = asked.answered
-        tries.not_before = monotonic() + FIRST_PAUSE_S * 2 ** min(tries.failures, 5)
+        tries.times += 1
+        tries.not_before = monotonic() + FIRST_PAUSE_S * 2 ** min(tries.times, 5)
         logger.warning("a document is not told of yet", document=one.id, step=asked.name, error=str(error))
         if tries.failures < ATTEMPTS:
             return False
         async with self._turn, self._store.transaction() as transaction:
-            if await self._give_up(asked, one, transaction):
+            if await self._nothing(asked, one, transaction):
                 await transaction.dead_letters.put([_letter(asked, one, error)])
                 asked.counts.given_up += 1
-        self._tries.pop(work, None)
         return True
 
-    async def _give_up(self, asked: Asked, one: ToTell, transaction: Transaction) -> bool:
+    def _given_up(self, asked: Asked, one: ToTell) -> bool:
+        """While another step is not done with it yet."""
+        tries = self._tries.get(_try(asked, one))
+        return tries is not None and tries.failures >= ATTEMPTS
+
+    async def _nothing(self, asked: Asked, one: ToTell, transaction: Transaction) -> bool:
         """What earlier settings told of it goes too. False when the document is of another text by now, or gone."""
         if asked.name == CLASSIFY:
             return await transaction.told.classify(one, "", None)
@@ -355,7 +363,7 @@ class Teller:
 
     def _waits(self, one: ToTell) -> bool:
         now = monotonic()
-        tries = [self._tries.get(_work(a, one)) for a in self._wanted(one.topic) if not a.told(one)]
+        tries = [self._tries.get(_try(a, one)) for a in self._wanted(one.topic) if not a.told(one)]
         return any(t is not None and t.not_before > now for t in tries)
 
     async def retry(self, letter: DeadLetter) -> None:
@@ -416,6 +424,10 @@ class Teller:
 def _work(asked: Asked, one: ToTell) -> tuple[str, bytes]:
     """The key of a piece of work: of its step and of its input."""
     return asked.key, one.input
+
+
+def _try(asked: Asked, one: ToTell) -> tuple[str, str, bytes]:
+    return asked.key, one.id, one.input
 
 
 def _key(one: ToTell) -> str:
