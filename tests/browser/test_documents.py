@@ -250,6 +250,7 @@ async def test_what_a_language_model_told_is_shown_and_limits_the_list(open_page
     await screen.page.route("**/v1/documents?*", labelled)
     await screen.page.route("**/v1/documents/policies/*", labelled)
     await screen.page.reload()
+    await screen.page.get_by_label("Source").select_option("policies")
     document = row(screen, "policies/baggage.md")
 
     await expect(document).to_contain_text("What may be carried, and where.")
