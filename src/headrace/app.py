@@ -18,7 +18,7 @@ from headrace.answer.remember import Remembered
 from headrace.answer.service import Reader
 from headrace.clock import now_us
 from headrace.config import Classify as ClassifyEntry
-from headrace.config import Config, Documents, Models, SourceEntry, duration_us
+from headrace.config import Config, Documents, Models, SourceEntry, duration_us, without_secrets
 from headrace.config import Summarise as SummariseEntry
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
@@ -39,11 +39,11 @@ from headrace.knowledge.summarise import Summarise
 from headrace.knowledge.teller import STEPS, Teller
 from headrace.knowledge.verifier import NoWork, Verifier
 from headrace.log import Log
-from headrace.models import Embedder, Generator
+from headrace.models import Embedder, Generator, Served
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import ChildRule, RecordRule
 from headrace.redaction.policy import Policy, Redactor
-from headrace.registry import DETECTORS, EMBEDDERS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, lookup
+from headrace.registry import DETECTORS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, embedder_at, lookup
 from headrace.sources import Source, SourceSettings
 from headrace.stores import Aggregate, FactRule, Store, WorkCache
 
@@ -133,15 +133,18 @@ class App:
         return self._embedder
 
     @property
+    def embedders(self) -> Sequence[Embedder]:
+        """Those in use: the one that is configured, and another one that serves until its vectors are built."""
+        return [e for e in (self._embedder, self._before) if e is not None]
+
+    @property
     def generator(self) -> Generator | None:
         return self._generator
 
     async def start(self, *, capture: bool = True) -> None:
         """Brings everything up once. Raises what prevents it. Without `capture` it only answers."""
         self._take_folder()
-        self._embedder = await asyncio.to_thread(
-            lookup("embedders", EMBEDDERS, self.config.models.embedding), self.config.models.embedding
-        )
+        self._embedder = await asyncio.to_thread(embedder_at, self.config.models.embedding)
         if self.config.models.generation:
             url = self.config.models.generation
             self._generator = lookup("generators", GENERATORS, url)(url)
@@ -235,12 +238,14 @@ class App:
         rules = [_child(e) for e in config.profiles.facts]
         kind: Any = lookup("stores", STORES, config.headrace.store)
         serving = await self._serving(await kind.model(dsn))
+        if isinstance(serving.now, Served) and (known := await kind.dimensions(dsn)):
+            serving.now.know(known)  # it answers, by words, before the service does
         store: Store = await kind.open(
             dsn,
             model=serving.id,
             dimensions=serving.dimensions,
             rules=[r.show for r in rules],
-            address=config.models.embedding if serving.now is self.embedder else "",
+            address=without_secrets(config.models.embedding) if serving.now is self.embedder else "",
         )
         self._stack.push_async_callback(store.close)
         log: Log = await lookup("logs", LOGS, config.headrace.log).connect(  # pyright: ignore[reportFunctionMemberAccess]
@@ -284,8 +289,8 @@ class App:
             await store.beside.cancel()
         else:
             renewal.succession = Succession(
-                store, serving, self.embedder, config.models.embedding, turn, lambda: verifier.running is None,
-                renewal.give_way,
+                store, serving, self.embedder, without_secrets(config.models.embedding), turn,
+                lambda: verifier.running is None, renewal.give_way,
             )  # fmt: skip
         teller = Teller(self._asked(documents), again, store, turn, stages.changed)
         await store.keep_chains(teller.steps())
@@ -324,7 +329,7 @@ class App:
             step, remedy = "open the embedding model before", "Put it back, or start with an empty store."
             expected = f"{id} at {address}, to serve until the vectors of {wanted.id} are built"
             try:
-                before = await asyncio.to_thread(lookup("embedders", EMBEDDERS, address), address)
+                before = await asyncio.to_thread(embedder_at, address)
             except HeadraceError as error:
                 raise ConfigError(step=step, expected=expected, got=error.got, remedy=remedy) from error
             if before.id != id:

@@ -34,9 +34,11 @@ from headrace.running import catch_up
 from headrace.running import up as run_up
 from headrace.showing import (
     Shown,
+    degraded_lines,
     follow,
     renewal_findings,
     renewal_line,
+    service_line,
     snapshot_line,
     succession_line,
     telling_line,
@@ -125,7 +127,11 @@ def ask(
         lines.append(f"\\[{n}] {c['document']}, changed {_age(c['age_ms'])} ago")
     for n, f in enumerate(answer["facts"], start=1):
         lines.append(f"\\[F{n}] {f['table']} {f['key']}, changed {_age(f['age_ms'])} ago")
-    _print(answer, as_json, "\n".join([*lines, _freshness(answer), f"conversation: {answer['conversation']}"]))
+    _print(
+        answer,
+        as_json,
+        "\n".join([*lines, *degraded_lines(answer), _freshness(answer), f"conversation: {answer['conversation']}"]),
+    )
 
 
 @app.command()
@@ -146,7 +152,7 @@ def search(
         f"{r['score']:.3f}  {r['document']}  ({_age(r['age_ms'])} old)\n       {_line(r['text'])}"
         for r in found["results"]
     ]
-    _print(found, as_json, "\n".join([*shown, _freshness(found)]))
+    _print(found, as_json, "\n".join([*shown, *degraded_lines(found), _freshness(found)]))
 
 
 @app.command()
@@ -166,7 +172,8 @@ def status(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
     _out.print(sources)
     _out.print(operators)
     _out.print(f"{found['documents']['total']} documents, {found['profiles']} profiles")
-    for line in (renewal_line(found["renewal"]), succession_line(found["succession"]), telling_line(found["telling"])):
+    work = (renewal_line(found["renewal"]), succession_line(found["succession"]), telling_line(found["telling"]))
+    for line in (*work, *(service_line(e) for e in found["embedders"])):
         if line:
             _out.print(line, markup=False)
     if building := found["store"]["index"]["building"]:

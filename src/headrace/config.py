@@ -60,7 +60,13 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
 class Models(Struct, frozen=True, forbid_unknown_fields=True):
     """`[models]`: what embeds and what writes."""
 
-    embedding: Annotated[str, Meta(description="`onnx:all-MiniLM-L6-v2`, or `onnx:/folder`")] = "onnx:all-MiniLM-L6-v2"
+    embedding: Annotated[
+        str,
+        Meta(
+            description="`onnx:all-MiniLM-L6-v2`, `onnx:/folder`, `openai+http://host/v1?model=NAME`, "
+            "`bedrock://region/model` or `sagemaker://region/endpoint`: see [models](models.md)"
+        ),
+    ] = "onnx:all-MiniLM-L6-v2"
     generation: Annotated[
         str | None, Meta(description="`openai+http://host/v1?model=NAME`; without it answers are extractive")
     ] = None
@@ -283,7 +289,26 @@ def parse(text: str, base: Path, environ: Mapping[str, str]) -> Config:
         config = msgspec.convert(resolved, Config)
     except msgspec.ValidationError as error:
         raise _bad("read the configuration", "values of the documented types", str(error), "Correct it.") from None
-    return _checked(_absolute(config, base))
+    return _checked(_absolute(_referring(config, raw), base))
+
+
+def with_secrets(address: str) -> str:
+    """An address with its references replaced by what they stand for. Raises ConfigError."""
+    return str(_resolve(address, os.environ))
+
+
+def without_secrets(address: str) -> str:
+    """An address as it may be shown and kept: a key that is not a reference is left out."""
+    return re.sub(r"(?<=[?&])key=(?!\$\{)[^&#]*&?", "", address).rstrip("?&")
+
+
+def _referring(config: Config, raw: dict[str, Any]) -> Config:
+    """The embedder's address is kept in the store, and so stays as it is written: it is resolved where it is opened."""
+    section = raw.get("models")
+    if not isinstance(section, dict) or "embedding" not in section:
+        return config
+    address = str(section["embedding"])  # pyright: ignore[reportUnknownArgumentType]
+    return msgspec.structs.replace(config, models=msgspec.structs.replace(config.models, embedding=address))
 
 
 def duration_us(text: str) -> int:

@@ -96,6 +96,15 @@ class RedactionError(HeadraceError):
     title = "Texts cannot be redacted"
 
 
+class EmbeddingError(HeadraceError):
+    """A service that embeds texts does not, now: what waits for it goes on when it does again. `after_s`: in how many
+    seconds it is worth trying, where that is known."""
+
+    status = 503
+    title = "Texts cannot be embedded now"
+    after_s: float | None = None
+
+
 class GenerationError(HeadraceError):
     """A language model did not answer, or not to the end."""
 

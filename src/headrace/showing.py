@@ -110,6 +110,29 @@ def succession_line(told: Shown | None) -> str:
     return f"{', '.join(parts)} ({told['from']} to {told['to']})"
 
 
+def service_line(embedder: Shown) -> str:
+    """`embedding: 1200 texts, 90000 tokens, cost 0.018; left alone until …: status 500 (openai+https://…)`; empty for
+    a model in the process."""
+    service = embedder["service"]
+    if service is None:
+        return ""
+    about = "about " if service["estimated"] else ""
+    said = f"embedding: {service['texts']} texts, {about}{service['tokens']} tokens"
+    if service["cost"] is not None:
+        said += f", cost {service['cost']:g}"
+    if service["again_at"]:
+        said += f"; left alone until {service['again_at']}: {service['reason']}"
+    elif service["reason"]:
+        said += f"; failing: {service['reason']}"
+    return f"{said} ({embedder['model']})"
+
+
+def degraded_lines(answer: Shown) -> list[str]:
+    """Which model an answer had to do without, if any."""
+    told = answer.get("degraded")
+    return [] if told is None else [f"degraded: {told['step']}: {told['got']}. {told['remedy']}"]
+
+
 def _tell(jobs: Sequence[Shown], *, as_json: bool) -> None:
     for job in jobs:
         sys.stdout.write((json.dumps(job, ensure_ascii=False) if as_json else snapshot_line(job)) + "\n")

@@ -60,7 +60,7 @@ class Model:
         made = np.random.default_rng(seed).standard_normal(self.dimensions).astype(np.float32)
         return made / np.float32(np.linalg.norm(made))
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
         if not self.gate.is_set():
             self.waiting.set()
             await self.gate.wait()

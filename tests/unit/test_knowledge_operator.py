@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 from headrace.change import Change, Op, Position, document_schema
 from headrace.codec import decode
 from headrace.described import About, about_text, described_schema
-from headrace.errors import BadInput
-from headrace.knowledge.operator import Knowledge, Prepared
+from headrace.errors import BadInput, EmbeddingError
+from headrace.knowledge.operator import FIRST_PAUSE_S, LONGEST_PAUSE_S, Knowledge, Prepared
 from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.rows import row_template
 from headrace.knowledge.stages import Stage, Stages
@@ -24,6 +25,7 @@ from headrace.knowledge.terms import bag
 from headrace.models import Vectors
 from headrace.stores import DocumentDraft
 from tests.making import ITEMS, change, put, truncate
+from tests.simulation.virtual_time import VirtualLoop
 from tests.unit.test_chunk import tokenizer
 
 DOCS = document_schema("docs")
@@ -41,7 +43,7 @@ class Embedder:
         self.tokenizer = tokenizer()
         self.embedded: list[str] = []
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
         self.embedded += texts
         return np.array([[len(t), background] for t in texts], np.float32)
 
@@ -287,3 +289,49 @@ async def test_a_refused_document_is_not_kept_by_its_error() -> None:
         assert refusing.held() is None
     finally:
         gc.enable()
+
+
+class Failing(Embedder):
+    """Fails so often, then embeds."""
+
+    def __init__(self, times: int, error: Exception) -> None:
+        super().__init__()
+        self.times = times
+        self.error = error
+
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
+        if self.times:
+            self.times -= 1
+            raise self.error
+        return await super().embed(texts, background=background, query=query)
+
+
+def test_texts_wait_as_long_as_a_service_cannot_embed_them_and_nothing_else_is_waited_for() -> None:
+    loop = VirtualLoop()
+    down = EmbeddingError(step="embed", expected="an answer", got="none", remedy="It is tried again.")
+    embedder = Failing(9, down)
+    made = Knowledge(frozenset({"docs"}), ROWS, embedder, Work())
+
+    prepared = loop.run_until_complete(made.prepare([document(1, "a.md", b"word")], background=False))
+    waited, refused = loop.time(), Failing(9, BadInput(step="embed", expected="words", got="none", remedy="Write."))
+    other = Knowledge(frozenset({"docs"}), ROWS, refused, Work())
+    with pytest.raises(BadInput):
+        loop.run_until_complete(other.prepare([document(1, "a.md", b"word")], background=False))
+    loop.close()
+
+    assert [d.failure for d in prepared.drafts] == [None]
+    assert prepared.letters == []
+    assert waited == sum(min(FIRST_PAUSE_S * 2**n, LONGEST_PAUSE_S) for n in range(9))
+    assert refused.times == 8, "what is wrong with a text is told at once"
+
+
+def test_a_service_that_says_when_it_is_worth_trying_is_tried_then() -> None:
+    loop = VirtualLoop()
+    down = EmbeddingError(step="embed", expected="an answer", got="none", remedy="It is tried again.")
+    down.after_s = 12.5
+    made = Knowledge(frozenset({"docs"}), ROWS, Failing(1, down), Work())
+
+    loop.run_until_complete(made.prepare([document(1, "a.md", b"word")], background=True))
+
+    assert loop.time() == 12.5
+    loop.close()

@@ -42,6 +42,14 @@ def status() -> dict[str, Any]:
             "left": 7,
             "steps": [{"name": "classify", "asked": 9, "recalled": 1, "errors": 2, "bad": 3, "given_up": 4}],
         },
+        "embedders": [
+            {"model": "onnx/1", "state": "ok", "service": None},
+            {
+                "model": "openai",
+                "state": "open",
+                "service": {"requests": 7, "failures": 2, "texts": 30, "tokens": 900, "cost": 0.5},
+            },
+        ],
         "profiles": 4,
         "store": {"bytes": 1000, "index": {"waiting": 60, "building": {"done": 20, "total": 90}}},
     }
@@ -99,6 +107,12 @@ def test_the_status_is_told_as_metrics() -> None:
             'told_requests_total{outcome="errors",step="classify"} 2.0',
             'told_requests_total{outcome="bad",step="classify"} 3.0',
             'told_requests_total{outcome="given_up",step="classify"} 4.0',
+            'embedding_up{model="openai"} 0.0',
+            'embedding_requests_total{model="openai"} 7.0',
+            'embedding_failures_total{model="openai"} 2.0',
+            'embedding_texts_total{model="openai"} 30.0',
+            'embedding_tokens_total{model="openai"} 900.0',
+            'embedding_cost_total{model="openai"} 0.5',
             "profiles 4.0",
             "store_bytes 1000.0",
             "index_waiting_chunks 60.0",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from headrace.change import Change, Op, Stamp, document_id, key_name
 from headrace.codec import encode
 from headrace.described import about_of
-from headrace.errors import BadInput, HeadraceError, RedactionError
+from headrace.errors import BadInput, EmbeddingError, HeadraceError, RedactionError
 from headrace.knowledge import layout
 from headrace.knowledge.chain import Settings, chain_of
 from headrace.knowledge.chunk import Piece, chunk
@@ -28,7 +28,7 @@ from headrace.knowledge.rows import RowTemplate
 from headrace.knowledge.stages import Stage, Stages
 from headrace.knowledge.steps import CLASSIFY, SUMMARISE, Chain
 from headrace.knowledge.terms import Bag, bag
-from headrace.models import Embedder
+from headrace.models import Embedder, Vectors
 from headrace.redaction.policy import Redactor
 from headrace.stores import (
     ChunkDraft,
@@ -212,7 +212,7 @@ class Knowledge:
                 break
         else:
             return None
-        vectors = await self._embedder.embed(indexed, background=True) if indexed else ()
+        vectors = await self._embedded(indexed, True) if indexed else ()
         title = "" if info.media is None else info.title
         bags = [bag(indexed_text(title, p.heading, p.text)) for p in pieces]
         chunks = [
@@ -227,7 +227,7 @@ class Knowledge:
     def gist_of(self, topic: str, title: str, summary: str) -> tuple[bytes, Bag]:
         """The hash and the words of what a summary is found by."""
         indexed = indexed_text("" if topic in self._rows else title, "", summary)
-        return _hash(indexed), bag(indexed)
+        return text_hash(indexed), bag(indexed)
 
     async def gist(self, topic: str, title: str, summary: str) -> ChunkDraft:
         """The entry by which a document is found as its summary says."""
@@ -397,9 +397,22 @@ class Knowledge:
         found = await self._work.vectors(list(wanted))
         missing = [h for h in wanted if h not in found]
         if missing:
-            made = await self._embedder.embed([wanted[h] for h in missing], background=background)
+            made = await self._embedded([wanted[h] for h in missing], background)
             found |= dict(zip(missing, made, strict=True))
         return found
+
+    async def _embedded(self, texts: Sequence[str], background: bool) -> Vectors:
+        """Waits as long as a service cannot embed them: nothing is wrong with what changed, and behind it everything
+        stays in its order. Deletes go on, as they do not come here."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._embedder.embed(texts, background=background)
+            except EmbeddingError as error:
+                again_s = min(max(error.after_s or pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+                logger.warning("texts wait for their embedding", texts=len(texts), error=str(error), again_in_s=again_s)
+            await asyncio.sleep(again_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
 def source_of(topic: str) -> str:

@@ -9,6 +9,7 @@ from time import monotonic
 import structlog
 from tokenizers import Tokenizer
 
+from headrace.errors import EmbeddingError
 from headrace.knowledge.operator import indexed_text, text_hash
 from headrace.knowledge.report import Progress
 from headrace.models import Embedder, Vectors
@@ -46,8 +47,8 @@ class Serving:
     def tokenizer(self) -> Tokenizer:
         return self.now.tokenizer
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
-        return await self.now.embed(texts, background=background)
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
+        return await self.now.embed(texts, background=background, query=query)
 
     def count_tokens(self, text: str) -> int:
         return self.now.count_tokens(text)
@@ -88,7 +89,9 @@ class Succession:
         self._count_at = 0.0
 
     async def run(self) -> None:
-        """Until it serves. Raises StoreError; it may be ended at any moment and goes on with what is there."""
+        """Until it serves. Raises StoreError, and EmbeddingError while a service does not answer; it may be ended at
+        any moment and goes on with what is there."""
+        await self._answering()
         await self._beside.begin(self.model)
         done, total = await self._beside.counts()
         logger.info("vectors of another model are built", before=self.before, model=self.model, chunks=total - done)
@@ -103,6 +106,13 @@ class Succession:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         logger.info("another model serves", before=self.before, model=self.model)
+
+    async def _answering(self) -> None:
+        """A service that did not answer when it was opened says now how long its vectors are."""
+        try:
+            logger.debug("the model that is to come", dimensions=self._coming.dimensions)
+        except EmbeddingError:
+            await self._coming.embed([self.model])
 
     async def _all(self) -> None:
         """Those that have come meanwhile are behind the others."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -49,13 +50,14 @@ def read_router(app: App) -> APIRouter:
 
     @router.post("/search")
     async def search(body: SearchBody) -> Response:
-        """The passages that fit a query best, with their stamps."""
+        """The passages that fit a query best, with their stamps; `degraded` says why they were found by words alone."""
         reader = app.core.reader
         where, how = filter_of(body.filter), retrieval_of(body)
         asked = Asked(body.after, body.as_of, body.wait_ms)
         async with reader.search(asked, body.query, body.k, where, KNOWLEDGE, how=how) as (view, passages):
             results = [passage_json(reader, p) for p in passages]
-            return json_response({"results": results, **await _freshness(view)})
+            degraded = {"degraded": msgspec.to_builtins(view.degraded)} if view.degraded else {}
+            return json_response({"results": results, **degraded, **await _freshness(view)})
 
     @router.get("/documents", openapi_extra=ASKED, responses=_LISTED)
     async def documents(

@@ -295,10 +295,15 @@ class KnowledgeReader(Protocol):
     """Reads documents and searches chunks in one snapshot, of the present or as of a cut."""
 
     async def search(
-        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter, blend: Blend = HYBRID
+        self,
+        terms: Terms,
+        vector: Vector | Awaitable[Vector | None] | None,
+        k: int,
+        where: Filter,
+        blend: Blend = HYBRID,
     ) -> Sequence[Passage]:
-        """The k best passages by vector and BM25 together, best first. A vector that is still being made is awaited as
-        late as possible."""
+        """The k best passages by vector and BM25 together, best first; without a vector by BM25 alone. One that is
+        still being made is awaited as late as possible, and may turn out to be none."""
         ...
 
     async def around(self, passages: Sequence[Passage], reach: int) -> Sequence[Passage]:

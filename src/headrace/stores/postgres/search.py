@@ -80,7 +80,12 @@ class PostgresKnowledgeReader:
         self._chunks: dict[str, int] = {}
 
     async def search(
-        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter, blend: Blend = HYBRID
+        self,
+        terms: Terms,
+        vector: Vector | Awaitable[Vector | None] | None,
+        k: int,
+        where: Filter,
+        blend: Blend = HYBRID,
     ) -> Sequence[Passage]:
         deep = max(CANDIDATES, k)
         if self._past:
@@ -91,7 +96,7 @@ class PostgresKnowledgeReader:
         return await self._passages(fuse(found, blend), k)
 
     async def _search_present(
-        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, deep: int, where: Filter
+        self, terms: Terms, vector: Vector | Awaitable[Vector | None] | None, deep: int, where: Filter
     ) -> Found:
         wanted: list[int] = terms.tolist()
         known = self._memory.recent.newest
@@ -113,10 +118,13 @@ class PostgresKnowledgeReader:
         ids, scores = score(postings, chunks, tokens)
         lexical = Candidates(*await self._allowed(ids, scores, deep, where, few))
         words = lexical_spread(scores, chunks)
+        words_alone = Found(lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT), 1.0)
         if vector is None:
-            return Found(lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT), 1.0)
+            return words_alone
         together = held(postings, wanted, chunks, lexical.ids[:TOGETHER])
         made = await vector if isinstance(vector, Awaitable) else vector
+        if made is None:
+            return words_alone
         near = near or await self._nearest(made, deep, where, few)
         similar = await self._similarities(made, lexical.ids)
         nearest, lies = await self._near(near, made, deep, where, few)

@@ -148,3 +148,7 @@ select count(*) from gone;
 -- name: purge_letters
 -- Forgets resolved dead letters after their time.
 delete from dead_letters where tenant = %(tenant)s and resolved_at < %(before)s;
+
+-- name: dimensions
+-- How long the vectors are that there are: all are of one model.
+select vector_dims(vector) from chunk_vectors limit 1;

@@ -223,6 +223,14 @@ class PostgresStore:
                 id = await setting(connection, ACTIVE)
                 return None if id is None else (id, await setting(connection, ADDRESS))
 
+    @staticmethod
+    async def dimensions(dsn: str) -> int | None:
+        """Of the vectors that a migrated database has; None while it has none."""
+        with named("open the store"):
+            async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+                row = await (await connection.execute(SQL["dimensions"])).fetchone()
+                return None if row is None else row[0]
+
     def _swapped(self, dimensions: int) -> None:
         self._memory.dimensions = dimensions
         self._memory.sample = None
