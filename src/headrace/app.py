@@ -17,12 +17,17 @@ from headrace.answer.asking import Asker
 from headrace.answer.remember import Remembered
 from headrace.answer.service import Reader
 from headrace.clock import now_us
+from headrace.config import Classify as ClassifyEntry
 from headrace.config import Config, Documents, Models, SourceEntry, duration_us, without_secrets
+from headrace.config import Summarise as SummariseEntry
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
 from headrace.findings import Finding, ok
 from headrace.folder import hold
+from headrace.knowledge.asked import Asked
+from headrace.knowledge.asking import Task
 from headrace.knowledge.chain import Settings
+from headrace.knowledge.classify import Classify
 from headrace.knowledge.operator import Knowledge
 from headrace.knowledge.parsed import Limits
 from headrace.knowledge.pool import ParserPool
@@ -30,6 +35,8 @@ from headrace.knowledge.renewing import Renewal
 from headrace.knowledge.rows import RowTemplate, compile_template, row_template
 from headrace.knowledge.stages import Stages
 from headrace.knowledge.succession import Serving, Succession
+from headrace.knowledge.summarise import Summarise
+from headrace.knowledge.teller import STEPS, Teller
 from headrace.knowledge.verifier import NoWork, Verifier
 from headrace.log import Log
 from headrace.models import Embedder, Generator, Served
@@ -73,8 +80,10 @@ class Core:
         verifier: Verifier,
         renewal: Renewal,
         stages: Stages,
+        teller: Teller,
     ) -> None:
         self.stages = stages
+        self.teller = teller
         self.asker = asker
         self.verifier = verifier
         self.renewal = renewal
@@ -103,6 +112,7 @@ class App:
         self._embedder: Embedder | None = None
         self._before: Embedder | None = None
         self._generator: Generator | None = None
+        self._models: dict[str, Generator] = {}
         self._trouble: str | None = "it is starting"
 
     @property
@@ -165,6 +175,7 @@ class App:
             tasks.create_task(core.engine.run())
             tasks.create_task(self._house(core))
             tasks.create_task(_renew(core))
+            tasks.create_task(_tell(core))
             tasks.create_task(_index(core))
             if self._postgres:
                 tasks.create_task(self._watch(self._postgres))
@@ -187,8 +198,9 @@ class App:
         for embedder in (self._embedder, self._before):
             if embedder:
                 await embedder.close()
-        if self._generator:
-            await self._generator.close()
+        for generator in (self._generator, *self._models.values()):
+            if generator:
+                await generator.close()
         if self._postgres:
             await self._postgres.stop()
         if self._folder is not None:
@@ -280,7 +292,31 @@ class App:
                 store, serving, self.embedder, without_secrets(config.models.embedding), turn,
                 lambda: verifier.running is None, renewal.give_way,
             )  # fmt: skip
-        return Core(store, log, engine, reader, asker, verifier, renewal, stages)
+        teller = Teller(self._asked(documents), again, store, turn, stages.changed)
+        await store.keep_chains(teller.steps())
+        engine.retries |= dict.fromkeys(STEPS, teller.retry)
+        return Core(store, log, engine, reader, asker, verifier, renewal, stages, teller)
+
+    def _asked(self, documents: frozenset[str]) -> list[Asked]:
+        """What language models are asked about documents: those of folders and uploads, and rows where that is said."""
+        knowledge = self.config.knowledge
+        rows = {e.table for e in knowledge.rows}
+        found: list[Asked] = []
+        for entry in (knowledge.classify, knowledge.summarise):
+            if entry is not None:
+                named = {t for t in documents | rows if t.partition(".")[0] in entry.sources}
+                topics = frozenset(named) if entry.sources else documents
+                found.append(Asked(_task(entry), self._model(entry.model), topics, entry.parallel))
+        return found
+
+    def _model(self, url: str | None) -> Generator:
+        """The generator of answers, or another one."""
+        if url is None or url == self.config.models.generation:
+            assert self._generator is not None
+            return self._generator
+        if url not in self._models:
+            self._models[url] = lookup("generators", GENERATORS, url)(url)
+        return self._models[url]
 
     async def _serving(self, stored: tuple[str, str | None] | None) -> Serving:
         """The embedder of the vectors that there are: another one than what is configured until its own are built."""
@@ -341,6 +377,12 @@ async def _renew(core: Core) -> None:
     """Once the live changes are on their way."""
     await core.engine.started.wait()
     await core.renewal.run()
+
+
+async def _tell(core: Core) -> None:
+    """Beside everything else: a language model takes its time."""
+    await core.engine.started.wait()
+    await core.teller.run()
 
 
 async def _index(core: Core) -> None:
@@ -412,6 +454,12 @@ def limits(entry: Documents) -> Limits:
         entry.pixels,
         entry.ocr,
     )
+
+
+def _task(entry: ClassifyEntry | SummariseEntry) -> Task:
+    if isinstance(entry, SummariseEntry):
+        return Summarise(max_words=entry.max_words, characters=entry.characters, max_tokens=entry.max_tokens)
+    return Classify(entry.labels, many=entry.many, characters=entry.characters, max_tokens=entry.max_tokens)
 
 
 def redactor(entry: SourceEntry) -> Redactor | None:

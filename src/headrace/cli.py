@@ -41,6 +41,7 @@ from headrace.showing import (
     service_line,
     snapshot_line,
     succession_line,
+    telling_line,
 )
 from headrace.showing_documents import listed, retried, show_documents, uploaded_line
 from headrace.showing_verify import show_report, verified
@@ -138,13 +139,14 @@ def search(
     query: str,
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
+    label: Annotated[str | None, typer.Option(help="Only documents with this label.")] = None,
     after: After = None,
     as_of: AsOf = None,
     config: ConfigFile = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Find passages."""
-    where = {"source": source} if source else None
+    where = {name: value for name, value in (("source", source), ("label", label)) if value} or None
     found = _call(config, "/v1/search", {"query": query, "k": k, "after": after, "as_of": as_of, "filter": where})
     shown = [
         f"{r['score']:.3f}  {r['document']}  ({_age(r['age_ms'])} old)\n       {_line(r['text'])}"
@@ -170,8 +172,8 @@ def status(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
     _out.print(sources)
     _out.print(operators)
     _out.print(f"{found['documents']['total']} documents, {found['profiles']} profiles")
-    services = [service_line(e) for e in found["embedders"]]
-    for line in (renewal_line(found["renewal"]), succession_line(found["succession"]), *services):
+    work = (renewal_line(found["renewal"]), succession_line(found["succession"]), telling_line(found["telling"]))
+    for line in (*work, *(service_line(e) for e in found["embedders"])):
         if line:
             _out.print(line, markup=False)
     if building := found["store"]["index"]["building"]:
@@ -298,6 +300,7 @@ def upload(
 def documents(
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
     stage: Annotated[str | None, typer.Option(help="received, chunked, embedded, ready or failed.")] = None,
+    label: Annotated[str | None, typer.Option(help="Only those with this label.")] = None,
     match: Annotated[str | None, typer.Option(help="Words in the id or the title.")] = None,
     limit: Annotated[int, typer.Option(help="How many at most.")] = 1000,
     delete: Annotated[str | None, typer.Option(help="Delete the uploaded document of this id.")] = None,
@@ -316,7 +319,8 @@ def documents(
                 done = await retried(client, retry)
                 _print(done, as_json, "It can be found now." if done["settled"] else "It still cannot be read.")
             else:
-                found = await listed(client, {"source": source, "stage": stage, "q": match}, limit)
+                where = {"source": source, "stage": stage, "q": match, "label": label}
+                found = await listed(client, where, limit)
                 if as_json:
                     _print({"documents": found}, True, "")
                 else:

@@ -112,6 +112,12 @@ class GenerationError(HeadraceError):
     title = "The language model did not answer"
 
 
+class GenerationRefused(GenerationError):
+    """A language model refuses this very request; another one it may answer."""
+
+    title = "The language model refuses it"
+
+
 class Fenced(StoreError):
     """Another writer took over: this one must stop, nothing of its batch was written."""
 

@@ -74,6 +74,8 @@ def renewal_findings(status: Shown) -> Sequence[Finding]:
                 remedy=f"Read them again: headrace snapshot {topic} (a push: source is pushed again, files saved).",
             )
         )
+    if line := telling_line(status["telling"]):
+        found.append(note("telling", line))
     return found or [ok("steps", "every document is as the settings of now make it")]
 
 
@@ -86,6 +88,16 @@ def renewal_line(told: Shown) -> str:
         parts.append(f"{told['rate']:.0f}/s, about {told['eta_s']:.0f} s to go")
     steps = "; ".join(f"{t}: {', '.join(s or 'not known' for s in names)}" for t, names in told["changed"].items())
     return f"{', '.join(parts)} ({steps})"
+
+
+def telling_line(told: Shown) -> str:
+    """`told of by language models: 1200 documents to go, 0.8/s, about 1500 s`, and why it waits; empty without any."""
+    if not told["left"]:
+        return ""
+    parts = [f"told of by language models: {told['left']} documents to go"]
+    if told["eta_s"] is not None:
+        parts.append(f"{told['rate']:.1f}/s, about {told['eta_s']:.0f} s")
+    return ", ".join(parts) + (f"; waits: {told['error']}" if told["error"] else "")
 
 
 def succession_line(told: Shown | None) -> str:

@@ -38,6 +38,10 @@ def status() -> dict[str, Any]:
         "operators": [{"name": "profiles", "source": "air", "lag": {"changes": 3, "ms": 1500.0}, "dead_letters": 2}],
         "documents": {"by_stage": {"ready": 5, "failed": 1}},
         "renewal": {"state": "running", "done": 20, "total": 50, "left": {}},
+        "telling": {
+            "left": 7,
+            "steps": [{"name": "classify", "asked": 9, "recalled": 1, "errors": 2, "bad": 3, "given_up": 4}],
+        },
         "embedders": [
             {"model": "onnx/1", "state": "ok", "service": None},
             {
@@ -97,6 +101,12 @@ def test_the_status_is_told_as_metrics() -> None:
             'documents{stage="failed"} 1.0',
             'documents{stage="ready"} 5.0',
             "documents_of_earlier_settings 30.0",
+            "documents_untold 7.0",
+            'told_requests_total{outcome="asked",step="classify"} 9.0',
+            'told_requests_total{outcome="recalled",step="classify"} 1.0',
+            'told_requests_total{outcome="errors",step="classify"} 2.0',
+            'told_requests_total{outcome="bad",step="classify"} 3.0',
+            'told_requests_total{outcome="given_up",step="classify"} 4.0',
             'embedding_up{model="openai"} 0.0',
             'embedding_requests_total{model="openai"} 7.0',
             'embedding_failures_total{model="openai"} 2.0',

@@ -26,7 +26,7 @@ from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.redacting import cleared, cleared_failure
 from headrace.knowledge.rows import RowTemplate
 from headrace.knowledge.stages import Stage, Stages
-from headrace.knowledge.steps import Chain
+from headrace.knowledge.steps import CLASSIFY, SUMMARISE, Chain
 from headrace.knowledge.terms import Bag, bag
 from headrace.models import Embedder, Vectors
 from headrace.redaction.policy import Redactor
@@ -46,6 +46,8 @@ KNOWLEDGE = "knowledge"
 LARGE = 32_768
 """Bytes from which on a document is taken apart in a thread."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+GIST = -1
+"""The ordinal of the entry by which a document is found as its summary says; what is shown is its first chunk."""
 
 logger = structlog.get_logger("headrace.knowledge")
 
@@ -134,6 +136,11 @@ class Knowledge:
             self._chains = (self._embedder.id, chains)
         return self._chains[1]
 
+    @property
+    def model(self) -> str:
+        """Whose vectors are made now."""
+        return self._embedder.id
+
     def wants(self, topic: str) -> bool:
         return topic in self._documents or topic in self._rows
 
@@ -217,6 +224,24 @@ class Knowledge:
             info.dated, stored.made, stored.layout,
         )  # fmt: skip
 
+    def gist_of(self, topic: str, title: str, summary: str) -> tuple[bytes, Bag]:
+        """The hash and the words of what a summary is found by."""
+        indexed = indexed_text("" if topic in self._rows else title, "", summary)
+        return text_hash(indexed), bag(indexed)
+
+    async def gist(self, topic: str, title: str, summary: str) -> ChunkDraft:
+        """The entry by which a document is found as its summary says."""
+        indexed = indexed_text("" if topic in self._rows else title, "", summary)
+        digest, words = self.gist_of(topic, title, summary)
+        found = await self._work.vectors([digest])
+        vector = found[digest] if digest in found else (await self._embedder.embed([indexed], background=True))[0]
+        return _chunk(GIST, Piece(0, 0, summary, ""), words, digest, vector)
+
+    async def hidden(self, source: str, text: str) -> str:
+        """A text without what the policy of its source hides. Raises BadInput, RedactionError."""
+        redactor = self._redactors.get(source)
+        return text if redactor is None else (await asyncio.to_thread(redactor.redact, text)).text
+
     async def apply(self, prepared: Prepared, transaction: Transaction) -> None:
         """Raises ModelChanged for what another model embedded: it is prepared once more."""
         if prepared.drafts and prepared.model != self._embedder.id:
@@ -232,9 +257,18 @@ class Knowledge:
             await transaction.knowledge.swap(prepared.drafts)
         if prepared.changes:
             await transaction.dead_letters.settle(self.name, prepared.settled, prepared.changes[-1].position)
+            await self._settle_told(prepared.changes, transaction)
         await transaction.dead_letters.put(prepared.letters)
         if self._stages is not None:
             self._stages.applied(prepared.changes)
+
+    async def _settle_told(self, changes: Sequence[Change], transaction: Transaction) -> None:
+        """What could not be told of documents that were other ones then."""
+        ended: list[tuple[str, str | None]] = [
+            (c.schema.topic, None if c.op is Op.TRUNCATE else key_name(c.schema, c.key)) for c in changes
+        ]
+        for step in (CLASSIFY, SUMMARISE):
+            await transaction.dead_letters.settle(step, ended, changes[-1].position)
 
     async def _plans(
         self, changes: Sequence[Change], *, apart: bool = False

@@ -94,7 +94,8 @@ class Generator(Protocol):
     """A language model that streams text.
 
     `stream` yields text as it comes; closing it early cancels the request at the server. Raises GenerationError when
-    the model does not answer, answers with an error, or stops before it has said that it is done.
+    the model does not answer, answers with an error, or stops before it has said that it is done; GenerationRefused
+    when it is this request that it does not take.
     """
 
     @property

@@ -55,6 +55,7 @@ def collect(status: dict[str, Any], pushed: PushRequests) -> CollectorRegistry:
     renewal = status["renewal"]
     due = (renewal["total"] or 0) - renewal["done"] if renewal["state"] != "done" else sum(renewal["left"].values())
     sheet.gauge("documents_of_earlier_settings", "Present documents yet to be made anew")(max(due, 0))
+    _telling(sheet, status["telling"])
     _embedders(sheet, status["embedders"])
     sheet.gauge("profiles", "Present profiles")(status["profiles"])
     sheet.gauge("store_bytes", "Size of the store")(status["store"]["bytes"])
@@ -62,6 +63,15 @@ def collect(status: dict[str, Any], pushed: PushRequests) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(sheet)
     return registry
+
+
+def _telling(sheet: _Sheet, told: dict[str, Any]) -> None:
+    """Labels and summaries that language models tell of documents."""
+    sheet.gauge("documents_untold", "Present documents that language models have yet to tell of")(told["left"])
+    asked = sheet.counter("told_requests", "What came of asking language models about documents", "step", "outcome")
+    for step in told["steps"]:
+        for outcome in ("asked", "recalled", "errors", "bad", "given_up"):
+            asked(step["name"], outcome, step[outcome])
 
 
 def _embedders(sheet: _Sheet, embedders: list[dict[str, Any]]) -> None:

@@ -66,6 +66,7 @@ def read_router(app: App) -> APIRouter:
         stage: StageName | None = None,
         q: Annotated[str | None, Query(max_length=400, description="in the id or the title")] = None,
         prefix: Annotated[str | None, Query(max_length=2000, description="what the id begins with")] = None,
+        label: Annotated[str | None, Query(max_length=400, description="one that it was given")] = None,
         limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
         cursor: Annotated[str | None, Query(max_length=4000, description="`next` of the page before")] = None,
     ) -> Response:
@@ -73,10 +74,13 @@ def read_router(app: App) -> APIRouter:
         parameter of its own, or asked for as application/json. Otherwise every indexed document, one object a line."""
         reader, asked = app.core.reader, asked_of(request.query_params)
         _known(reader, source)
-        if (stage, q, prefix, limit, cursor) != (None,) * 5 or request.headers.get("accept") == "application/json":
+        if (stage, q, prefix, label, limit, cursor) != (None,) * 6 or request.headers.get(
+            "accept"
+        ) == "application/json":
             wanted = Wanted(
-                source, stage, q or None, prefix or None, limit or LISTED, read_cursor(cursor) if cursor else ""
-            )
+                source, stage, q or None, prefix or None, label or None, limit or LISTED,
+                read_cursor(cursor) if cursor else "",
+            )  # fmt: skip
             found = await page(app.core, wanted, asked)
             return json_response(found)
 

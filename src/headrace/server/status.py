@@ -19,6 +19,7 @@ from headrace.inbox import Inbox
 from headrace.knowledge.renewing import Renewing
 from headrace.knowledge.stages import Stage
 from headrace.knowledge.succession import Succession
+from headrace.knowledge.teller import Teller
 from headrace.log import SourceHead
 from headrace.models import Embedder, Served
 from headrace.ops.metrics import PushRequests, collect
@@ -92,6 +93,7 @@ async def describe(app: App) -> dict[str, Any]:
         "documents": {"total": ready + failed, "by_stage": {"ready": ready, "failed": failed, **_coming(core)}},
         "renewal": _renewal(core.renewal.now),
         "succession": _succession(core.renewal.succession),
+        "telling": _telling(core.teller),
         "embedders": embedders,
         "profiles": profiles,
         "store": {"version": version, "bytes": size, "index": _index(await core.store.indexing())},
@@ -238,6 +240,21 @@ def _succession(of: Succession | None) -> dict[str, Any] | None:
         return None
     progress = progress_json(of.progress)
     return {"from": of.before, "to": of.model} | {n: progress[n] for n in ("done", "total", "rate", "eta_s")}
+
+
+def _telling(teller: Teller) -> dict[str, Any]:
+    """What language models tell of documents, and what came of asking them since the start."""
+    now = teller.now
+    return {
+        "state": now.state,
+        "done": now.done,
+        "left": now.left,
+        "rate": round(now.rate, 3),
+        "eta_s": None if now.eta_s is None else round(now.eta_s, 1),
+        "error": now.error,
+        "labels": [label for a in teller.asked for label in a.task.labels],
+        "steps": [{"name": a.name, "model": a.model, **dataclasses.asdict(a.counts)} for a in teller.asked],
+    }
 
 
 def _letter(engine: EmbeddedEngine, letter: DeadLetter) -> dict[str, Any]:

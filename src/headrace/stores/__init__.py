@@ -108,15 +108,84 @@ class KnowledgeWriter(Protocol):
     document (opened, closed or hidden) changes nothing. `remove` closes what is open and older; with `overtaking` it
     also keeps out drafts older than the removal that come later.
 
-    `renew` puts each draft in the place of the present version of the very same change, as if that had never been;
-    `adopt` only notes that such a version is what the draft's steps make. Both leave alone what is of another change by
-    now, or no longer there, and give the ids of those that they did not.
+    `renew` puts each draft in the place of the present version of the very same change, as if that had never been (what
+    a language model told of the same title and text stays); `adopt` only notes that such a version is what the draft's
+    steps make. Both leave alone what is of another change by now, or no longer there, and give the ids of those that
+    they did not.
     """
 
     async def swap(self, drafts: Sequence[DocumentDraft]) -> None: ...
     async def remove(self, removals: Sequence[Removal], *, overtaking: bool = False) -> None: ...
     async def renew(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]: ...
     async def adopt(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]: ...
+
+
+# ---- what a language model tells of documents -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToTell:
+    """A present version, and what a language model told of it by now. `number`: of the version; `text`: its beginning;
+    `input`: the hash of its title and whole text; `nothing`: there is no text to tell of. `classified`, `summarised`:
+    keys of the steps that told the labels and the summary ("": none); `told`: of all steps that are done with it."""
+
+    number: int
+    id: str
+    topic: str
+    stamp: Stamp
+    title: str
+    text: str
+    input: bytes
+    nothing: bool
+    labels: tuple[str, ...] | None
+    classified: str
+    summary: str | None
+    summarised: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToldBy:
+    """So many present documents of a topic, made by the steps of one key, have been told of by those of another ("": by
+    none)."""
+
+    topic: str
+    told: str
+    made: str
+    documents: int
+
+
+class ToldReader(Protocol):
+    """What was told of present documents, within one snapshot.
+
+    - `counts`: how many of each topic by which steps.
+    - `of`: documents of a topic by the steps that are done with them, the newest versions first, numbered `below`, at
+      most `limit`; only those that the steps of `mades` made, with so many characters of their texts.
+    - `document`: one of them.
+    - `labels`, `summary`: what the step of a key told of an input before, be it of another version or document.
+    """
+
+    async def counts(self) -> Sequence[ToldBy]: ...
+    async def of(
+        self, topic: str, told: str, mades: Sequence[str], below: int, limit: int, characters: int
+    ) -> Sequence[ToTell]: ...
+    async def document(self, id: str, mades: Sequence[str], characters: int) -> ToTell | None: ...
+    async def labels(self, key: str, input: bytes) -> tuple[str, ...] | None: ...
+    async def summary(self, key: str, input: bytes) -> str | None: ...
+
+
+class ToldWriter(Protocol):
+    """Puts beside a document's present version what was told of it, as long as its title and text are still those that
+    were read; otherwise it changes nothing and gives False. The caller holds the operator's turn.
+
+    - `classify`: labels (None: none were told, with an empty key).
+    - `summarise`: a summary and the chunk by which it is found, with ordinal -1; None as above.
+    - `done`: the steps of this key have told what they could.
+    """
+
+    async def classify(self, of: ToTell, key: str, labels: Sequence[str] | None) -> bool: ...
+    async def summarise(self, of: ToTell, key: str, summary: str | None, gist: ChunkDraft | None) -> bool: ...
+    async def done(self, of: ToTell, told: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +222,8 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A document's present (or then present) version, without its text; `media` and `dated` as in its draft."""
+    """A document's present (or then present) version, without its text; `media` and `dated` as in its draft. `labels`,
+    `summary`: what a language model told of it (None: nothing yet)."""
 
     id: str
     stamp: Stamp
@@ -164,6 +234,8 @@ class DocumentInfo:
     error: Failure | None
     media: str | None = None
     dated: int | None = None
+    labels: tuple[str, ...] | None = None
+    summary: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +258,7 @@ class Filter:
     """Words in its title, in whatever case."""
     since: int | None = None
     until: int | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +271,7 @@ class Listing:
     prefix: str | None = None
     failed: bool | None = None
     ids: tuple[str, ...] | None = None
+    label: str | None = None
 
 
 Retriever = Literal["hybrid", "lexical", "vector", "rank"]
@@ -267,7 +341,8 @@ class HeldChunk:
 @dataclass(frozen=True, slots=True)
 class HeldDocument:
     """A document's present version as the store holds it: `text` is its text's SHA-256, `stated` how many chunks it
-    says that it has. `faults`: what does not fit together, in words. `made`: as in its draft."""
+    says that it has. `faults`: what does not fit together, in words. `made`: as in its draft. `gist`: the entry by
+    which its summary is found."""
 
     id: str
     topic: str
@@ -282,6 +357,8 @@ class HeldDocument:
     chunks: Sequence[HeldChunk]
     faults: tuple[str, ...] = ()
     made: str = ""
+    summary: str | None = None
+    gist: HeldChunk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -625,6 +702,8 @@ class Transaction(Protocol):
     def dead_letters(self) -> DeadLetterWriter: ...
     @property
     def mender(self) -> Mender: ...
+    @property
+    def told(self) -> ToldWriter: ...
     async def progress(self, applied: Applied) -> None: ...
 
 
@@ -641,6 +720,8 @@ class Snapshot(Protocol):
     def audit(self) -> Audit: ...
     @property
     def stock(self) -> Stock: ...
+    @property
+    def told(self) -> ToldReader: ...
     async def progress(self) -> Sequence[Applied]: ...
 
 

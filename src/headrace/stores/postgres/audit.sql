@@ -13,7 +13,8 @@ select document, source, opened_major, opened_minor, opened_at from document_ver
 -- Present versions of some documents.
 select version_id, document, topic, source, opened_major, opened_minor, opened_at, content_hash, title,
        sha256(convert_to(text, 'UTF8')), failure is not null, media, dated, chunks,
-       case when %(whole)s then text end, made
+       case when %(whole)s then text end, made, summary,
+       told_of = '' or told_of = sha256(convert_to(title || chr(10) || text, 'UTF8'))
   from document_versions
  where tenant = %(tenant)s and document = any(%(documents)s::text[]) and closed_at is null;
 
@@ -22,8 +23,8 @@ select version_id, document, topic, source, opened_major, opened_minor, opened_a
 select c.version_id, c.chunk_id, c.ordinal, sha256(convert_to(c.text, 'UTF8')), c.start_char, c.end_char, c.heading,
        c.text_hash, sha256(c.terms || c.counts), c.length, c.place, case when %(whole)s then c.text end,
        vector_dims(t.vector), l2_norm(t.vector), t.open,
-       (t.source, t.document, t.topic, t.title, t.at)
-           is not distinct from (v.source, v.document, v.topic, v.title, coalesce(v.dated, v.opened_at))
+       (t.source, t.document, t.topic, t.title, t.at, t.labels) is not distinct from
+           (v.source, v.document, v.topic, v.title, coalesce(v.dated, v.opened_at), coalesce(v.labels, '{}'))
   from chunks c join document_versions v using (version_id) left join chunk_vectors t using (chunk_id)
  where c.version_id = any(%(versions)s::bigint[])
  order by c.version_id, c.ordinal, c.chunk_id;

@@ -14,6 +14,7 @@ from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, DocumentDraft, Removal
 
 SQL = load(Path(__file__).with_name("knowledge.sql"))
+TOLD = load(Path(__file__).with_name("told.sql"))
 OPERATOR = "knowledge"
 
 
@@ -54,9 +55,18 @@ class PostgresKnowledgeWriter:
         if not fresh:
             return []
         versions, chunks = await numbers(await self._allocate(len(fresh), sum(len(d.chunks) for d in fresh)))
-        await self._link.execute(SQL["drop_versions"], {"tenant": DEFAULT_TENANT, "versions": list(standing.values())})
-        await self._open(fresh, versions)
+        gone = [standing[d.id][0] for d in fresh]
+        told = any(standing[d.id][1] for d in fresh)
+        if told:
+            await self._link.execute(TOLD["set_aside"], {"versions": gone})
+            await self._open(fresh, versions)
+            await self._link.execute(TOLD["hand_on"], {"olds": gone, "news": list(versions)})
+        await self._link.execute(SQL["drop_versions"], {"tenant": DEFAULT_TENANT, "versions": gone})
+        if not told:
+            await self._open(fresh, versions)
         await self._add_chunks(fresh, versions, chunks)
+        if told:
+            await self._link.execute(TOLD["beside"], {"versions": list(versions)})
         return [d.id for d in fresh]
 
     async def adopt(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]:
@@ -65,22 +75,24 @@ class PostgresKnowledgeWriter:
         if not same:
             return []
         args = {
-            "versions": [standing[d.id] for d in same],
+            "versions": [standing[d.id][0] for d in same],
             "mades": [d.made for d in same],
             "layouts": [d.layout for d in same],
         }
         await self._link.execute(SQL["adopt"], args)
         return [d.id for d in same]
 
-    async def _standing(self, drafts: Sequence[DocumentDraft]) -> dict[str, int]:
-        """Document -> its present version, of those that are of the same change."""
+    async def _standing(self, drafts: Sequence[DocumentDraft]) -> dict[str, tuple[int, bool]]:
+        """Document -> its present version, of those that are of the same change, and whether something was told of
+        it."""
         args = {
             "tenant": DEFAULT_TENANT,
             "documents": [d.id for d in drafts],
             "majors": [d.stamp.position.major for d in drafts],
             "minors": [d.stamp.position.minor for d in drafts],
         }
-        return dict(await (await self._link.execute(SQL["standing"], args)).fetchall())
+        rows = await (await self._link.execute(SQL["standing"], args)).fetchall()
+        return {document: (version, told) for document, version, told in rows}
 
     async def _newer(self, drafts: Sequence[DocumentDraft]) -> list[DocumentDraft]:
         known = await self._asked([d.id for d in drafts])
@@ -161,6 +173,11 @@ class PostgresKnowledgeWriter:
         }
         await self._link.execute(SQL["open_documents"], args)
 
+    async def add_gist(self, draft: DocumentDraft, version: int) -> None:
+        """A version's one chunk more, of ordinal -1."""
+        _, chunks = await numbers(await self._allocate(0, 1))
+        await self._add_chunks([draft], [version], chunks)
+
     async def _add_chunks(
         self, drafts: Sequence[DocumentDraft], versions: Sequence[int], chunk_ids: Sequence[int]
     ) -> None:
@@ -200,7 +217,7 @@ async def numbers(answer: Answer) -> tuple[list[int], list[int]]:
     """What `allocate` gave: for versions, and for chunks."""
     row = await answer.fetchone()
     assert row is not None
-    return row[0], row[1] or []
+    return row[0] or [], row[1] or []
 
 
 def _is_newer(draft: DocumentDraft, known: Position, failed: bool) -> bool:

@@ -89,8 +89,8 @@ select d.version_id, %(tenant)s, d.document, d.source, d.topic, d.major, d.minor
             made, layout);
 
 -- name: standing
--- Present versions of some documents, where they are of the given changes.
-select v.document, v.version_id
+-- Present versions of some documents, where they are of the given changes, and whether something was told of them.
+select v.document, v.version_id, v.told_of <> '' or v.told <> ''
   from unnest(%(documents)s::text[], %(majors)s::bigint[], %(minors)s::bigint[]) as e(document, major, minor)
   join document_versions v
     on (v.tenant = %(tenant)s) is true and v.document = e.document and v.closed_at is null

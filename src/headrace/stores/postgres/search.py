@@ -93,7 +93,7 @@ class PostgresKnowledgeReader:
             found = await self._search_past(terms, made, deep, where)
         else:
             found = await self._search_present(terms, vector, deep, where)
-        return await self._passages(dict(fuse(found, blend)[:k]))
+        return await self._passages(fuse(found, blend), k)
 
     async def _search_present(
         self, terms: Terms, vector: Vector | Awaitable[Vector | None] | None, deep: int, where: Filter
@@ -234,20 +234,27 @@ class PostgresKnowledgeReader:
         of_both = (_looked_up(both, ids, scores), _looked_up(both, all_ids, similarity))
         return Found(lexical, nearest, both, *of_both, (words, spread(similarity)), together)
 
-    async def _passages(self, scores: Mapping[int, float]) -> list[Passage]:
-        if not scores:
-            return []
+    async def _passages(self, ranked: Sequence[tuple[int, float]], k: int) -> list[Passage]:
+        """The best k, each once: a document's first chunk is found by its own words and by the document's summary."""
+        found: dict[str, Passage] = {}
+        while ranked and len(found) < k:
+            part, ranked = ranked[: k - len(found)], ranked[k - len(found) :]
+            for passage in await self._read(dict(part)):
+                found.setdefault(passage.chunk, passage)
+        return list(found.values())
+
+    async def _read(self, scores: Mapping[int, float]) -> list[Passage]:
         args = {"tenant": DEFAULT_TENANT, "ids": list(scores)}
-        cursor = await self._link.execute(SQL["passages"], args)
+        rows = await (await self._link.execute(SQL["passages"], args)).fetchall()
         found = {
             chunk: Passage(
                 document, f"{document}#{ordinal}", ordinal, title, heading, text, start, end, scores[chunk],
                 Stamp(source, Position(major, minor), at), _place(place), dated,
             )
-            for chunk, document, ordinal, title, heading, text, start, end, source, major, minor, at, place, dated
-            in await cursor.fetchall()
+            for chunk, document, ordinal, title, heading, text, start, end, source, major, minor, at, place, dated, _
+            in rows
         }  # fmt: skip
-        self._chunks |= {p.chunk: chunk for chunk, p in found.items()}
+        self._chunks |= {found[row[0]].chunk: row[-1] for row in rows}
         return [found[chunk] for chunk in scores if chunk in found]
 
     async def around(self, passages: Sequence[Passage], reach: int) -> Sequence[Passage]:
@@ -266,9 +273,9 @@ class PostgresKnowledgeReader:
         row = await (await self._link.execute(_valid(SQL["document"], self._valid.sql), args)).fetchone()
         if row is None:
             return None
-        version, source, major, minor, at, digest, title, text, count, failure, media, dated = row
+        version, source, major, minor, at, digest, title, text, count, failure, media, dated, *told = row
         stamp = Stamp(source, Position(major, minor), at)
-        info = _info(id, stamp, digest, title, count, failure, media, dated)
+        info = _info(id, stamp, digest, title, count, failure, media, dated, *told)
         cursor = await self._link.execute(SQL["document_chunks"], {"version": version})
         chunks = [
             Passage(id, f"{id}#{ordinal}", ordinal, title, heading, body, start, end, 0.0, stamp, _place(place), dated)
@@ -290,7 +297,8 @@ class PostgresKnowledgeReader:
         args: dict[str, Any] = {
             "tenant": DEFAULT_TENANT, "source": which.source, "text": which.text, "failed": which.failed,
             "prefix": which.prefix, "from": start, "to": start + HIGHEST_CHARACTER,
-            "ids": None if which.ids is None else list(which.ids), "after": after, "limit": limit, **self._valid.args,
+            "ids": None if which.ids is None else list(which.ids), "after": after, "limit": limit,
+            "label": which.label, **self._valid.args,
         }  # fmt: skip
         rows = await (await self._link.execute(_valid(SQL["listed"], self._valid.sql), args)).fetchall()
         return [
@@ -320,7 +328,7 @@ def _looked_up(wanted: Ids, ids: Ids, scores: Scores) -> Scores:
 def _filter(where: Filter) -> dict[str, str | int | None]:
     return {
         "source": where.source, "prefix": where.document_prefix, "topic": where.topic, "title": where.title,
-        "since": where.since, "until": where.until,
+        "since": where.since, "until": where.until, "label": where.label,
     }  # fmt: skip
 
 
@@ -343,10 +351,12 @@ def _valid(sql: bytes, condition: str) -> bytes:
 
 
 def _info(
-    id: str, stamp: Stamp, digest: str, title: str, chunks: int, failure: Any, media: str | None, dated: int | None
-) -> DocumentInfo:
+    id: str, stamp: Stamp, digest: str, title: str, chunks: int, failure: Any, media: str | None, dated: int | None,
+    labels: Sequence[str] | None, summary: str | None,
+) -> DocumentInfo:  # fmt: skip
     error = msgspec.convert(failure, Failure) if failure else None
-    return DocumentInfo(id, stamp, digest, title, chunks, "failed" if error else "ready", error, media, dated)
+    told = (None if labels is None else tuple(labels), summary)
+    return DocumentInfo(id, stamp, digest, title, chunks, "failed" if error else "ready", error, media, dated, *told)
 
 
 def _place(stored: Any) -> Place | None:

@@ -47,6 +47,7 @@ from headrace.stores.postgres.profiles import PostgresProfileWriter
 from headrace.stores.postgres.search import PostgresKnowledgeReader, SearchMemory
 from headrace.stores.postgres.stock import SQL as STOCK
 from headrace.stores.postgres.stock import PostgresStock
+from headrace.stores.postgres.told import PostgresToldReader, PostgresToldWriter
 from headrace.stores.postgres.vector_index import VectorIndex
 
 SQL = load(Path(__file__).with_name("state.sql"))
@@ -71,6 +72,7 @@ class PostgresTransaction:
         self.profiles = PostgresProfileWriter(link)
         self.dead_letters = PostgresDeadLetterWriter(link, maybe_open)
         self.mender = PostgresMender(link)
+        self.told = PostgresToldWriter(link)
 
     async def progress(self, applied: Applied) -> None:
         args = {
@@ -113,6 +115,7 @@ class PostgresSnapshot:
         self.conversations = PostgresConversations(link)
         self.audit = PostgresAudit(link, memory.dimensions)
         self.stock = PostgresStock(link)
+        self.told = PostgresToldReader(link)
 
     async def progress(self) -> Sequence[Applied]:
         """Asked for when the snapshot was opened, so that it costs no round trip of its own. To be called once."""
