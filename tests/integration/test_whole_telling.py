@@ -133,6 +133,40 @@ def test_what_people_see_and_how_they_limit_a_search(tmp_path: Path) -> None:
             assert made.document("docs/new.md")["labels"] == ["bags"]
 
 
+def test_rows_that_are_documents_are_told_of_where_their_source_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "rule.md").write_text("# Rule\n\nA suitcase is allowed.")
+    rows = '[[sources]]\nname = "shop"\nurl = "push:"\n[[knowledge.rows]]\ntable = "shop.items"\ntext = "{{ name }}"\n'
+    with ScriptedModel(says) as model:
+        settings = SETTINGS.format(model=model.address(), folder=folder, more='sources = ["shop"]') + rows
+        with whole(tmp_path / "headrace", settings) as made:
+            for n, name in enumerate(("a fee for late return", "a suitcase of leather")):
+                row = {"op": "upsert", "table": "items", "key": {"id": n}, "row": {"id": n, "name": name}}
+                made.post("/v1/changes/shop", row)
+            made.settle()
+
+            def labels() -> dict[str, list[str] | None]:
+                return {id: d["labels"] for id, d in made.documents().items()}
+
+            expected = {"docs/rule.md": None, "shop/items/0": ["money"], "shop/items/1": ["bags"]}
+            until(lambda: labels() == expected, "the rows have labels", made.told)
+
+            def found() -> bool:
+                results = made.search("voyagers learn of items 1", k=1)["results"]
+                return bool(results) and results[0]["document"] == "shop/items/1"
+
+            until(found, "a row is found by its summary", made.told)
+            assert made.texts("voyagers learn of items 1")[0] == "a suitcase of leather"
+            assert made.command("verify", "--json").json["equal"]
+
+            # it ends in order while a model thinks
+            model.gate.clear()
+            made.post("/v1/changes/shop", {"op": "upsert", "table": "items", "key": {"id": 7}, "row": {"name": "x"}})
+            assert model.waiting.wait(60)
+            assert made.stop() == 0
+
+
 def test_up_once_waits_for_labels_and_not_for_a_model_that_is_down(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     with ScriptedModel(down) as model:
