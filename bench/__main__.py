@@ -17,6 +17,7 @@ from pathlib import Path
 from bench import (
     asking,
     backlog,
+    chunking,
     cocoindex,
     debezium,
     latency,
@@ -51,6 +52,7 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "push": push.run,
     "vectors": vectors.run,
     "permissions": permissions.run,
+    "chunking": chunking.run,
 }
 
 

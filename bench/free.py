@@ -41,7 +41,7 @@ class FreeEmbedder:
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
         raw = b"".join(hashlib.shake_128(text.encode()).digest(DIMENSIONS) for text in texts)
         made = np.frombuffer(raw, np.uint8).reshape(len(texts), DIMENSIONS).astype(np.float32) - np.float32(127.5)
         return made / np.linalg.norm(made, axis=1, keepdims=True)

@@ -87,5 +87,5 @@ async def said(store: Store, corpus: Clustered, of: Callable[[int], Readers]) ->
         some = range(start, min(start + AT_ONCE * 8, corpus.documents))
         readers: Mapping[str, Readers] = {f"{corpus.source(n)}/d{n}": of(n) for n in some}
         async with store.transaction() as transaction:
-            await transaction.knowledge.classify(readers)
+            await transaction.knowledge.restrict(readers)
     return time.perf_counter() - began

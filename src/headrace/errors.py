@@ -96,11 +96,26 @@ class RedactionError(HeadraceError):
     title = "Texts cannot be redacted"
 
 
+class EmbeddingError(HeadraceError):
+    """A service that embeds texts does not, now: what waits for it goes on when it does again. `after_s`: in how many
+    seconds it is worth trying, where that is known."""
+
+    status = 503
+    title = "Texts cannot be embedded now"
+    after_s: float | None = None
+
+
 class GenerationError(HeadraceError):
     """A language model did not answer, or not to the end."""
 
     status = 502
     title = "The language model did not answer"
+
+
+class GenerationRefused(GenerationError):
+    """A language model refuses this very request; another one it may answer."""
+
+    title = "The language model refuses it"
 
 
 class Fenced(StoreError):

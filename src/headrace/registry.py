@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
+from headrace.config import with_secrets
 from headrace.errors import ConfigError
 
 SOURCES = {
@@ -44,7 +45,13 @@ STORES = {
 }
 SERVERS = {"embedded": "headrace.stores.embedded_postgres:EmbeddedPostgres"}
 MIGRATIONS = {"postgresql": "headrace.stores.migrate:migrate"}
-EMBEDDERS = {"onnx": "headrace.models.onnx_minilm:open_embedder"}
+EMBEDDERS = {
+    "onnx": "headrace.models.onnx_minilm:open_embedder",
+    "openai+http": "headrace.models.openai_embeddings:open_embedder",
+    "openai+https": "headrace.models.openai_embeddings:open_embedder",
+    "bedrock": "headrace.models.bedrock:open_embedder",
+    "sagemaker": "headrace.models.sagemaker:open_embedder",
+}
 GENERATORS = {
     "openai+http": "headrace.models.openai:open_generator",
     "openai+https": "headrace.models.openai:open_generator",
@@ -107,6 +114,12 @@ def lookup(kind: str, table: dict[str, str], url: str) -> Callable[..., Any]:
         return target
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def embedder_at(address: str) -> Any:
+    """The embedder of an address as it stands in the configuration, references to secrets included. Blocks while it
+    opens. Raises ConfigError, and EmbeddingError when a service does not answer."""
+    return lookup("embedders", EMBEDDERS, address)(with_secrets(address))
 
 
 def _plugin(kind: str, scheme: str) -> Callable[..., Any] | None:

@@ -91,6 +91,7 @@ async def _applied(app: App, say: Say) -> None:
         behind = {x.source: engine.captured[x.source].changes for x in missing}
         say("catching up: " + ", ".join(f"{s} {n} changes captured" for s, n in behind.items()))
     await _renewed(app, say)
+    await _told(app, say)
     await app.core.log.sync()
 
 
@@ -103,6 +104,22 @@ async def _renewed(app: App, say: Say) -> None:
                 await renewal.ended.wait()
         if not renewal.ended.is_set() and (progress := renewal.now.progress).total:
             say(f"made anew: {progress.done} of {progress.total} documents")
+
+
+async def _told(app: App, say: Say) -> None:
+    """Waits for what language models tell, unless one does not answer."""
+    teller = app.core.teller
+    teller.look()
+    while not teller.ended.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await teller.ended.wait()
+        now = teller.now
+        if now.state == "waiting":
+            say(f"{now.left} documents wait for a language model: {now.error}")
+            return
+        if not teller.ended.is_set() and now.left:
+            say(f"told of by language models: {now.left} documents to go")
 
 
 async def _first_failure(app: App) -> None:

@@ -74,6 +74,8 @@ def renewal_findings(status: Shown) -> Sequence[Finding]:
                 remedy=f"Read them again: headrace snapshot {topic} (a push: source is pushed again, files saved).",
             )
         )
+    if line := telling_line(status["telling"]):
+        found.append(note("telling", line))
     return found or [ok("steps", "every document is as the settings of now make it")]
 
 
@@ -88,6 +90,16 @@ def renewal_line(told: Shown) -> str:
     return f"{', '.join(parts)} ({steps})"
 
 
+def telling_line(told: Shown) -> str:
+    """`told of by language models: 1200 documents to go, 0.8/s, about 1500 s`, and why it waits; empty without any."""
+    if not told["left"]:
+        return ""
+    parts = [f"told of by language models: {told['left']} documents to go"]
+    if told["eta_s"] is not None:
+        parts.append(f"{told['rate']:.1f}/s, about {told['eta_s']:.0f} s")
+    return ", ".join(parts) + (f"; waits: {told['error']}" if told["error"] else "")
+
+
 def succession_line(told: Shown | None) -> str:
     """`vectors of another model: 1200 of 30000 chunks, 85/s, about 340 s to go (a/… to b/…)`; empty without."""
     if told is None:
@@ -96,6 +108,29 @@ def succession_line(told: Shown | None) -> str:
     if told["eta_s"] is not None:
         parts.append(f"{told['rate']:.0f}/s, about {told['eta_s']:.0f} s to go")
     return f"{', '.join(parts)} ({told['from']} to {told['to']})"
+
+
+def service_line(embedder: Shown) -> str:
+    """`embedding: 1200 texts, 90000 tokens, cost 0.018; left alone until …: status 500 (openai+https://…)`; empty for
+    a model in the process."""
+    service = embedder["service"]
+    if service is None:
+        return ""
+    about = "about " if service["estimated"] else ""
+    said = f"embedding: {service['texts']} texts, {about}{service['tokens']} tokens"
+    if service["cost"] is not None:
+        said += f", cost {service['cost']:g}"
+    if service["again_at"]:
+        said += f"; left alone until {service['again_at']}: {service['reason']}"
+    elif service["reason"]:
+        said += f"; failing: {service['reason']}"
+    return f"{said} ({embedder['model']})"
+
+
+def degraded_lines(answer: Shown) -> list[str]:
+    """Which model an answer had to do without, if any."""
+    told = answer.get("degraded")
+    return [] if told is None else [f"degraded: {told['step']}: {told['got']}. {told['remedy']}"]
 
 
 def _tell(jobs: Sequence[Shown], *, as_json: bool) -> None:

@@ -44,10 +44,12 @@ async def retried(client: Client, id: str) -> Row:
 
 
 def show_documents(found: list[Row], terminal: Console) -> None:
-    table = Table("document", "stage", "size", "chunks", "changed", box=None)
+    labelled = any(d["labels"] is not None for d in found)
+    table = Table("document", "stage", "size", "chunks", "changed", *(("labels",) if labelled else ()), box=None)
     for d in found:
         size = "-" if d["size"] is None else _size(d["size"])
-        table.add_row(escape(d["id"]), d["stage"], size, str(d["chunks"]), d["changed_at"][:19] + "Z")
+        labels = (escape(", ".join(d["labels"] or ())),) if labelled else ()
+        table.add_row(escape(d["id"]), d["stage"], size, str(d["chunks"]), d["changed_at"][:19] + "Z", *labels)
     terminal.print(table)
     for d in found:
         if d["error"]:

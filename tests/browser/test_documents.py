@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -135,8 +136,8 @@ async def test_a_document_is_deleted_by_keyboard_after_it_was_asked(open_page: O
     screen, name = await open_page(view="documents"), names("gone.md")
     keys = screen.page.keyboard
     chooser = screen.page.get_by_role("button", name="choose files")
-    await screen.tab_to(chooser)
-    async with screen.page.expect_file_chooser() as opened:
+    async with screen.page.expect_file_chooser() as opened:  # begins here: the browser takes a moment to tell of one
+        await screen.tab_to(chooser)
         await keys.press("Enter")
     await (await opened.value).set_files([file(name, b"# Gone")])
     await expect(uploads(screen).filter(has_text=name)).to_contain_text("ready", timeout=COMES_MS)
@@ -223,3 +224,43 @@ async def test_every_state_can_be_read_by_everybody(open_page: Open, names: Name
     await expect(uploads(screen).filter(has_text=slow)).to_contain_text("was stopped")
     assert await registry(screen, slow) == []
     assert len(held) == 1
+
+
+@pytest.mark.parametrize("width", [1360, 360])
+async def test_what_a_language_model_told_is_shown_and_limits_the_list(open_page: Open, width: int) -> None:
+    """The demo has no language model: what one would tell is put into what the server answers."""
+    asked: list[str] = []
+
+    async def with_labels(route: Route) -> None:
+        response = await route.fetch()
+        told: dict[str, Any] = await response.json()
+        telling = {"state": "running", "left": 7, "eta_s": 90.0, "error": None, "labels": ["bags", "money"]}
+        await route.fulfill(response=response, json={**told, "telling": {**told["telling"], **telling}})
+
+    async def labelled(route: Route) -> None:
+        asked.append(route.request.url)
+        response = await route.fetch()
+        told: dict[str, Any] = await response.json()
+        more = {"labels": ["bags"], "summary": "What may be carried, and where."}
+        shown = [{**d, **more} for d in told["documents"]] if "documents" in told else None
+        await route.fulfill(response=response, json={**told, "documents": shown} if shown else {**told, **more})
+
+    screen = await open_page(width=width, view="documents")
+    await screen.page.route("**/v1/status", with_labels)
+    await screen.page.route("**/v1/documents?*", labelled)
+    await screen.page.route("**/v1/documents/policies/*", labelled)
+    await screen.page.reload()
+    await screen.page.get_by_label("Source").select_option("policies")
+    document = row(screen, "policies/baggage.md")
+
+    await expect(document).to_contain_text("What may be carried, and where.")
+    await expect(document.get_by_text("bags", exact=True)).to_be_visible()
+    assert await screen.sideways() <= 0
+    assert await screen.serious() == []
+    await document.get_by_role("button", name="policies/baggage.md", exact=True).click()
+    await expect(screen.page.get_by_text("A language model sums it up: What may be carried")).to_be_visible()
+    await screen.page.keyboard.press("Escape")
+    await screen.page.get_by_label("Label", exact=True).select_option("money")
+    async with asyncio.timeout(60):
+        while not any("label=" in url for url in asked):  # noqa: ASYNC110 - requests are recorded as they come
+            await asyncio.sleep(0.05)

@@ -69,9 +69,9 @@ async def narrow(store: Store, id: str, at: int, readers: Readers, *, fresh: boo
         await transaction.knowledge.narrow([Narrowing(f"{SOURCE}/{id}", stamp(at), readers, fresh)])
 
 
-async def classify(store: Store, **said: Readers | None) -> None:
+async def restrict(store: Store, **said: Readers | None) -> None:
     async with store.transaction() as transaction:
-        await transaction.knowledge.classify({f"{SOURCE}/{id}": readers for id, readers in said.items()})
+        await transaction.knowledge.restrict({f"{SOURCE}/{id}": readers for id, readers in said.items()})
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Model:
         if self.versions.get(id) or not fresh:
             self.coming.setdefault(id, {})[at] = readers
 
-    def classify(self, id: str, readers: Readers | None) -> None:
+    def restrict(self, id: str, readers: Readers | None) -> None:
         if id in self.now:
             self.now[id] = replace_source(self.now[id], readers)
             for version in self.versions[id]:
@@ -135,7 +135,7 @@ async def test_every_way_of_reading_gives_what_a_plain_model_allows(store: Store
     for _ in range(40):
         at += 1
         id, said = str(rng.randrange(7)), rng.choice(SAID)
-        match rng.choice(("swap", "swap", "swap", "end", "narrow", "classify")):
+        match rng.choice(("swap", "swap", "swap", "end", "narrow", "restrict")):
             case "swap":
                 access = Access(rng.choice(SAID) if rng.random() < 0.3 else None, said)
                 failure = FAILURE if rng.random() < 0.1 else None
@@ -150,8 +150,8 @@ async def test_every_way_of_reading_gives_what_a_plain_model_allows(store: Store
                 await narrow(store, id, at, said or STAFF, fresh=fresh)
                 model.narrow(id, at, said or STAFF, fresh=fresh)
             case _:
-                await classify(store, **{id: said})
-                model.classify(id, said)
+                await restrict(store, **{id: said})
+                model.restrict(id, said)
         for viewer in rng.sample(VIEWERS, 2):
             assert await readable(store, viewer) == model.seen(viewer), (seed, at, viewer)
     for then in range(1, at, 3):
@@ -296,8 +296,8 @@ async def test_who_might_read_is_forgotten_with_the_last_version(store: Store) -
         assert await snapshot.knowledge.readable(["docs/0", "docs/2"]) == {"docs/0", "docs/2"}
 
 
-async def test_the_rules_that_documents_are_classified_by_are_remembered(store: Store) -> None:
+async def test_the_rules_that_documents_restrict_readers_by_are_remembered(store: Store) -> None:
     told: Mapping[str, str] = {"source docs": "some rules"}
-    assert await store.classified() == {}
-    assert await store.classified(told) == told
-    assert await store.classified() == told
+    assert await store.restricted() == {}
+    assert await store.restricted(told) == told
+    assert await store.restricted() == told

@@ -178,6 +178,22 @@ async def test_changes_and_searches_go_on_while_it_is_built_and_a_crash_leaves_n
             assert await nearest(store, left) == [f"d{n}" for n in left]
 
 
+async def test_changes_go_on_over_the_connections_that_dropped_an_index(fresh_database: FreshDatabases) -> None:
+    async with database(fresh_database) as other, open_store(dsn_of(other)) as store:
+        # given connections over which everything has gone often enough to be prepared
+        await asyncio.gather(*(load(store, n, n + 1) for n in range(60)))
+        for _ in range(10):
+            await asyncio.gather(*(store.compact() for _ in range(6)))
+
+        # when one of them drops the index before
+        await store.index()
+        await store.index()
+
+        # then what is written next is written
+        await asyncio.gather(*(load(store, n, n + 1) for n in range(60, 90)))
+        assert await nearest(store, range(90)) == [f"d{n}" for n in range(90)]
+
+
 async def test_a_build_that_is_ended_by_somebody_is_given_up(fresh_database: FreshDatabases) -> None:
     async with database(fresh_database) as other, open_store(dsn_of(other)) as store:
         async with await psycopg.AsyncConnection.connect(dsn_of(other)) as holding:

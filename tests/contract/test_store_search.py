@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
@@ -11,11 +12,11 @@ import pytest
 import pytest_asyncio
 
 from headrace.knowledge.terms import query_terms
-from headrace.stores import AsOf, Blend, Filter, Passage, Store
+from headrace.stores import PRESENT, AsOf, Blend, Filter, Passage, Store, Vector
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres import search as searching
 from headrace.stores.postgres import vector_index
-from tests.contract.stored import draft, new_store, open_store, search, seconds, swap, vector
+from tests.contract.stored import draft, new_store, open_store, ranked, search, seconds, swap, vector
 from tests.servers import FreshDatabases
 
 
@@ -108,3 +109,20 @@ async def test_a_filter_that_leaves_one_percent_keeps_its_recall(
                 )
             shares.append(len({p.document for p in found} & set(exact)) / 10)
         assert sum(shares) / len(shares) >= 0.95
+
+
+async def test_a_vector_that_turns_out_to_be_none_leaves_the_words(store: Store) -> None:
+    """As when a service that embeds fails while the question is asked."""
+    await swap(store, draft("a", 1, "word bag"), draft("b", 2, "word case"), draft("c", 3, "another word bag"))
+
+    async def none() -> Vector | None:
+        return None
+
+    for at in (PRESENT, AsOf(time=seconds(9))):
+        async with store.snapshot(at) as snapshot:
+            for how in (Blend(), Blend("rank"), Blend("lexical")):
+                terms, where = query_terms("bag"), Filter()
+                without = await snapshot.knowledge.search(terms, None, 5, where, how)
+                late = await snapshot.knowledge.search(terms, asyncio.ensure_future(none()), 5, where, how)
+                assert ranked(late) == ranked(without)
+                assert {p.document for p in late} == {"docs/a", "docs/c"}

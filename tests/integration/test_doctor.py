@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from headrace.sources.push import doctor as push_doctor
 from headrace.stores.embedded import binaries
 from headrace.stores.migrate import inspect
 from tests.captured_database import NAME, CapturedDatabase
-from tests.servers import SETTINGS, FreshDatabases, PostgresApart, debian_programs, free_port
+from tests.servers import SETTINGS, FreshDatabases, PostgresApart, free_port
 from tests.whole import Whole, database, until
 
 
@@ -33,13 +33,6 @@ async def captured(request: pytest.FixtureRequest, fresh_database: FreshDatabase
     made = await CapturedDatabase.connect(await fresh_database(server))
     yield made
     await made.close()
-
-
-@pytest.fixture
-def own_server() -> Iterator[PostgresApart]:
-    server = PostgresApart(debian_programs(), "postgres")
-    yield server
-    server.remove()
 
 
 async def findings(
@@ -134,8 +127,8 @@ async def test_a_server_that_is_not_there_or_lets_nobody_in(captured: CapturedDa
     assert "does not exist" in missing["connection"].got
 
 
-async def test_settings_of_the_server(own_server: PostgresApart, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = await CapturedDatabase.connect(own_server.dsn())
+async def test_settings_of_the_server(postgres_apart: PostgresApart, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = await CapturedDatabase.connect(postgres_apart.dsn())
     await database.sql("create table t(id int primary key)")
     await database.capture()
     # given a slot that is lost to a limit
@@ -154,11 +147,11 @@ async def test_settings_of_the_server(own_server: PostgresApart, monkeypatch: py
     # and a server without logical WAL, without room
     await database.sql(f"select pg_drop_replication_slot('{database.slot}')")
     await database.connection.close()
-    own_server.stop()
+    postgres_apart.stop()
     monkeypatch.setitem(SETTINGS, "wal_level", "replica")
     monkeypatch.setitem(SETTINGS, "max_replication_slots", "0")
     monkeypatch.setitem(SETTINGS, "max_wal_senders", "0")
-    own_server.start()
+    postgres_apart.start()
     found = await findings(database)
     assert found["wal_level"].got == "wal_level = replica"
     assert "wal_level = 'logical'" in found["wal_level"].remedy

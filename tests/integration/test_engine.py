@@ -85,7 +85,7 @@ class Embedder:
         self.gate.set()
         self.waiting = asyncio.Event()
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
         if not self.gate.is_set():
             self.waiting.set()
             await self.gate.wait()

@@ -57,7 +57,7 @@ class Counting(Embedder):
         super().__init__()
         self.embedded: list[str] = []
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
         self.embedded += texts
         return await super().embed(texts, background=background)
 

@@ -60,7 +60,7 @@ class Model:
         made = np.random.default_rng(seed).standard_normal(self.dimensions).astype(np.float32)
         return made / np.float32(np.linalg.norm(made))
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
         if not self.gate.is_set():
             self.waiting.set()
             await self.gate.wait()
@@ -129,8 +129,8 @@ class World:
             await store.beside.cancel()
         else:
             renewal.succession = Succession(
-                store, serving, configured, "at " + configured.id, frozenset(rows), turn,
-                lambda: verifier.running is None, renewal.give_way,
+                store, serving, configured, "at " + configured.id, turn, lambda: verifier.running is None,
+                renewal.give_way,
             )  # fmt: skip
         reader = Reader(store, Remembered(serving), engine, 0)
         task = asyncio.create_task(engine.run())

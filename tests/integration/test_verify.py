@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
 import psycopg
 import pytest
 import pytest_asyncio
@@ -21,6 +22,7 @@ from headrace.knowledge.rows import row_template
 from headrace.knowledge.terms import bag
 from headrace.knowledge.verifier import Ask, NoWork, Verifier
 from headrace.log.memory import Memory, MemoryLog
+from headrace.models import Vectors
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres.store import PostgresStore
 from tests.contract.stored import open_store, search
@@ -132,6 +134,33 @@ async def test_an_index_that_is_what_the_log_says_is_equal(world: World) -> None
     [tally] = report.sources
     assert (tally.documents, tally.ok, tally.missing, tally.different, tally.ghost) == (5, 5, 0, 0, 0)
     assert tally.chunks > 6
+
+
+class Rounding(Embedder):
+    """As a service may: no two vectors of a text are the same bits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = np.random.default_rng(5)
+
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
+        made = await super().embed(texts, background=background, query=query)
+        made = made + self.noise.normal(0, 1e-3, made.shape).astype(np.float32)
+        return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+async def test_vectors_that_a_service_rounds_otherwise_each_time_are_no_differences(world: World) -> None:
+    world.embedder = Rounding()
+    async with world.running() as (engine, verifier):
+        await fill(world, engine)
+        equal = await verify(verifier)
+        await world.damage(f"delete from chunk_vectors where chunk_id in ({chunk(1)})")
+        damaged = await verify(verifier)
+        repaired = await verify(verifier, repair=True)
+
+    assert equal.equal
+    assert named(damaged) == {LONG_ID: "different: chunk 1: it has no vector"}
+    assert (repaired.equal, repaired.repaired) == (True, 1)
 
 
 async def fill(world: World, engine: EmbeddedEngine, *, packing: bool = False) -> None:

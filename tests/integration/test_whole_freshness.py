@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.servers import PostgresApart, debian_programs
+from tests.servers import PostgresApart
 from tests.whole import Database, database, until, whole
 
 ASKS = 500
@@ -25,14 +22,6 @@ url = "file://{folder}"
 table = "airline.public.counters"
 text = "The counter shows row{{{{n}}}}"
 """
-
-
-@pytest.fixture
-def own_server() -> Iterator[PostgresApart]:
-    """A source that a test may stop."""
-    server = PostgresApart(debian_programs(), "postgres")
-    yield server
-    server.remove()
 
 
 class Writer:
@@ -110,19 +99,19 @@ def test_nothing_older_than_the_bound_is_ever_missing(debian_postgres: PostgresA
 
 
 def test_a_source_that_is_down_makes_freshness_unknown_until_it_is_back(
-    own_server: PostgresApart, tmp_path: Path
+    postgres_apart: PostgresApart, tmp_path: Path
 ) -> None:
     folder = tmp_path / "documents"
     folder.mkdir()
     (folder / "a.txt").write_text("The counter of the folder")
     tables = "create table counters (id int primary key, n int)", "insert into counters values (1, 1)"
     with (
-        database(own_server, *tables) as source,
+        database(postgres_apart, *tables) as source,
         whole(tmp_path / "headrace", SETTINGS.format(dsn=source.dsn, folder=folder)) as headrace,
     ):
         headrace.settle()
         assert headrace.search("counter")["freshness_ms"] is not None
-        own_server.stop()
+        postgres_apart.stop()
 
         def unknown() -> bool:
             answer = headrace.search("counter")
@@ -134,11 +123,11 @@ def test_a_source_that_is_down_makes_freshness_unknown_until_it_is_back(
         down = headrace.source("airline")
         assert down["state"] == "down"
         assert down["reason"]
-        assert own_server.password not in str(headrace.get("/v1/status"))
+        assert postgres_apart.password not in str(headrace.get("/v1/status"))
         (folder / "a.txt").write_text("The counter of the folder, changed meanwhile")
         until(lambda: any("meanwhile" in t for t in headrace.texts("counter")), "the other source goes on")
 
-        own_server.start()
+        postgres_apart.start()
         again = Database(source.dsn)
         again.run("update counters set n = 2")
         until(lambda: any("row2" in t for t in headrace.texts("counter shows")), "it is read again", headrace.told)

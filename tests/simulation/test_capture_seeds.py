@@ -30,7 +30,8 @@ from headrace.sources.postgres.source import PostgresSource
 from headrace.sources.snapshots.jobs import PREFIX, Job
 from tests.memory_log import MemoryLog, Table, run
 from tests.simulation.postgres_application import Application
-from tests.simulation.postgres_model import Server, copy_out
+from tests.simulation.postgres_model import Server
+from tests.simulation.postgres_sessions import connecting, copy_out
 from tests.simulation.virtual_time import VirtualLoop
 
 SEEDS = int(os.environ.get("HEADRACE_SEEDS", "1000"))
@@ -86,7 +87,7 @@ async def simulate(seed: int, patch: pytest.MonkeyPatch) -> int:
     server = Server(faults)
 
     class Connection:
-        connect = server.connect
+        connect = staticmethod(connecting(server))
 
     for module in (client, replication, snapshot, chunks):
         patch.setattr(module, "AsyncConnection", Connection)

@@ -116,3 +116,32 @@ def test_an_outline_gives_headings_where_the_text_has_none() -> None:
 
     assert pieces[0].heading == "One"
     assert pieces[-1].heading == "Two"
+
+
+LINES = "\n".join(f"Line {n} of minutes that somebody took down, each of which says one thing." for n in range(40))
+
+
+@pytest.mark.parametrize("text", [LINES, LINES + "\n- a dash that means nothing\n"])
+def test_markdown_in_which_nothing_is_marked_is_cut_as_plain_text(text: str) -> None:
+    pieces = chunk(Parsed("title", text, True), tokenizer())
+
+    assert len(pieces) > 1
+    assert pieces == chunk(Parsed("title", text, False), tokenizer())
+    assert all(piece.text.startswith("Line ") for piece in pieces), "at the ends of lines"
+
+
+CODE = "```\n" + "\n\n".join(f"value_{n} = compute({n})" for n in range(12)) + "\n```"
+ITEMS = [f"- Item {n} of a list that somebody took down\n  and that goes on in another line." for n in range(40)]
+
+
+def test_a_block_of_code_without_any_heading_stays_together() -> None:
+    text = "\n".join(LINES.split("\n")[:9]) + "\n\n" + CODE + "\n\n" + LINES
+
+    assert any(CODE in piece.text for piece in chunk(Parsed("title", text, True), tokenizer()))
+
+
+def test_items_of_a_list_without_any_heading_stay_whole() -> None:
+    pieces = chunk(Parsed("title", "\n".join(ITEMS), True), tokenizer())
+
+    assert len(pieces) > 1
+    assert all(piece.text.lstrip().startswith("- Item") for piece in pieces)

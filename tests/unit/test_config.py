@@ -259,3 +259,40 @@ def test_a_redaction_that_cannot_be_meant_is_refused(setting: str, words: str) -
 
     assert words in str(error)
     assert "written out here" not in str(error)
+
+
+MODEL = """
+    [models]
+    generation = "openai+http://127.0.0.1:1/v1?model=m"
+"""
+
+
+def test_language_models_tell_nothing_of_documents_unless_that_is_asked_for() -> None:
+    assert (read(SOURCE).knowledge.classify, read(SOURCE).knowledge.summarise) == (None, None)
+    head = textwrap.dedent(SOURCE) + textwrap.dedent(MODEL)
+    config = read(head + '[knowledge.classify]\nlabels = { a = "one", b = "" }\n[knowledge.summarise]\n')
+    assert config.knowledge.classify is not None
+    assert config.knowledge.classify.labels == {"a": "one", "b": ""}
+    assert config.knowledge.summarise is not None
+    own = '[knowledge.summarise]\nmodel = "openai+http://127.0.0.1:1/v1?model=m"\nsources = ["airline"]'
+    assert read(textwrap.dedent(SOURCE) + own).models.generation is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("[knowledge.summarise]", "a language model for [knowledge.summarise], got none"),
+        ('[knowledge.classify]\nlabels = { a = "", b = "" }', "a language model for [knowledge.classify], got none"),
+        (MODEL + "[knowledge.classify]", "labels"),
+        (MODEL + '[knowledge.classify]\nlabels = { a = "" }', "two labels or more"),
+        (MODEL + "[knowledge.classify]\nmany = true\nlabels = {}", "one label or more"),
+        (MODEL + '[knowledge.classify]\nlabels = { a = "", "b, c" = "" }', "without commas"),
+        (MODEL + '[knowledge.classify]\nlabels = { a = "", A = "" }', "labels that differ"),
+        (MODEL + '[knowledge.classify]\nmany = true\nlabels = { a = "", None = "" }', "none named `none`"),
+        (MODEL + '[knowledge.summarise]\nsources = ["airlien"]', "Did you mean `airline`?"),
+        ('[knowledge.summarise]\nmodel = "openai+https://h/v1?model=m&key=abc"', "secrets by reference"),
+    ],
+)
+def test_a_step_of_a_language_model_that_cannot_be_meant_is_refused(setting: str, words: str) -> None:
+    text = "\n".join(line.strip() for line in (SOURCE + setting).splitlines())
+    assert words in str(refusal(text))

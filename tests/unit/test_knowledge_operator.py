@@ -19,15 +19,17 @@ from headrace.access import NOBODY, OPEN, Access, Readers, Rules, SourceRules
 from headrace.change import Change, Op, Position, document_schema
 from headrace.codec import decode
 from headrace.described import About, about_text, described_schema
-from headrace.errors import BadInput
-from headrace.knowledge.operator import Knowledge, Prepared
+from headrace.errors import BadInput, EmbeddingError
+from headrace.knowledge.operator import FIRST_PAUSE_S, LONGEST_PAUSE_S, Knowledge, Prepared
 from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.rows import row_template
 from headrace.knowledge.stages import Stage, Stages
+from headrace.knowledge.terms import bag
 from headrace.models import Vectors
 from headrace.stores import DocumentDraft, Narrowing, Removal, StoredDocument
 from tests import documents as make
 from tests.making import ITEMS, change, put, truncate
+from tests.simulation.virtual_time import VirtualLoop
 from tests.unit.test_chunk import tokenizer
 
 DOCS = document_schema("docs")
@@ -45,7 +47,7 @@ class Embedder:
         self.tokenizer = tokenizer()
         self.embedded: list[str] = []
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
         self.embedded += texts
         return np.array([[len(t), background] for t in texts], np.float32)
 
@@ -178,12 +180,12 @@ async def test_input_that_was_put_right_in_the_same_batch_is_no_dead_letter() ->
 async def test_a_vector_that_was_ever_made_is_not_made_again() -> None:
     knowledge, embedder, work = operator()
     first = await knowledge.prepare([document(1, "a.txt", b"one"), document(2, "b.txt", b"two")], background=True)
-    assert embedder.embedded == ["a\none", "b\ntwo"]
+    assert embedder.embedded == ["one", "two"]
     work.known = {c.text_hash: c.vector for d in first.drafts for c in d.chunks}
 
     again = await knowledge.prepare([document(3, "a.txt", b"one"), document(4, "b.txt", b"three")], background=False)
 
-    assert embedder.embedded[2:] == ["b\nthree"]
+    assert embedder.embedded[2:] == ["three"]
     assert vectors(again.drafts)[0].tolist() == vectors(first.drafts)[0].tolist()
 
 
@@ -194,6 +196,23 @@ async def test_equal_texts_in_a_batch_are_embedded_once() -> None:
 
     assert len(embedder.embedded) == 1
     assert len(prepared.drafts) == 5
+
+
+async def test_a_file_s_name_is_searched_for_and_not_embedded() -> None:
+    knowledge, embedder, _ = operator()
+    html = b"<html><head><title>Fees of 2024</title></head><body><p>None.</p></body></html>"
+
+    before, after, titled = (
+        await knowledge.prepare(
+            [document(1, "a/refund.txt", b"one"), document(2, "a/return.txt", b"one"), document(3, "x.html", html)],
+            background=True,
+        )
+    ).drafts
+
+    assert embedder.embedded == ["one", "Fees of 2024\nNone."], "a rename makes no vector anew"
+    assert before.chunks[0].text_hash == after.chunks[0].text_hash
+    assert bag("refund").terms.tolist()[0] in before.chunks[0].terms
+    assert titled.title == "Fees of 2024"
 
 
 def vectors(drafts: Sequence[DocumentDraft]) -> list[NDArray[np.float32]]:
@@ -380,3 +399,49 @@ async def test_a_refused_document_is_not_kept_by_its_error() -> None:
         assert refusing.held() is None
     finally:
         gc.enable()
+
+
+class Failing(Embedder):
+    """Fails so often, then embeds."""
+
+    def __init__(self, times: int, error: Exception) -> None:
+        super().__init__()
+        self.times = times
+        self.error = error
+
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
+        if self.times:
+            self.times -= 1
+            raise self.error
+        return await super().embed(texts, background=background, query=query)
+
+
+def test_texts_wait_as_long_as_a_service_cannot_embed_them_and_nothing_else_is_waited_for() -> None:
+    loop = VirtualLoop()
+    down = EmbeddingError(step="embed", expected="an answer", got="none", remedy="It is tried again.")
+    embedder = Failing(9, down)
+    made = Knowledge(frozenset({"docs"}), ROWS, embedder, Work())
+
+    prepared = loop.run_until_complete(made.prepare([document(1, "a.md", b"word")], background=False))
+    waited, refused = loop.time(), Failing(9, BadInput(step="embed", expected="words", got="none", remedy="Write."))
+    other = Knowledge(frozenset({"docs"}), ROWS, refused, Work())
+    with pytest.raises(BadInput):
+        loop.run_until_complete(other.prepare([document(1, "a.md", b"word")], background=False))
+    loop.close()
+
+    assert [d.failure for d in prepared.drafts] == [None]
+    assert prepared.letters == []
+    assert waited == sum(min(FIRST_PAUSE_S * 2**n, LONGEST_PAUSE_S) for n in range(9))
+    assert refused.times == 8, "what is wrong with a text is told at once"
+
+
+def test_a_service_that_says_when_it_is_worth_trying_is_tried_then() -> None:
+    loop = VirtualLoop()
+    down = EmbeddingError(step="embed", expected="an answer", got="none", remedy="It is tried again.")
+    down.after_s = 12.5
+    made = Knowledge(frozenset({"docs"}), ROWS, Failing(1, down), Work())
+
+    loop.run_until_complete(made.prepare([document(1, "a.md", b"word")], background=True))
+
+    assert loop.time() == 12.5
+    loop.close()

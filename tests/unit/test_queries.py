@@ -22,7 +22,7 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
         await asyncio.sleep(0)
         self.asked += texts
         return np.array([[len(t)] for t in texts], np.float32)

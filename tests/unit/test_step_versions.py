@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from headrace.knowledge import chunk, parse, redacting, rows, terms
+from headrace.knowledge import chunk, classify, parse, redacting, rows, summarise, terms
 from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.redacting import cleared
 from headrace.redaction.policy import Policy, Redactor
@@ -52,8 +52,9 @@ def parsed() -> str:
 
 
 def cut() -> str:
-    document = parse.parse("a.md", MARKDOWN.encode())
-    return digest([chunk.chunk(document, tokenizer(), n) for n in (20, 50, 200)])
+    lines = "\n".join(f"Line {n} of a text without headings. It has two sentences." for n in range(40))
+    documents = [parse.parse("a.md", text.encode()) for text in (MARKDOWN, lines)]
+    return digest([chunk.chunk(document, tokenizer(), n) for document in documents for n in (20, 50, 200)])
 
 
 def hidden() -> str:
@@ -72,13 +73,28 @@ def rendered() -> str:
     return digest(template.render(put(1, 7, "bag")))
 
 
+def labelled() -> str:
+    tasks = [
+        classify.Classify({"bags": "luggage", "other": ""}, many=many, characters=900, max_tokens=9)
+        for many in (False, True)
+    ]
+    return digest([(t.messages("Bags", MARKDOWN), t.read("The label: Bags.")) for t in tasks])
+
+
+def summed_up() -> str:
+    task = summarise.Summarise(max_words=12, characters=900, max_tokens=9)
+    return digest((task.messages("Bags", MARKDOWN), task.read(f"Summary: {MARKDOWN[60:]}")))
+
+
 @pytest.mark.parametrize(
     ("made", "version", "pinned"),
     [
-        pytest.param(parsed, parse.VERSION, (1, "493991b22466687e"), id="parse"),
+        pytest.param(parsed, parse.VERSION, (2, "309c9a69dc7150ad"), id="parse"),
         pytest.param(rendered, rows.VERSION, (1, "2ddd8a1fb9c64596"), id="render"),
-        pytest.param(hidden, (redacting.VERSION, Rules().id), ((1, "rules:1"), "5f24fb26272f85f8"), id="redact"),
-        pytest.param(cut, chunk.VERSION, (1, "144cb350b004cdfb"), id="chunk"),
+        pytest.param(hidden, (redacting.VERSION, Rules().id), ((1, "rules:1"), "b0dd3ddcaa493c53"), id="redact"),
+        pytest.param(cut, chunk.VERSION, (2, "b31d4761b2e90452"), id="chunk"),
+        pytest.param(labelled, classify.VERSION, (1, "bf2dcdc36e8d5b0f"), id="classify"),
+        pytest.param(summed_up, summarise.VERSION, (1, "ab452688dfa03ac1"), id="summarise"),
         pytest.param(counted, terms.VERSION, (1, "b2ed627dd194d360"), id="words"),
     ],
 )

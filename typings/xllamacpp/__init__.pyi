@@ -3,6 +3,9 @@
 class CommonParamsModel:
     path: str
 
+class llama_pooling_type:
+    LLAMA_POOLING_TYPE_MEAN: llama_pooling_type
+
 class CpuParams:
     n_threads: int
 
@@ -12,6 +15,10 @@ class CommonParams:
     cpuparams: CpuParams
     cpuparams_batch: CpuParams
     n_ctx: int
+    n_batch: int
+    n_ubatch: int
+    embedding: bool
+    pooling_type: llama_pooling_type
     n_parallel: int
     port: int
     warmup: bool

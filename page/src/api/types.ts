@@ -128,6 +128,8 @@ export interface DocumentText {
   title: string | null;
   stage: string;
   error: Failure | null;
+  labels?: string[] | null;
+  summary?: string | null;
   text: string;
   chunks: DocumentChunk[];
 }
@@ -149,6 +151,8 @@ export interface DocumentEntry {
   error: Failure | null;
   dead_letter: number | null;
   searchable: boolean;
+  labels: string[] | null;
+  summary: string | null;
   changed_at: string;
 }
 
@@ -274,6 +278,18 @@ export interface Succession {
   eta_s: number | null;
 }
 
+/** What language models tell of documents, behind everything else. */
+export interface Telling {
+  state: "off" | "running" | "waiting" | "done";
+  done: number;
+  left: number;
+  rate: number;
+  eta_s: number | null;
+  error: string | null;
+  /** Those that documents may be given. */
+  labels: string[];
+}
+
 export interface Status {
   status: "ok" | "degraded";
   started_at: string;
@@ -283,6 +299,7 @@ export interface Status {
   documents: { total: number; by_stage: Record<string, number> };
   renewal?: Renewal;
   succession?: Succession | null;
+  telling?: Telling;
   profiles: number;
   store: {
     version: string;

@@ -7,7 +7,7 @@ import { Search } from "./Search";
 import { Uploads } from "./Uploads";
 
 const EVERY_MS = 2000;
-const ALL: Wanted = { source: "", stage: "", text: "", limit: FIRST };
+const ALL: Wanted = { source: "", stage: "", label: "", text: "", limit: FIRST };
 
 /** The knowledge base: put documents in, search it as an answer does, and see how far each document is. */
 export function DocumentsPane({ status }: { status: Status | null }) {
@@ -22,6 +22,7 @@ export function DocumentsPane({ status }: { status: Status | null }) {
       <Search />
       <Registry
         sources={status?.sources.map((source) => source.name) ?? []}
+        labels={status?.telling?.labels ?? []}
         wanted={wanted}
         onWanted={setWanted}
         page={page}
@@ -30,7 +31,7 @@ export function DocumentsPane({ status }: { status: Status | null }) {
   );
 }
 
-function query({ source, stage, text, limit }: Wanted): URLSearchParams {
-  const given = { limit: String(limit), source, stage, q: text.trim() };
+function query({ source, stage, label, text, limit }: Wanted): URLSearchParams {
+  const given = { limit: String(limit), source, stage, label, q: text.trim() };
   return new URLSearchParams(Object.entries(given).filter(([, value]) => value));
 }

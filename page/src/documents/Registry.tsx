@@ -18,19 +18,21 @@ const MOST = 1000;
 export interface Wanted {
   source: string;
   stage: string;
+  label: string;
   text: string;
   limit: number;
 }
 
 interface RegistryProps {
   sources: readonly string[];
+  labels: readonly string[];
   wanted: Wanted;
   onWanted: (wanted: Wanted) => void;
   page: Polled<DocumentPage>;
 }
 
 /** Every document with its stage; what failed can be tried again, what was uploaded deleted. */
-export function Registry({ sources, wanted, onWanted, page: { value, problem, refresh } }: RegistryProps) {
+export function Registry({ sources, labels, wanted, onWanted, page: { value, problem, refresh } }: RegistryProps) {
   const filter = (some: Partial<Wanted>) => onWanted({ ...wanted, limit: FIRST, ...some });
   return (
     <section className="listing" aria-label="All documents">
@@ -47,6 +49,14 @@ export function Registry({ sources, wanted, onWanted, page: { value, problem, re
           onChange={(event) => filter({ stage: event.currentTarget.value })}
           data={[{ value: "", label: "All stages" }, ...STAGES.map((stage) => ({ value: stage, label: stageWords(stage) }))]}
         />
+        {labels.length > 0 && (
+          <NativeSelect
+            label="Label"
+            value={wanted.label}
+            onChange={(event) => filter({ label: event.currentTarget.value })}
+            data={[{ value: "", label: "All labels" }, ...labels]}
+          />
+        )}
         <TextInput
           className="grow"
           label="Id or title contains"
@@ -107,6 +117,8 @@ function Row({ entry, onChanged }: { entry: DocumentEntry; onChanged: () => void
           {entry.id}
         </button>
         {entry.title && entry.title !== entry.name && <span className="source-detail">{entry.title}</span>}
+        {entry.labels && entry.labels.length > 0 && <span className="source-detail">{entry.labels.join(", ")}</span>}
+        {entry.summary && <span className="source-detail">{entry.summary}</span>}
         {entry.error && (
           <p className="card-error">
             Expected {entry.error.expected}, got {entry.error.got}. {entry.error.remedy}

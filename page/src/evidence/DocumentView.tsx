@@ -82,6 +82,8 @@ function Text({ document, citation }: { document: DocumentText; citation: Citati
   return (
     <>
       {document.error && <ProblemNote problem={{ title: "This version could not be taken in", ...document.error }} />}
+      {document.labels && document.labels.length > 0 && <p className="document-where">Labels: {document.labels.join(", ")}</p>}
+      {document.summary && <p className="document-where">A language model sums it up: {document.summary}</p>}
       {citation && !quote && <p className="note">The quoted words are not in this version.</p>}
       <div className="document-text" tabIndex={0} role="region" aria-label="Text of the document">
         {pieces(document.text, span, quote).map((piece) =>

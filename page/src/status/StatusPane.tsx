@@ -1,4 +1,4 @@
-import type { OperatorStatus, Renewal, SourceStatus, Status, TopicStatus } from "../api/types";
+import type { OperatorStatus, Renewal, SourceStatus, Status, Telling, TopicStatus } from "../api/types";
 import { bytes, count, duration, plural, rate } from "../lib/format";
 import type { Polled } from "../lib/poll";
 import { LiveAge } from "../ui/Age";
@@ -55,6 +55,7 @@ function Overview({ status }: { status: Status }) {
           note={togo(status.succession.eta_s)}
         />
       )}
+      {status.telling && <Told telling={status.telling} />}
       <Figure name="Profiles" value={count(status.profiles)} />
       <Figure name="Store" value={bytes(status.store.bytes)} note={`PostgreSQL ${status.store.version}`} />
       <div className="figure">
@@ -74,6 +75,15 @@ function Renewed({ renewal: { state, done, total, eta_s: left, left: kept } }: {
     return stay > 0 ? <Figure name="Of earlier settings" value={count(stay)} note="run headrace doctor" tone="bad" /> : null;
   if (!total) return null;
   return <Figure name="Made anew" value={`${count(done)} of ${count(total)}`} note={togo(left)} />;
+}
+
+/** Shown while documents wait for what a language model tells of them. */
+function Told({ telling: { state, left, eta_s: seconds, error } }: { telling: Telling }) {
+  if (!left) return null;
+  const name = "Yet to be labelled or summarised";
+  if (state === "waiting")
+    return <Figure name={name} value={count(left)} note={error ?? "the language model does not answer"} tone="bad" />;
+  return <Figure name={name} value={count(left)} note={togo(seconds)} />;
 }
 
 function togo(seconds: number | null): string {

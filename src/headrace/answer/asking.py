@@ -14,12 +14,12 @@ from headrace.answer.context import Answer, Context
 from headrace.answer.question import retrieval_queries
 from headrace.answer.remember import Remembered
 from headrace.answer.retrieve import retrieve
-from headrace.answer.service import Asked, Reader, View
+from headrace.answer.service import Asked, Reader, View, by_words
 from headrace.clock import now_us, to_us
-from headrace.errors import GenerationError
+from headrace.errors import EmbeddingError, GenerationError
 from headrace.models import Generator
 from headrace.profiles.identifiers import normalise
-from headrace.stores import Failure, Filter, Passage, Store, Turn
+from headrace.stores import Failure, Filter, Passage, Store, Turn, Vector
 
 HISTORY_TURNS = 12
 
@@ -51,7 +51,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Last: the whole answer, what it saw and how fresh that is now."""
+    """Last: the whole answer, what it saw and how fresh that is now. `degraded`: which model it had to do without."""
 
     answer: Answer
     conversation: str
@@ -70,6 +70,7 @@ class _Seen:
     context: Context
     view: View
     token: str
+    degraded: Failure | None
 
 
 class Asker:
@@ -128,7 +129,8 @@ class Asker:
         await self._store.save_turns(conversation, user, turns)
         freshness, reason = seen.view.freshness()
         total_ms = (perf_counter() - began) * 1000
-        yield Finished(done.answer, conversation, seen.token, freshness, reason, total_ms, done.degraded)
+        degraded = _both(seen.degraded, done.degraded)
+        yield Finished(done.answer, conversation, seen.token, freshness, reason, total_ms, degraded)
 
     async def _see(self, view: View, text: str, user: str | None, conversation: str) -> _Seen:
         """Everything the answer may rest on, in one snapshot."""
@@ -137,14 +139,21 @@ class Asker:
         profile = await snapshot.profiles.profile(user) if user else None
         now, zone = self._now()
         queries = retrieval_queries(text, history, now, zone, profile)
-        vectors = await self._embedder.embed(queries)
+        vectors, degraded = await self._vectors(queries)
         found = [
             await retrieve(snapshot.knowledge, q, v, self._passages, Filter())
             for q, v in zip(queries, vectors, strict=True)
         ]
         passages = merged(found, self._passages)
         context = Context(text, passages, profile, (), history, now, zone)
-        return _Seen(context, view, await view.token())
+        return _Seen(context, view, await view.token(), degraded)
+
+    async def _vectors(self, queries: Sequence[str]) -> tuple[Sequence[Vector | None], Failure | None]:
+        """None for each while they cannot be embedded, and why."""
+        try:
+            return list(await self._embedder.embed(queries)), None
+        except EmbeddingError as error:
+            return [None] * len(queries), by_words(error)
 
     def _now(self) -> tuple[int, int]:
         """Microseconds, and seconds east of UTC."""
@@ -169,6 +178,13 @@ def merged(found: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
         if passage is not None and passage.chunk not in chosen:
             chosen[passage.chunk] = passage
     return list(chosen.values())[: k + k // 2]
+
+
+def _both(one: Failure | None, other: Failure | None) -> Failure | None:
+    if one is None or other is None:
+        return one or other
+    pairs = ((one.step, other.step), (one.expected, other.expected), (one.got, other.got), (one.remedy, other.remedy))
+    return Failure(*("; ".join(dict.fromkeys(pair)) for pair in pairs))
 
 
 def _unfinished() -> GenerationError:

@@ -12,7 +12,7 @@ from headrace.answer.markers import Cited, Delta, FactUsed, MarkerStream
 from headrace.answer.prompt import NOT_FOUND, prompt, rough_tokens
 from headrace.answer.question import retrieval_queries
 from headrace.answer.remember import Remembered
-from headrace.errors import GenerationError
+from headrace.errors import EmbeddingError, GenerationError
 from headrace.models import Generator
 from headrace.stores import Failure
 
@@ -70,13 +70,17 @@ async def generate(
     yield Done(_answer(context, stream))
 
 
-async def similarities(context: Context, embedder: Remembered) -> dict[str, float]:
-    """How near in meaning each text that may answer is to the question; at most eight texts are embedded."""
+async def similarities(context: Context, embedder: Remembered) -> dict[str, float] | None:
+    """How near in meaning each text that may answer is to the question; at most eight texts are embedded. None while
+    they cannot be."""
     texts = candidates(context)
     if not texts:
         return {}
     question = retrieval_queries(context.question, context.history, context.now, context.zone, context.profile)[0]
-    vectors = await embedder.embed([question, *texts])
+    try:
+        vectors = await embedder.embed([question, *texts])
+    except EmbeddingError:  # it is told by whoever looked for the passages
+        return None
     return dict(zip(texts, map(float, vectors[1:] @ vectors[0]), strict=True))
 
 

@@ -40,14 +40,14 @@ class Remembered:
         return vector
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """As `Embedder.embed`, all of one model; each text that is not remembered is embedded once."""
+        """As `Embedder.embed` of queries, all of one model; each text that is not remembered is embedded once."""
         while True:
             model = self.model
             found = {t: v for t in texts if (v := self.known(t)) is not None}
             missing = [t for t in dict.fromkeys(texts) if t not in found]
             if not missing:
                 break
-            made = dict(zip(missing, await self._embedder.embed(missing), strict=True))
+            made = dict(zip(missing, await self._embedder.embed(missing, query=True), strict=True))
             if self.model == model:
                 found |= made
                 self._vectors |= made

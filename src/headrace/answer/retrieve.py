@@ -31,12 +31,12 @@ USUAL = Retrieval()
 async def retrieve(
     knowledge: KnowledgeReader,
     query: str,
-    vector: Vector | Awaitable[Vector] | None,
+    vector: Vector | Awaitable[Vector | None] | None,
     k: int,
     where: Filter,
     how: Retrieval = USUAL,
 ) -> Sequence[Passage]:
-    """The k best passages, best first."""
+    """The k best passages, best first; without a vector, or with one that turns out to be none, by their words."""
     spare = SPARE if how.distinct or how.newest else 0
     passages = await knowledge.search(query_terms(query), vector, k + spare, where, how.blend)
     if how.distinct:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace.access import ANYBODY, Viewer
 from headrace.answer.remember import Remembered
 from headrace.answer.retrieve import USUAL, Retrieval, retrieve
 from headrace.change import Position, Stamp, Style, format_position, stamp_json
 from headrace.clock import now_us, parse_rfc3339
-from headrace.errors import BadRequest, Lagging
+from headrace.errors import BadRequest, EmbeddingError, Lagging
 from headrace.operators import OVERTAKING, Lag, Marks, Progress
-from headrace.stores import Applied, AsOf, Filter, Passage, Snapshot, Store, Vector
+from headrace.stores import Applied, AsOf, Failure, Filter, Passage, Snapshot, Store, Vector
 from headrace.token import Token, heads, parse_token
 
 MAX_WAIT_MS = 60_000
@@ -35,12 +35,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One snapshot with what it is: its token, and how fresh it was when it was opened."""
+    """One snapshot with what it is: its token, and how fresh it was when it was opened. `degraded`: why what was found
+    in it was found by words alone."""
 
     snapshot: Snapshot
     marks: Marks
     as_of: str | None
     at: AsOf
+    degraded: Failure | None = None
 
     async def token(self) -> str:
         """What this snapshot holds: what its own rows say, or what was certain before; of the past, that point itself.
@@ -93,22 +95,34 @@ class Reader:
     async def search(
         self, asked: Asked, query: str, k: int, where: Filter, *operators: str, how: Retrieval = USUAL
     ) -> AsyncGenerator[tuple[View, Sequence[Passage]]]:
-        """The k best passages for a query, and the view in which they are. The query is embedded meanwhile."""
+        """The k best passages for a query, and the view in which they are. The query is embedded meanwhile. While it
+        cannot be, they are found by their words. Raises EmbeddingError where only meaning is asked for."""
         model = self._embedder.model
-        known = self._embedder.known(query)
-        making = asyncio.create_task(self._vector(query)) if known is None else None
+        wanted = how.blend.retriever != "lexical"
+        known = self._embedder.known(query) if wanted else None
+        troubles: list[EmbeddingError] = []
+        making = asyncio.create_task(self._vector(query, troubles)) if wanted and known is None else None
         try:
             async with self.view(asked, *operators) as view:
                 vector = making or known
-                if self._embedder.model != model:  # another one serves since, and as long as this snapshot is open
-                    vector = await self._vector(query)
-                yield view, await retrieve(view.snapshot.knowledge, query, vector, k, where, how)
+                if wanted and self._embedder.model != model:  # another one serves since, until this snapshot is closed
+                    troubles.clear()
+                    vector = await self._vector(query, troubles)
+                passages = await retrieve(view.snapshot.knowledge, query, vector, k, where, how)
+                if troubles and how.blend.retriever == "vector":
+                    raise troubles[0]
+                yield replace(view, degraded=by_words(troubles[0]) if troubles else None), passages
         finally:
             if making is not None:
                 making.cancel()
 
-    async def _vector(self, query: str) -> Vector:
-        return (await self._embedder.embed([query]))[0]
+    async def _vector(self, query: str, troubles: list[EmbeddingError]) -> Vector | None:
+        """None, and the reason in `troubles`, while it cannot be made."""
+        try:
+            return (await self._embedder.embed([query]))[0]
+        except EmbeddingError as error:
+            troubles.append(error)
+            return None
 
     def stamp(self, stamp: Stamp) -> dict[str, str]:
         return stamp_json(stamp, self._progress.styles.get(stamp.source, Style.NUMBER))
@@ -144,6 +158,11 @@ class Reader:
             got=behind,
             remedy="Ask again, with a larger wait_ms if this repeats; /v1/status shows the lag.",
         )
+
+
+def by_words(error: EmbeddingError) -> Failure:
+    """What an answer says that had to do without the meaning of its question."""
+    return Failure(error.step, error.expected, f"{error.got}: found by words alone", error.remedy)
 
 
 def _token(marks: Marks, progress: Sequence[Applied]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -53,6 +53,8 @@ class EmbeddedEngine:
         """Held by whoever applies something for an operator: one batch at a time."""
         turns = self.turns
         self._lanes = [Lane(o, s.name, log, store, self.tracker, turns[o.name]) for s in sources for o in operators]
+        self.retries: dict[str, Callable[[DeadLetter], Awaitable[None]]] = {}
+        """What tries dead letters again that are of no operator, by the name that they have in its place."""
         self.started = asyncio.Event()
         self._standing = False
 
@@ -243,6 +245,8 @@ class EmbeddedEngine:
             )
         if letter.operator == CAPTURE:
             await self._read_again(letter)
+        elif (retry := self.retries.get(letter.operator)) is not None:
+            await retry(letter)
         elif letter.change is not None:
             await self._lane(letter.operator, letter.source).retry(decode(letter.change))
         return not await self._store.letters(id=id)

@@ -32,7 +32,7 @@ class Indexed:
 
     async def search(self, query: str, k: int, settings: Retrieval) -> list[str]:
         """The collection's ids of the documents of the k best passages, best first."""
-        vector = (await self._embedder.embed([query]))[0]
+        vector = (await self._embedder.embed([query], query=True))[0]
         async with self._store.snapshot() as snapshot:
             passages = await retrieve(snapshot.knowledge, query, vector, k, Filter(), settings)
         return list(dict.fromkeys(self._ids[p.document] for p in passages))

@@ -15,7 +15,7 @@ from headrace.evaluation.cached import CachedEmbedder
 from headrace.evaluation.indexed import Say, indexed
 from headrace.evaluation.measures import ndcg, recall, reciprocal_rank
 from headrace.models import Embedder
-from headrace.registry import EMBEDDERS, lookup
+from headrace.registry import embedder_at
 from headrace.stores import Blend
 
 DEPTH = 100
@@ -55,8 +55,8 @@ class Report:
 
 
 def opened(url: str) -> Embedder:
-    """The embedder of an address. Raises ConfigError."""
-    return lookup("embedders", EMBEDDERS, url)(url)
+    """The embedder of an address. Raises ConfigError, and EmbeddingError when a service does not answer."""
+    return embedder_at(url)
 
 
 async def evaluate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,14 @@ from headrace.knowledge.parsed import Parsed, Span
 from headrace.knowledge.stretches import stretches
 from headrace.place import Place
 
-VERSION = 1
+VERSION = 2
 """Raised when the same text may be cut, or embedded under its headings, otherwise."""
 CHUNK_TOKENS = 200
+_FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
+# A table's row, a quotation, an item of a list.
+_MARK = re.compile(r"^ {0,3}(?:\||>|[-*+][ \t]|\d{1,9}[.)][ \t])", re.MULTILINE)
+MARKED = 20
+"""One line in so many of a text is marked at least that is Markdown, and not one that happens to have a dash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ def chunk(parsed: Parsed, tokenizer: Tokenizer, tokens: int = CHUNK_TOKENS) -> l
     """
     above = list(parsed.outline) or (headings(parsed.text) if parsed.markdown else [])
     starts = [h[0] for h in above]
-    splitter = _splitter(tokenizer, parsed.markdown, tokens)
+    splitter = _splitter(tokenizer, parsed.markdown and _structured(parsed.text, above), tokens)
     pieces: list[Piece] = []
     for first, last in _parts(parsed):
         path = _Path(above[bisect_left(starts, first) : bisect_left(starts, last)])
@@ -52,6 +58,14 @@ def chunk(parsed: Parsed, tokenizer: Tokenizer, tokens: int = CHUNK_TOKENS) -> l
                     end = start + len(text)
                     pieces.append(Piece(start, end, text, path.to(start), _place(parsed.spans, start, end)))
     return pieces
+
+
+def _structured(text: str, headings: Sequence[object]) -> bool:
+    """Whether there is anything that Markdown would keep together. Without it a text is cut as a plain one, in which a
+    line's end counts: in Markdown it is a blank like any other."""
+    if headings or _FENCE.search(text):
+        return True
+    return sum(1 for _ in _MARK.finditer(text)) * MARKED > text.count("\n")
 
 
 class _Path:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from headrace.stores import ChunkDraft, DocumentDraft, HeldChunk, HeldDocument
+from headrace.stores import ChunkDraft, Counts, DocumentDraft, HeldChunk, HeldDocument, Terms
 
 SHOWN = 4
 """So many things are named of one document."""
@@ -21,6 +21,15 @@ def earlier(draft: DocumentDraft, held: HeldDocument) -> tuple[str, ...]:
     """What is wrong with a document that other steps made than those of the draft: whether it is of the right change,
     and fits together in itself; what it tells is made anew in any case."""
     return _few([*_version(draft, held), *faults(held)])
+
+
+def gist_faults(held: HeldDocument, text_hash: bytes, words: bytes) -> tuple[str, ...]:
+    """Of the entry by which a summary is found: what of it is not as the summary makes it."""
+    if held.summary is None or held.gist is None:
+        both = (held.summary is None) == (held.gist is None)
+        return () if both else ("its summary cannot be found" if held.gist is None else "it is found by no summary",)
+    same = (_sha256(held.summary), text_hash, words) == (held.gist.text, held.gist.text_hash, held.gist.words)
+    return () if same else ("its summary is found by other words than its own",)
 
 
 def faults(held: HeldDocument) -> tuple[str, ...]:
@@ -101,7 +110,11 @@ def _chunk(draft: ChunkDraft, held: HeldChunk) -> Iterator[str]:
 
 def words(draft: ChunkDraft) -> bytes:
     """As `HeldChunk.words`."""
-    return hashlib.sha256(draft.terms.astype("<i8").tobytes() + draft.counts.astype("<u2").tobytes()).digest()
+    return words_hash(draft.terms, draft.counts)
+
+
+def words_hash(terms: Terms, counts: Counts) -> bytes:
+    return hashlib.sha256(terms.astype("<i8").tobytes() + counts.astype("<u2").tobytes()).digest()
 
 
 def _sha256(text: str) -> bytes:

@@ -17,7 +17,7 @@ from headrace.access import NOBODY, Access, Readers, SourceRules
 from headrace.change import Change, Op, Stamp, document_id, key_name
 from headrace.codec import encode
 from headrace.described import NOTHING, about_of
-from headrace.errors import BadInput, HeadraceError, RedactionError
+from headrace.errors import BadInput, EmbeddingError, HeadraceError, RedactionError
 from headrace.knowledge import layout
 from headrace.knowledge.chain import Settings, chain_of
 from headrace.knowledge.chunk import Piece, chunk
@@ -27,9 +27,9 @@ from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.redacting import cleared, cleared_failure
 from headrace.knowledge.rows import RowTemplate
 from headrace.knowledge.stages import Stage, Stages
-from headrace.knowledge.steps import Chain
+from headrace.knowledge.steps import CLASSIFY, SUMMARISE, Chain
 from headrace.knowledge.terms import Bag, bag
-from headrace.models import Embedder
+from headrace.models import Embedder, Vectors
 from headrace.redaction.policy import Redactor
 from headrace.stores import (
     ChunkDraft,
@@ -49,6 +49,8 @@ LARGE = 32_768
 """Bytes from which on a document is taken apart in a thread."""
 _ENDS = (Op.DELETE, Op.TRUNCATE)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+GIST = -1
+"""The ordinal of the entry by which a document is found as its summary says; what is shown is its first chunk."""
 
 logger = structlog.get_logger("headrace.knowledge")
 
@@ -140,6 +142,11 @@ class Knowledge:
             self._chains = (self._embedder.id, chains)
         return self._chains[1]
 
+    @property
+    def model(self) -> str:
+        """Whose vectors are made now."""
+        return self._embedder.id
+
     def wants(self, topic: str) -> bool:
         return topic in self._documents or topic in self._rows
 
@@ -220,22 +227,42 @@ class Knowledge:
         chunks had, do not prove that this is what they were made of."""
         info = document.info
         pieces = [Piece(c.start, c.end, document.text[c.start : c.end], c.heading, c.place) for c in document.chunks]
-        for title in (info.title, ""):
-            indexed = [indexed_text(title, p.heading, p.text) for p in pieces]
-            made = [_hash(text) for text in indexed]
+        for context in (info.title, ""):
+            indexed = [indexed_text(context, p.heading, p.text) for p in pieces]
+            made = [text_hash(text) for text in indexed]
             if made == list(hashes):
                 break
         else:
             return None
-        vectors = await self._embedder.embed(indexed, background=True) if indexed else ()
+        vectors = await self._embedded(indexed, True) if indexed else ()
+        title = "" if info.media is None else info.title
+        bags = [bag(indexed_text(title, p.heading, p.text)) for p in pieces]
         chunks = [
-            _chunk(n, piece, bag(text), digest, vector)
-            for n, (piece, text, digest, vector) in enumerate(zip(pieces, indexed, made, vectors, strict=True))
+            _chunk(n, piece, words, digest, vector)
+            for n, (piece, words, digest, vector) in enumerate(zip(pieces, bags, made, vectors, strict=True))
         ]
         return DocumentDraft(
             info.id, stored.topic, info.stamp, info.content_hash, info.title, document.text, chunks, None, info.media,
             info.dated, stored.made, stored.layout, Access(self._access.of(info.id), stored.access.own),
         )  # fmt: skip
+
+    def gist_of(self, topic: str, title: str, summary: str) -> tuple[bytes, Bag]:
+        """The hash and the words of what a summary is found by."""
+        indexed = indexed_text("" if topic in self._rows else title, "", summary)
+        return text_hash(indexed), bag(indexed)
+
+    async def gist(self, topic: str, title: str, summary: str) -> ChunkDraft:
+        """The entry by which a document is found as its summary says."""
+        indexed = indexed_text("" if topic in self._rows else title, "", summary)
+        digest, words = self.gist_of(topic, title, summary)
+        found = await self._work.vectors([digest])
+        vector = found[digest] if digest in found else (await self._embedder.embed([indexed], background=True))[0]
+        return _chunk(GIST, Piece(0, 0, summary, ""), words, digest, vector)
+
+    async def hidden(self, source: str, text: str) -> str:
+        """A text without what the policy of its source hides. Raises BadInput, RedactionError."""
+        redactor = self._redactors.get(source)
+        return text if redactor is None else (await asyncio.to_thread(redactor.redact, text)).text
 
     async def apply(self, prepared: Prepared, transaction: Transaction) -> None:
         """Raises ModelChanged for what another model embedded: it is prepared once more."""
@@ -252,9 +279,18 @@ class Knowledge:
             await transaction.knowledge.swap(prepared.drafts)
         if prepared.changes:
             await transaction.dead_letters.settle(self.name, prepared.settled, prepared.changes[-1].position)
+            await self._settle_told(prepared.changes, transaction)
         await transaction.dead_letters.put(prepared.letters)
         if self._stages is not None:
             self._stages.applied(prepared.changes)
+
+    async def _settle_told(self, changes: Sequence[Change], transaction: Transaction) -> None:
+        """What could not be told of documents that were other ones then."""
+        ended: list[tuple[str, str | None]] = [
+            (c.schema.topic, None if c.op is Op.TRUNCATE else key_name(c.schema, c.key)) for c in changes
+        ]
+        for step in (CLASSIFY, SUMMARISE):
+            await transaction.dead_letters.settle(step, ended, changes[-1].position)
 
     async def _plans(
         self, changes: Sequence[Change], *, apart: bool = False
@@ -368,13 +404,14 @@ class Knowledge:
             plan.parsed = cleared(plan.parsed, redactor)
             if plan.topic in self._rows:  # a short text could be guessed from its hash
                 plan.content_hash = _sha256(plan.parsed.text.encode())
-        context = "" if plan.topic in self._rows else plan.parsed.title
+        title = "" if plan.topic in self._rows else plan.parsed.title
+        context = title if plan.parsed.stated else ""
         plan.pieces = chunk(plan.parsed, self._embedder.tokenizer, self._settings.chunk_tokens)
         for piece in plan.pieces:
             indexed = indexed_text(context, piece.heading, piece.text)
             plan.indexed.append(indexed)
-            plan.bags.append(bag(indexed))
-            plan.hashes.append(_hash(indexed))
+            plan.bags.append(bag(indexed_text(title, piece.heading, piece.text)))
+            plan.hashes.append(text_hash(indexed))
         return plan
 
     def _draft(self, plan: _Plan, vectors: Mapping[bytes, NDArray[np.float32]]) -> DocumentDraft:
@@ -405,9 +442,22 @@ class Knowledge:
         found = await self._work.vectors(list(wanted))
         missing = [h for h in wanted if h not in found]
         if missing:
-            made = await self._embedder.embed([wanted[h] for h in missing], background=background)
+            made = await self._embedded([wanted[h] for h in missing], background)
             found |= dict(zip(missing, made, strict=True))
         return found
+
+    async def _embedded(self, texts: Sequence[str], background: bool) -> Vectors:
+        """Waits as long as a service cannot embed them: nothing is wrong with what changed, and behind it everything
+        stays in its order. Deletes go on, as they do not come here."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._embedder.embed(texts, background=background)
+            except EmbeddingError as error:
+                again_s = min(max(error.after_s or pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+                logger.warning("texts wait for their embedding", texts=len(texts), error=str(error), again_in_s=again_s)
+            await asyncio.sleep(again_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
 def source_of(topic: str) -> str:
@@ -435,7 +485,8 @@ def _described(parsed: Parsed, change: Change) -> Parsed:
         return parsed
     about = about_of(change)
     dated = parsed.dated if about.time is None else about.time
-    return replace(parsed, title=about.title or parsed.title, dated=dated)
+    title, stated = (about.title, True) if about.title else (parsed.title, parsed.stated)
+    return replace(parsed, title=title, stated=stated, dated=dated)
 
 
 def _gone(stored: StoredDocument) -> BadInput:
@@ -471,12 +522,14 @@ def _removal(change: Change) -> Removal:
 
 def indexed_text(title: str, heading: str, text: str) -> str:
     """What is embedded and searched of a chunk: under its headings or title, which often name its subject. The title of
-    a row does not: it is empty here."""
+    a row does not: it is empty here. A title that is only a file's name is searched for as words, and not embedded: it
+    says little of a passage, and a rename would make every vector anew."""
     context = heading or title
     return f"{context}\n{text}" if context and context not in text else text
 
 
-def _hash(indexed: str) -> bytes:
+def text_hash(indexed: str) -> bytes:
+    """Of what is embedded of a chunk."""
     return hashlib.sha256(indexed.encode()).digest()
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from headrace.knowledge.detect import CODE, HTML, MARKDOWN, REFUSED, ZIP, detect
+from headrace.knowledge.formats.text import name_of
 from headrace.knowledge.parsed import PLAIN, File, Limits, Meter, Parsed
 from headrace.registry import FORMATS, lookup
 
-VERSION = 1
+VERSION = 2
 """Raised when the same file may come to another text, or place in it."""
 EXTRA = "documents"
 LIGHT = frozenset({PLAIN, MARKDOWN, HTML, CODE})
@@ -34,7 +35,8 @@ def parse(
 ) -> Parsed:
     """A file's text and title. Raises BadInput for what cannot be read, and why."""
     meter = Meter(limits or Limits(), tick)
-    return _read(File(path, content, media or detect(path, content), meter, _nested))
+    found = _read(File(path, content, media or detect(path, content), meter, _nested))
+    return replace(found, stated=found.title != name_of(path))
 
 
 def _nested(outer: File, name: str, content: bytes) -> Parsed:

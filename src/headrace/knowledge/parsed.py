@@ -28,7 +28,8 @@ class Parsed:
 
     `markdown`: headings are `#` lines. `spans`: ascending, none overlaps another. `outline`: headings that the format
     itself keeps apart from the text, as (character offset, level, words); without it they are read from the Markdown.
-    `dated`: the time that the document states of itself, microseconds since the epoch.
+    `dated`: the time that the document states of itself, microseconds since the epoch. `stated`: whether the title is
+    its own, or somebody's who gave it, and not only its file's name.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Parsed:
     spans: tuple[Span, ...] = ()
     outline: tuple[tuple[int, int, str], ...] = ()
     dated: int | None = None
+    stated: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -32,6 +33,8 @@ class Stages:
     def __init__(self) -> None:
         self._at: dict[_Key, tuple[str, Stage]] = {}
         self._committing: list[_Key] = []
+        self.changed = asyncio.Event()
+        """Set when something is being applied; whoever waits clears it."""
 
     def set(self, changes: Iterable[Change], stage: Stage) -> None:
         for change in changes:
@@ -45,6 +48,7 @@ class Stages:
         """They are being committed; they are in the store by the next call."""
         self._drop(self._committing)
         self._committing = [_key(change) for change in changes if change.key]
+        self.changed.set()
 
     def of(self, document: str, position: Position) -> Stage:
         """Of a version that the store does not have yet."""

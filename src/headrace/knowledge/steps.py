@@ -12,6 +12,8 @@ from headrace.stores import JSON
 
 Setting = str | int | bool
 PARSE, RENDER, REDACT, CHUNK, WORDS = "parse", "render", "redact", "chunk", "words"
+CLASSIFY, SUMMARISE = "classify", "summarise"
+"""Done behind the others, when a document is served already: what a language model tells of it."""
 _TEXT = (PARSE, RENDER, REDACT)
 """Steps whose outcome is the document's text; those behind them need nothing else."""
 

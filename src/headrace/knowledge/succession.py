@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 
 import structlog
 from tokenizers import Tokenizer
 
-from headrace.knowledge.operator import indexed_text
+from headrace.errors import EmbeddingError
+from headrace.knowledge.operator import indexed_text, text_hash
 from headrace.knowledge.report import Progress
 from headrace.models import Embedder, Vectors
 from headrace.stores import BareChunk, Model, Store
@@ -46,8 +47,8 @@ class Serving:
     def tokenizer(self) -> Tokenizer:
         return self.now.tokenizer
 
-    async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
-        return await self.now.embed(texts, background=background)
+    async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
+        return await self.now.embed(texts, background=background, query=query)
 
     def count_tokens(self, text: str) -> int:
         return self.now.count_tokens(text)
@@ -59,7 +60,7 @@ class Serving:
 class Succession:
     """Builds the vectors of `coming` for every chunk that there is, live ones too, then lets it serve.
 
-    `rows`: topics whose titles are not embedded. `turn` is the knowledge operator's. `free`: whether nobody reads the
+    `turn` is the knowledge operator's. `free`: whether nobody reads the
     index as a whole (a verification does). `give_way` waits for live changes being applied.
     """
 
@@ -69,7 +70,6 @@ class Succession:
         serving: Serving,
         coming: Embedder,
         address: str,
-        rows: Set[str],
         turn: asyncio.Lock,
         free: Callable[[], bool],
         give_way: Callable[[], Awaitable[None]],
@@ -79,7 +79,6 @@ class Succession:
         self._serving = serving
         self._coming = coming
         self._address = address
-        self._rows = rows
         self._turn = turn
         self._free = free
         self._give_way = give_way
@@ -90,7 +89,9 @@ class Succession:
         self._count_at = 0.0
 
     async def run(self) -> None:
-        """Until it serves. Raises StoreError; it may be ended at any moment and goes on with what is there."""
+        """Until it serves. Raises StoreError, and EmbeddingError while a service does not answer; it may be ended at
+        any moment and goes on with what is there."""
+        await self._answering()
         await self._beside.begin(self.model)
         done, total = await self._beside.counts()
         logger.info("vectors of another model are built", before=self.before, model=self.model, chunks=total - done)
@@ -105,6 +106,13 @@ class Succession:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         logger.info("another model serves", before=self.before, model=self.model)
+
+    async def _answering(self) -> None:
+        """A service that did not answer when it was opened says now how long its vectors are."""
+        try:
+            logger.debug("the model that is to come", dimensions=self._coming.dimensions)
+        except EmbeddingError:
+            await self._coming.embed([self.model])
 
     async def _all(self) -> None:
         """Those that have come meanwhile are behind the others."""
@@ -135,7 +143,9 @@ class Succession:
         await self._told()
 
     def _text(self, chunk: BareChunk) -> str:
-        return indexed_text("" if chunk.topic in self._rows else chunk.title, chunk.heading, chunk.text)
+        """As it was embedded by the model before, with or without its document's title."""
+        titled = indexed_text(chunk.title, chunk.heading, chunk.text)
+        return titled if text_hash(titled) == chunk.text_hash else indexed_text("", chunk.heading, chunk.text)
 
     async def _told(self) -> None:
         if monotonic() < self._count_at:

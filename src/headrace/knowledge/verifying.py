@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from headrace.change import HIGHEST, START, Change, Position
-from headrace.knowledge.comparing import compare, earlier, faults
+from headrace.knowledge.comparing import compare, earlier, faults, gist_faults, words_hash
 from headrace.knowledge.operator import KNOWLEDGE, Knowledge
 from headrace.knowledge.replaying import Last, Reach, TooMany, pages, replay
 from headrace.knowledge.report import Difference, Kind, Tally, Telling
 from headrace.log import Log, TopicPartition
 from headrace.operators import OVERTAKING
-from headrace.stores import Applied, Audit, HeldTopic, Snapshot, Stray
+from headrace.stores import Applied, Audit, HeldDocument, HeldTopic, Snapshot, Stray
 
 MOST = 100_000
 """So many documents of a topic are in memory at once; larger topics are looked at in parts."""
@@ -150,6 +150,9 @@ class Verification:
         self, audit: Audit, changes: Sequence[Change], ids: Sequence[str], last: Last, found: Found
     ) -> None:
         held = {h.id: h for h in await audit.held(ids)}
+        for one in held.values():
+            if what := self._gist(one):
+                found.differs(one.id, one.topic, Kind.DIFFERENT, what)
         for draft in await self._knowledge.unembedded(changes):
             there = held.get(draft.id)
             tally = found.tally(draft.stamp.source)
@@ -203,9 +206,16 @@ class Verification:
             tally.chunks += len(held.chunks)
             tally.untold += 1
             tally.failed += held.failed
-            if what := faults(held):
+            if what := (*faults(held), *self._gist(held)):
                 found.differs(held.id, held.topic, Kind.DIFFERENT, what)
         self._count(len(ids))
+
+    def _gist(self, held: HeldDocument) -> tuple[str, ...]:
+        """What a language model told is not asked for again: it is of the text that it was told of, and found by it."""
+        if not self._knowledge.wants(held.topic):
+            return ()
+        digest, words = self._knowledge.gist_of(held.topic, held.title, held.summary or "")
+        return gist_faults(held, digest, words_hash(words.terms, words.counts))
 
     # ---- what finds them ---------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import httpx2
 import msgspec
 
-from headrace.errors import ConfigError, GenerationError
+from headrace.errors import ConfigError, GenerationError, GenerationRefused
 from headrace.models import Message
 
 try:
@@ -41,6 +41,9 @@ except ImportError as error:
 T = TypeVar("T")
 RETRIABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 FINISHED = frozenset({"stop", "length"})
+FILTERED = "content_filter"
+REFUSED = frozenset({400, 413, 422})
+"""What is asked for is wrong; the same server may answer others."""
 FIRST_PAUSE_S = 0.25
 DRAIN_S = 0.5
 STEP = "generate an answer"
@@ -151,8 +154,12 @@ class OpenAIGenerator:
                 if delta.content:
                     yield delta.content
             if reason not in FINISHED:
-                raise self._error(
-                    "an answer that ends by itself or at its limit", f"finish_reason {reason!r}", begun=True
+                kind = GenerationRefused if reason == FILTERED else GenerationError
+                raise kind(
+                    step=self._step,
+                    expected="an answer that ends by itself or at its limit",
+                    got=f"finish_reason {reason!r}",
+                    remedy="Look into the server's log, then ask again.",
                 )
             await _drain(stream)
         finally:
@@ -213,8 +220,8 @@ class OpenAIGenerator:
         """What a status says. The words of 401 and 403 are left out: servers quote keys in them."""
         status = error.status_code
         words = "" if status in {401, 403} else f": {self._redacted(error.message)}"
-        retriable = status in RETRIABLE
-        told = (_Transient if retriable else GenerationError)(
+        kind = _Transient if status in RETRIABLE else GenerationRefused if status in REFUSED else GenerationError
+        told = kind(
             step=self._step,
             expected="status 200",
             got=f"status {status}{words}",

@@ -55,12 +55,44 @@ def collect(status: dict[str, Any], pushed: PushRequests) -> CollectorRegistry:
     renewal = status["renewal"]
     due = (renewal["total"] or 0) - renewal["done"] if renewal["state"] != "done" else sum(renewal["left"].values())
     sheet.gauge("documents_of_earlier_settings", "Present documents yet to be made anew")(max(due, 0))
+    _telling(sheet, status["telling"])
+    _embedders(sheet, status["embedders"])
     sheet.gauge("profiles", "Present profiles")(status["profiles"])
     sheet.gauge("store_bytes", "Size of the store")(status["store"]["bytes"])
     _index(sheet, status["store"]["index"])
     registry = CollectorRegistry()
     registry.register(sheet)
     return registry
+
+
+def _telling(sheet: _Sheet, told: dict[str, Any]) -> None:
+    """Labels and summaries that language models tell of documents."""
+    sheet.gauge("documents_untold", "Present documents that language models have yet to tell of")(told["left"])
+    asked = sheet.counter("told_requests", "What came of asking language models about documents", "step", "outcome")
+    for step in told["steps"]:
+        for outcome in ("asked", "recalled", "errors", "bad", "given_up"):
+            asked(step["name"], outcome, step[outcome])
+
+
+def _embedders(sheet: _Sheet, embedders: list[dict[str, Any]]) -> None:
+    """Of those behind an address, since the process began."""
+    up = sheet.gauge("embedding_up", "1 while the service is asked, 0 while it is left alone", "model")
+    counted = {
+        "requests": sheet.counter("embedding_requests", "Requests to the service that embeds", "model"),
+        "failures": sheet.counter("embedding_failures", "Those that failed", "model"),
+        "texts": sheet.counter("embedding_texts", "Texts that it embedded", "model"),
+        "tokens": sheet.counter("embedding_tokens", "Their tokens, as it counts them", "model"),
+    }
+    cost = sheet.counter("embedding_cost", "What they cost, in the currency of the address' price", "model")
+    for embedder in embedders:
+        model, service = embedder["model"], embedder["service"]
+        if service is None:
+            continue
+        up(model, embedder["state"] != "open")
+        for name, tell in counted.items():
+            tell(model, service[name])
+        if service["cost"] is not None:
+            cost(model, service["cost"])
 
 
 def _index(sheet: _Sheet, index: dict[str, Any]) -> None:

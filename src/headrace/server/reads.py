@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -50,13 +51,14 @@ def read_router(app: App) -> APIRouter:
 
     @router.post("/search")
     async def search(body: SearchBody, request: Request) -> Response:
-        """The passages that fit a query best, with their stamps."""
+        """The passages that fit a query best, with their stamps; `degraded` says why they were found by words alone."""
         reader = app.core.reader
         where, how = filter_of(body.filter), retrieval_of(body)
         asked = Asked(body.after, body.as_of, body.wait_ms, viewer_of(request))
         async with reader.search(asked, body.query, body.k, where, KNOWLEDGE, how=how) as (view, passages):
             results = [passage_json(reader, p) for p in passages]
-            return json_response({"results": results, **await _freshness(view)})
+            degraded = {"degraded": msgspec.to_builtins(view.degraded)} if view.degraded else {}
+            return json_response({"results": results, **degraded, **await _freshness(view)})
 
     @router.get("/documents", openapi_extra=ASKED, responses=_LISTED)
     async def documents(
@@ -65,6 +67,7 @@ def read_router(app: App) -> APIRouter:
         stage: StageName | None = None,
         q: Annotated[str | None, Query(max_length=400, description="in the id or the title")] = None,
         prefix: Annotated[str | None, Query(max_length=2000, description="what the id begins with")] = None,
+        label: Annotated[str | None, Query(max_length=400, description="one that it was given")] = None,
         limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
         cursor: Annotated[str | None, Query(max_length=4000, description="`next` of the page before")] = None,
     ) -> Response:
@@ -72,10 +75,13 @@ def read_router(app: App) -> APIRouter:
         parameter of its own, or asked for as application/json. Otherwise every indexed document, one object a line."""
         reader, asked = app.core.reader, asked_of(request)
         _known(reader, source)
-        if (stage, q, prefix, limit, cursor) != (None,) * 5 or request.headers.get("accept") == "application/json":
+        if (stage, q, prefix, label, limit, cursor) != (None,) * 6 or request.headers.get(
+            "accept"
+        ) == "application/json":
             wanted = Wanted(
-                source, stage, q or None, prefix or None, limit or LISTED, read_cursor(cursor) if cursor else ""
-            )
+                source, stage, q or None, prefix or None, label or None, limit or LISTED,
+                read_cursor(cursor) if cursor else "",
+            )  # fmt: skip
             found = await page(app.core, wanted, asked)
             return json_response(found)
 

@@ -18,7 +18,7 @@ from headrace.clock import rfc3339
 from headrace.errors import BadRequest
 from headrace.knowledge.operator import KNOWLEDGE
 from headrace.knowledge.stages import COMING, Stage
-from headrace.server.shapes import JsonObject
+from headrace.server.shapes import JsonObject, told_json
 from headrace.stores import DocumentInfo, Listing
 from headrace.uploads import Given, by_name
 
@@ -47,6 +47,7 @@ class Wanted:
     stage: StageName | None = None
     text: str | None = None
     prefix: str | None = None
+    label: str | None = None
     limit: int = 100
     after: str = ""
 
@@ -55,7 +56,7 @@ class Wanted:
         if self.stage in COMING:
             return Listing(ids=tuple(coming))
         failed = None if self.stage is None else self.stage == Stage.FAILED
-        return Listing(self.source, self.text, self.prefix, failed)
+        return Listing(self.source, self.text, self.prefix, failed, label=self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Page:
 
 async def page(core: Core, wanted: Wanted, asked: Asked) -> Page:
     """Looks at what is coming first: what is applied meanwhile is in the snapshot then."""
-    on_way = _on_way(core, wanted, asked.viewer) if asked.as_of is None else {}
+    on_way = _on_way(core, wanted, asked.viewer) if asked.as_of is None and wanted.label is None else {}
     behind = sorted(id for id in on_way if id > wanted.after)[: wanted.limit + 1]
     async with core.reader.view(asked, KNOWLEDGE) as view:
         if not asked.viewer.operator:  # a version that is coming may be for more people than the one that is there
@@ -165,6 +166,7 @@ def _row(core: Core, info: DocumentInfo, newer: Coming | None, letters: Mapping[
         "error": msgspec.to_builtins(info.error) if info.error else None,
         "dead_letter": letters.get(info.id) if info.error else None,
         "searchable": info.error is None,
+        **told_json(info),
         "dated": None if info.dated is None else rfc3339(info.dated),
         "changed_at": rfc3339(info.stamp.committed_at),
         "stamp": core.reader.stamp(info.stamp),
@@ -177,6 +179,7 @@ def _row(core: Core, info: DocumentInfo, newer: Coming | None, letters: Mapping[
 def _new(core: Core, one: Coming) -> JsonObject:
     """What the index has nothing of."""
     nothing: JsonObject = {"title": None, "media": None, "chunks": 0, "error": None, "dead_letter": None}
+    nothing |= {"labels": None, "summary": None}
     named = _named(one.id, one.source, one.given)
     return {**named, **nothing, "searchable": False, "dated": None, **_at(core, one)}
 

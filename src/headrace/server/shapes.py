@@ -35,7 +35,7 @@ Short = Annotated[str, Field(max_length=2000)]
 
 class FilterBody(_Body):
     """What a search is limited to. `title`: words in it, in whatever case. `since`, `until` (excluded): RFC 3339 times
-    of the documents: their own where they state one, else their commits'."""
+    of the documents: their own where they state one, else their commits'. `label`: one that they were given."""
 
     source: Short | None = None
     document_prefix: Short | None = None
@@ -43,6 +43,7 @@ class FilterBody(_Body):
     title: Short | None = None
     since: datetime | None = None
     until: datetime | None = None
+    label: Short | None = None
 
 
 class SearchBody(_Body):
@@ -113,7 +114,7 @@ def filter_of(body: FilterBody | None) -> Filter:
     if body is None:
         return Filter()
     times = (None if t is None else to_us(t if t.tzinfo else t.replace(tzinfo=UTC)) for t in (body.since, body.until))
-    return Filter(body.source, body.document_prefix, body.topic, body.title, *times)
+    return Filter(body.source, body.document_prefix, body.topic, body.title, *times, label=body.label)
 
 
 def retrieval_of(body: SearchBody) -> Retrieval:
@@ -186,7 +187,13 @@ def document_info_json(reader: Reader, info: DocumentInfo) -> JsonObject:
         "stage": info.stage,
         "error": msgspec.to_builtins(info.error) if info.error else None,
         **({} if info.dated is None else {"dated": rfc3339(info.dated)}),
+        **told_json(info),
     }
+
+
+def told_json(info: DocumentInfo) -> JsonObject:
+    """What language models told of it; null: nothing (yet)."""
+    return {"labels": None if info.labels is None else list(info.labels), "summary": info.summary}
 
 
 def document_json(reader: Reader, document: Document) -> JsonObject:

@@ -14,11 +14,14 @@ from headrace.change import format_position, stamp_json
 from headrace.clock import now_us, rfc3339
 from headrace.engines.embedded import CAPTURE, EmbeddedEngine
 from headrace.engines.snapshots import all_jobs
+from headrace.errors import EmbeddingError
 from headrace.inbox import Inbox
 from headrace.knowledge.renewing import Renewing
 from headrace.knowledge.stages import Stage
 from headrace.knowledge.succession import Succession
+from headrace.knowledge.teller import Teller
 from headrace.log import SourceHead
+from headrace.models import Embedder, Served
 from headrace.ops.metrics import PushRequests, collect
 from headrace.server.registry import applied, coming
 from headrace.server.shapes import json_response
@@ -78,8 +81,9 @@ async def describe(app: App) -> dict[str, Any]:
     letters = await core.store.letters()
     ready, failed, profiles, version, size = await core.store.counts()
     sources = [_source(engine, s, heads.get(s.name), letters) for s in engine.sources.values()]
+    embedders = [_embedder(e) for e in app.embedders]
     return {
-        "status": "ok" if all(s["state"] != "down" for s in sources) else "degraded",
+        "status": "ok" if _works(sources, embedders) else "degraded",
         "started_at": rfc3339(app.started_at),
         "sources": sources,
         "topics": await _topics(app),
@@ -89,9 +93,38 @@ async def describe(app: App) -> dict[str, Any]:
         "documents": {"total": ready + failed, "by_stage": {"ready": ready, "failed": failed, **_coming(core)}},
         "renewal": _renewal(core.renewal.now),
         "succession": _succession(core.renewal.succession),
+        "telling": _telling(core.teller),
+        "embedders": embedders,
         "profiles": profiles,
         "store": {"version": version, "bytes": size, "index": _index(await core.store.indexing())},
     }
+
+
+def _works(sources: list[dict[str, Any]], embedders: list[dict[str, Any]]) -> bool:
+    return all(s["state"] != "down" for s in sources) and all(e["state"] != "open" for e in embedders)
+
+
+def _embedder(embedder: Embedder) -> dict[str, Any]:
+    """Those behind an address also with how it goes with the service."""
+    shown: dict[str, Any] = {"model": embedder.id, "dimensions": _dimensions(embedder), "state": "ok", "service": None}
+    if not isinstance(embedder, Served):
+        return shown
+    seen = embedder.service
+    about = {
+        "reason": seen.reason,
+        "again_at": rfc3339(seen.again_at) if seen.again_at is not None else None,
+        **{n: getattr(seen, n) for n in ("requests", "failures", "texts", "tokens", "estimated")},
+        "cost": None if seen.cost is None else round(seen.cost, 6),
+    }
+    return {**shown, "state": seen.state, "service": about}
+
+
+def _dimensions(embedder: Embedder) -> int | None:
+    """None of a service that has not answered yet."""
+    try:
+        return embedder.dimensions
+    except EmbeddingError:
+        return None
 
 
 def _coming(core: Core) -> dict[str, int]:
@@ -207,6 +240,21 @@ def _succession(of: Succession | None) -> dict[str, Any] | None:
         return None
     progress = progress_json(of.progress)
     return {"from": of.before, "to": of.model} | {n: progress[n] for n in ("done", "total", "rate", "eta_s")}
+
+
+def _telling(teller: Teller) -> dict[str, Any]:
+    """What language models tell of documents, and what came of asking them since the start."""
+    now = teller.now
+    return {
+        "state": now.state,
+        "done": now.done,
+        "left": now.left,
+        "rate": round(now.rate, 3),
+        "eta_s": None if now.eta_s is None else round(now.eta_s, 1),
+        "error": now.error,
+        "labels": [label for a in teller.asked for label in a.task.labels],
+        "steps": [{"name": a.name, "model": a.model, **dataclasses.asdict(a.counts)} for a in teller.asked],
+    }
 
 
 def _letter(engine: EmbeddedEngine, letter: DeadLetter) -> dict[str, Any]:

@@ -122,13 +122,14 @@ class KnowledgeWriter(Protocol):
     document (opened, closed or hidden) changes nothing. `remove` closes what is open and older; with `overtaking` it
     also keeps out drafts older than the removal that come later.
 
-    `renew` puts each draft in the place of the present version of the very same change, as if that had never been;
-    `adopt` only notes that such a version is what the draft's steps make. Both leave alone what is of another change by
-    now, or no longer there, and give the ids of those that they did not.
+    `renew` puts each draft in the place of the present version of the very same change, as if that had never been (what
+    a language model told of the same title and text stays); `adopt` only notes that such a version is what the draft's
+    steps make. Both leave alone what is of another change by now, or no longer there, and give the ids of those that
+    they did not.
 
     A version is read by those whom its draft's `access` lets in, from the moment on that it is there. `narrow` lets
     nobody read a document whom a coming change does not let in, until that change, or a later one, is applied; what is
-    applied already changes nothing. `classify` puts what the configuration says of documents in the place of what it
+    applied already changes nothing. `restrict` puts what the configuration says of documents in the place of what it
     said, for all of their versions. `seclude` leaves a topic's documents to nobody until they are made anew.
     """
 
@@ -137,8 +138,76 @@ class KnowledgeWriter(Protocol):
     async def renew(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]: ...
     async def adopt(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]: ...
     async def narrow(self, narrowings: Sequence[Narrowing]) -> None: ...
-    async def classify(self, documents: Mapping[str, Readers | None]) -> None: ...
+    async def restrict(self, documents: Mapping[str, Readers | None]) -> None: ...
     async def seclude(self, topic: str) -> None: ...
+
+
+# ---- what a language model tells of documents -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToTell:
+    """A present version, and what a language model told of it by now. `number`: of the version; `text`: its beginning;
+    `input`: the hash of its title and whole text; `nothing`: there is no text to tell of. `classified`, `summarised`:
+    keys of the steps that told the labels and the summary ("": none); `told`: of all steps that are done with it."""
+
+    number: int
+    id: str
+    topic: str
+    stamp: Stamp
+    title: str
+    text: str
+    input: bytes
+    nothing: bool
+    labels: tuple[str, ...] | None
+    classified: str
+    summary: str | None
+    summarised: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToldBy:
+    """So many present documents of a topic, made by the steps of one key, have been told of by those of another ("": by
+    none)."""
+
+    topic: str
+    told: str
+    made: str
+    documents: int
+
+
+class ToldReader(Protocol):
+    """What was told of present documents, within one snapshot.
+
+    - `counts`: how many of each topic by which steps.
+    - `of`: documents of a topic by the steps that are done with them, the newest versions first, numbered `below`, at
+      most `limit`; only those that the steps of `mades` made, with so many characters of their texts.
+    - `document`: one of them.
+    - `labels`, `summary`: what the step of a key told of an input before, be it of another version or document.
+    """
+
+    async def counts(self) -> Sequence[ToldBy]: ...
+    async def of(
+        self, topic: str, told: str, mades: Sequence[str], below: int, limit: int, characters: int
+    ) -> Sequence[ToTell]: ...
+    async def document(self, id: str, mades: Sequence[str], characters: int) -> ToTell | None: ...
+    async def labels(self, key: str, input: bytes) -> tuple[str, ...] | None: ...
+    async def summary(self, key: str, input: bytes) -> str | None: ...
+
+
+class ToldWriter(Protocol):
+    """Puts beside a document's present version what was told of it, as long as its title and text are still those that
+    were read; otherwise it changes nothing and gives False. The caller holds the operator's turn.
+
+    - `classify`: labels (None: none were told, with an empty key).
+    - `summarise`: a summary and the chunk by which it is found, with ordinal -1; None as above.
+    - `done`: the steps of this key have told what they could.
+    """
+
+    async def classify(self, of: ToTell, key: str, labels: Sequence[str] | None) -> bool: ...
+    async def summarise(self, of: ToTell, key: str, summary: str | None, gist: ChunkDraft | None) -> bool: ...
+    async def done(self, of: ToTell, told: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +244,8 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A document's present (or then present) version, without its text; `media` and `dated` as in its draft."""
+    """A document's present (or then present) version, without its text; `media` and `dated` as in its draft. `labels`,
+    `summary`: what a language model told of it (None: nothing yet)."""
 
     id: str
     stamp: Stamp
@@ -186,6 +256,8 @@ class DocumentInfo:
     error: Failure | None
     media: str | None = None
     dated: int | None = None
+    labels: tuple[str, ...] | None = None
+    summary: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +280,7 @@ class Filter:
     """Words in its title, in whatever case."""
     since: int | None = None
     until: int | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +293,7 @@ class Listing:
     prefix: str | None = None
     failed: bool | None = None
     ids: tuple[str, ...] | None = None
+    label: str | None = None
 
 
 Retriever = Literal["hybrid", "lexical", "vector", "rank"]
@@ -244,10 +318,15 @@ class KnowledgeReader(Protocol):
     snapshot's viewer may not read. Of the past, what he may read now and might have then."""
 
     async def search(
-        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter, blend: Blend = HYBRID
+        self,
+        terms: Terms,
+        vector: Vector | Awaitable[Vector | None] | None,
+        k: int,
+        where: Filter,
+        blend: Blend = HYBRID,
     ) -> Sequence[Passage]:
-        """The k best passages by vector and BM25 together, best first. A vector that is still being made is awaited as
-        late as possible."""
+        """The k best passages by vector and BM25 together, best first; without a vector by BM25 alone. One that is
+        still being made is awaited as late as possible, and may turn out to be none."""
         ...
 
     async def around(self, passages: Sequence[Passage], reach: int) -> Sequence[Passage]:
@@ -289,7 +368,8 @@ class HeldChunk:
 @dataclass(frozen=True, slots=True)
 class HeldDocument:
     """A document's present version as the store holds it: `text` is its text's SHA-256, `stated` how many chunks it
-    says that it has. `faults`: what does not fit together, in words. `made`: as in its draft."""
+    says that it has. `faults`: what does not fit together, in words. `made`: as in its draft. `gist`: the entry by
+    which its summary is found."""
 
     id: str
     topic: str
@@ -305,6 +385,8 @@ class HeldDocument:
     faults: tuple[str, ...] = ()
     made: str = ""
     access: Access = OPEN
+    summary: str | None = None
+    gist: HeldChunk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,10 +538,10 @@ class BareChunk:
     """A chunk that has no vector of the model that is to come, with what is embedded of it."""
 
     chunk: int
-    topic: str
     title: str
     heading: str
     text: str
+    text_hash: bytes
 
 
 class Beside(Protocol):
@@ -655,6 +737,8 @@ class Transaction(Protocol):
     def dead_letters(self) -> DeadLetterWriter: ...
     @property
     def mender(self) -> Mender: ...
+    @property
+    def told(self) -> ToldWriter: ...
     async def progress(self, applied: Applied) -> None: ...
 
 
@@ -671,6 +755,8 @@ class Snapshot(Protocol):
     def audit(self) -> Audit: ...
     @property
     def stock(self) -> Stock: ...
+    @property
+    def told(self) -> ToldReader: ...
     async def progress(self) -> Sequence[Applied]: ...
 
 
@@ -723,9 +809,9 @@ class Store(Protocol):
         """Remembers the steps of each key, before anything is made by them. On disk when this returns."""
         ...
 
-    async def classified(self, rules: Mapping[str, str] | None = None) -> Mapping[str, str]:
-        """By which access rules the documents of each source are classified; with `rules`, from now on by these. On
-        disk when this returns."""
+    async def restricted(self, rules: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """By which access rules the readers of each source's documents are limited; with `rules`, from now on by these.
+        On disk when this returns."""
         ...
 
     async def progress(self) -> Sequence[Applied]: ...

@@ -33,7 +33,7 @@ async def test_a_model_that_changes_meanwhile_embeds_all_of_them() -> None:
     await remembered.embed(["known"])
 
     class Slow(Embedder):
-        async def embed(self, texts: Sequence[str], *, background: bool = False) -> Vectors:
+        async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
             made = await super().embed(texts, background=background)
             serving.now = second
             return made

@@ -48,9 +48,13 @@ class PostgresAudit:
         found = await self._rows("held_documents", documents=list(documents), whole=whole)
         texts = {row[0]: row[14] for row in found}
         chunks: dict[int, list[HeldChunk]] = {row[0]: [] for row in found}
+        gists: dict[int, HeldChunk] = {}
         for version, *row in await self._rows("held_chunks", versions=list(chunks), whole=whole):
-            chunks[version].append(self._chunk(row, texts[version]))
-        return [_document(row, chunks[row[0]]) for row in found]
+            if row[1] < 0:
+                gists[version] = self._chunk(row, None)
+            else:
+                chunks[version].append(self._chunk(row, texts[version]))
+        return [_document(row, chunks[row[0]], gists.get(row[0])) for row in found]
 
     async def newest(self, documents: Sequence[str]) -> Mapping[str, Position]:
         args = {"tenant": DEFAULT_TENANT, "documents": list(documents)}
@@ -161,14 +165,18 @@ def _terms(terms: bytes, counts: bytes) -> tuple[NDArray[np.int64], NDArray[np.u
     return np.frombuffer(terms, "<i8"), np.frombuffer(counts, "<u2")
 
 
-def _document(row: Sequence[Any], chunks: Sequence[HeldChunk]) -> HeldDocument:
-    _, id, topic, source, major, minor, at, digest, title, text, failed, media, dated, stated, _, made, *said = row
-    access, read_by = access_of(said[0]), access_of(said[1])
+def _document(row: Sequence[Any], chunks: Sequence[HeldChunk], gist: HeldChunk | None) -> HeldDocument:
+    _, id, topic, source, major, minor, at, digest, title, text, failed, media, dated, stated, _, made, *more = row
+    access, read_by = access_of(more[0]), access_of(more[1])
+    summary, of_this = more[2:]
     stamp = Stamp(source, Position(major, minor), at)
     ordinals = [c.ordinal for c in chunks]
     faults = [] if stated == len(chunks) else [f"it says that it has {stated} chunks, and has {len(chunks)}"]
     faults += [] if ordinals == list(range(len(chunks))) else ["its chunks are not numbered in order"]
     faults += [] if access == read_by else ["those who can read it are not those that its version is for"]
+    faults += [] if of_this else ["what a language model told of it is of another text"]
+    faults += [f"its summary's entry: {fault}" for fault in gist.faults] if gist else []
     return HeldDocument(
-        id, topic, stamp, digest, title, bytes(text), failed, media, dated, stated, chunks, tuple(faults), made, access
-    )
+        id, topic, stamp, digest, title, bytes(text), failed, media, dated, stated, chunks, tuple(faults), made, access,
+        summary, gist,
+    )  # fmt: skip

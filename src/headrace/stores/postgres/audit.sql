@@ -17,7 +17,8 @@ select version_id, document, topic, source, opened_major, opened_minor, opened_a
        (select jsonb_object_agg(case when a.major = 0 and a.minor = 0 then 'source' else 'own' end,
                                 jsonb_build_object('owner', a.owner, 'groups', to_jsonb(a.groups)))
           from document_access a
-         where a.document = v.document and a.tenant = v.tenant and (a.major, a.minor) <= (v.opened_major, v.opened_minor))
+         where a.document = v.document and a.tenant = v.tenant and (a.major, a.minor) <= (v.opened_major, v.opened_minor)),
+       summary, told_of = '' or told_of = sha256(convert_to(title || chr(10) || text, 'UTF8'))
   from document_versions v
  where tenant = %(tenant)s and document = any(%(documents)s::text[]) and closed_at is null;
 
@@ -26,8 +27,8 @@ select version_id, document, topic, source, opened_major, opened_minor, opened_a
 select c.version_id, c.chunk_id, c.ordinal, sha256(convert_to(c.text, 'UTF8')), c.start_char, c.end_char, c.heading,
        c.text_hash, sha256(c.terms || c.counts), c.length, c.place, case when %(whole)s then c.text end,
        vector_dims(t.vector), l2_norm(t.vector), t.open,
-       (t.source, t.document, t.topic, t.title, t.at)
-           is not distinct from (v.source, v.document, v.topic, v.title, coalesce(v.dated, v.opened_at))
+       (t.source, t.document, t.topic, t.title, t.at, t.labels) is not distinct from
+           (v.source, v.document, v.topic, v.title, coalesce(v.dated, v.opened_at), coalesce(v.labels, '{}'))
   from chunks c join document_versions v using (version_id) left join chunk_vectors t using (chunk_id)
  where c.version_id = any(%(versions)s::bigint[])
  order by c.version_id, c.ordinal, c.chunk_id;

@@ -25,7 +25,7 @@ select (select count(*) from chunk_vectors_next where tenant = %(tenant)s),
 
 -- name: bare
 -- Chunks without one, a page behind a given one.
-select v.chunk_id, d.topic, d.title, c.heading, c.text
+select v.chunk_id, d.title, c.heading, c.text, c.text_hash
   from chunk_vectors v join chunks c using (chunk_id) join document_versions d using (version_id)
  where v.tenant = %(tenant)s and v.chunk_id > %(after)s
    and not exists (select from chunk_vectors_next n where n.chunk_id = v.chunk_id)
@@ -33,8 +33,8 @@ select v.chunk_id, d.topic, d.title, c.heading, c.text
 
 -- name: fill
 -- Vectors of chunks; those that end at this moment are left out.
-insert into chunk_vectors_next (chunk_id, tenant, source, document, open, indexed, vector, topic, title, at)
-select v.chunk_id, v.tenant, v.source, v.document, v.open, %(indexed)s, f.vector, v.topic, v.title, v.at
+insert into chunk_vectors_next (chunk_id, tenant, source, document, open, indexed, vector, topic, title, at, labels)
+select v.chunk_id, v.tenant, v.source, v.document, v.open, %(indexed)s, f.vector, v.topic, v.title, v.at, v.labels
   from unnest(%(chunks)s::bigint[], %(vectors)b::halfvec[]) as f(chunk_id, vector)
   join chunk_vectors v using (chunk_id) join chunks c using (chunk_id)
    for key share of c
@@ -57,9 +57,10 @@ set local lock_timeout = '2s'; -- longer than the server takes to end an autovac
 lock table chunk_vectors, chunk_vectors_next in access exclusive mode;
 
 -- name: catch_up
--- Chunks that were closed since they got theirs.
-update chunk_vectors_next n set open = v.open
-  from chunk_vectors v where v.chunk_id = n.chunk_id and v.open is distinct from n.open;
+-- Chunks that were closed, or labelled, since they got theirs.
+update chunk_vectors_next n set open = v.open, labels = v.labels
+  from chunk_vectors v
+ where v.chunk_id = n.chunk_id and (v.open, v.labels) is distinct from (n.open, n.labels);
 
 -- name: swap
 -- They take the place of the others, which go.

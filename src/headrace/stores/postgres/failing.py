@@ -10,13 +10,16 @@ from psycopg_pool import PoolClosed
 
 from headrace.errors import BadInput, StoreError
 
+_GONE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.InvalidSqlStatementName, PoolClosed)
+"""The last but one: a connection on which somebody else let go of what was prepared."""
+
 
 @contextmanager
 def named(step: str) -> Generator[None]:
     """A store that is gone is a StoreError; what it will not take is the input's fault."""
     try:
         yield
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolClosed) as error:
+    except _GONE as error:
         raise StoreError(
             step=step,
             expected="a store that answers",

@@ -15,6 +15,7 @@ from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, DocumentDraft, Narrowing, Removal
 
 SQL = load(Path(__file__).with_name("knowledge.sql"))
+TOLD = load(Path(__file__).with_name("told.sql"))
 OPERATOR = "knowledge"
 
 
@@ -55,9 +56,18 @@ class PostgresKnowledgeWriter:
         if not fresh:
             return []
         versions, chunks = await numbers(await self._allocate(len(fresh), sum(len(d.chunks) for d in fresh)))
-        await self._link.execute(SQL["drop_versions"], {"tenant": DEFAULT_TENANT, "versions": list(standing.values())})
-        await self._open(fresh, versions)
+        gone = [standing[d.id][0] for d in fresh]
+        told = any(standing[d.id][1] for d in fresh)
+        if told:
+            await self._link.execute(TOLD["set_aside"], {"versions": gone})
+            await self._open(fresh, versions)
+            await self._link.execute(TOLD["hand_on"], {"olds": gone, "news": list(versions)})
+        await self._link.execute(SQL["drop_versions"], {"tenant": DEFAULT_TENANT, "versions": gone})
+        if not told:
+            await self._open(fresh, versions)
         await self._add_chunks(fresh, versions, chunks)
+        if told:
+            await self._link.execute(TOLD["beside"], {"versions": list(versions)})
         return [d.id for d in fresh]
 
     async def adopt(self, drafts: Sequence[DocumentDraft]) -> Sequence[str]:
@@ -66,7 +76,7 @@ class PostgresKnowledgeWriter:
         if not same:
             return []
         args = {
-            "versions": [standing[d.id] for d in same],
+            "versions": [standing[d.id][0] for d in same],
             "mades": [d.made for d in same],
             "layouts": [d.layout for d in same],
         }
@@ -77,10 +87,10 @@ class PostgresKnowledgeWriter:
         said = [(n.id, n.stamp.position, n.stamp.committed_at, n.readers) for n in narrowings]
         await self._link.execute(SQL["narrow"], {**_said(said), "fresh": [n.fresh for n in narrowings]})
 
-    async def classify(self, documents: Mapping[str, Readers | None]) -> None:
+    async def restrict(self, documents: Mapping[str, Readers | None]) -> None:
         accesses = [None if r is None else msgspec.json.encode(r).decode() for r in documents.values()]
         args = {"tenant": DEFAULT_TENANT, "documents": list(documents), "accesses": accesses}
-        await self._link.execute(SQL["classify"], args)
+        await self._link.execute(SQL["restrict"], args)
         await self._forget_access([(id, START) for id in documents])
         await self._say_access([(id, START, 0, r) for id, r in documents.items() if r is not None])
 
@@ -100,15 +110,17 @@ class PostgresKnowledgeWriter:
         if said:
             await self._link.execute(SQL["say_access"], _said(said))
 
-    async def _standing(self, drafts: Sequence[DocumentDraft]) -> dict[str, int]:
-        """Document -> its present version, of those that are of the same change."""
+    async def _standing(self, drafts: Sequence[DocumentDraft]) -> dict[str, tuple[int, bool]]:
+        """Document -> its present version, of those that are of the same change, and whether something was told of
+        it."""
         args = {
             "tenant": DEFAULT_TENANT,
             "documents": [d.id for d in drafts],
             "majors": [d.stamp.position.major for d in drafts],
             "minors": [d.stamp.position.minor for d in drafts],
         }
-        return dict(await (await self._link.execute(SQL["standing"], args)).fetchall())
+        rows = await (await self._link.execute(SQL["standing"], args)).fetchall()
+        return {document: (version, told) for document, version, told in rows}
 
     async def _newer(self, drafts: Sequence[DocumentDraft]) -> list[DocumentDraft]:
         known = await self._asked([d.id for d in drafts])
@@ -194,6 +206,11 @@ class PostgresKnowledgeWriter:
         said += [(d.id, d.stamp.position, d.stamp.committed_at, r) for d in drafts if (r := d.access.own) is not None]
         await self._say_access(said)
 
+    async def add_gist(self, draft: DocumentDraft, version: int) -> None:
+        """A version's one chunk more, of ordinal -1."""
+        _, chunks = await numbers(await self._allocate(0, 1))
+        await self._add_chunks([draft], [version], chunks)
+
     async def _add_chunks(
         self, drafts: Sequence[DocumentDraft], versions: Sequence[int], chunk_ids: Sequence[int]
     ) -> None:
@@ -246,7 +263,7 @@ async def numbers(answer: Answer) -> tuple[list[int], list[int]]:
     """What `allocate` gave: for versions, and for chunks."""
     row = await answer.fetchone()
     assert row is not None
-    return row[0], row[1] or []
+    return row[0] or [], row[1] or []
 
 
 def _is_newer(draft: DocumentDraft, known: Position, failed: bool) -> bool:

@@ -130,7 +130,7 @@ insert into document_access (tenant, document, major, minor, at, groups)
 select %(tenant)s, document, opened_major, opened_minor, opened_at, '{}' from hidden where closed_at is null
     on conflict (document, tenant, major, minor) do update set owner = null, groups = '{}';
 
--- name: classify
+-- name: restrict
 -- What the configuration says of documents' present versions.
 update document_versions v
    set access = nullif(case when e.access is null then coalesce(v.access, '{}') - 'source'
@@ -140,8 +140,8 @@ update document_versions v
    and v.closed_at is null;
 
 -- name: standing
--- Present versions of some documents, where they are of the given changes.
-select v.document, v.version_id
+-- Present versions of some documents, where they are of the given changes, and whether something was told of them.
+select v.document, v.version_id, v.told_of <> '' or v.told <> ''
   from unnest(%(documents)s::text[], %(majors)s::bigint[], %(minors)s::bigint[]) as e(document, major, minor)
   join document_versions v
     on (v.tenant = %(tenant)s) is true and v.document = e.document and v.closed_at is null

@@ -8,7 +8,7 @@ from pathlib import Path
 from headrace.change import START
 from headrace.sqlfile import load
 from headrace.stores import DEFAULT_TENANT, Restored
-from headrace.stores.postgres.knowledge import PostgresKnowledgeWriter, numbers
+from headrace.stores.postgres.knowledge import TOLD, PostgresKnowledgeWriter, numbers
 
 SQL = load(Path(__file__).with_name("mending.sql"))
 
@@ -47,4 +47,5 @@ class PostgresMender(PostgresKnowledgeWriter):
         }
         ended = await (await self._link.execute(SQL["displace"], args)).fetchall()
         versions = {"versions": [row[0] for row in ended]}
+        await self._link.execute(TOLD["forget"], versions)  # it may be what is wrong
         await self.hide([row[0] for row in await (await self._link.execute(SQL["chunks_of"], versions)).fetchall()])

@@ -93,7 +93,12 @@ class PostgresKnowledgeReader:
         self._little = False
 
     async def search(
-        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, k: int, where: Filter, blend: Blend = HYBRID
+        self,
+        terms: Terms,
+        vector: Vector | Awaitable[Vector | None] | None,
+        k: int,
+        where: Filter,
+        blend: Blend = HYBRID,
     ) -> Sequence[Passage]:
         deep = max(CANDIDATES, k)
         if not self._viewing.all and not self._past:
@@ -103,10 +108,10 @@ class PostgresKnowledgeReader:
             found = await self._search_past(terms, made, deep, where)
         else:
             found = await self._search_present(terms, vector, deep, where)
-        return await self._passages(dict(fuse(found, blend)[:k]))
+        return await self._passages(fuse(found, blend), k)
 
     async def _search_present(
-        self, terms: Terms, vector: Vector | Awaitable[Vector] | None, deep: int, where: Filter
+        self, terms: Terms, vector: Vector | Awaitable[Vector | None] | None, deep: int, where: Filter
     ) -> Found:
         wanted: list[int] = terms.tolist()
         known = self._memory.recent.newest
@@ -128,10 +133,13 @@ class PostgresKnowledgeReader:
         ids, scores = score(postings, chunks, tokens)
         lexical = Candidates(*await self._allowed(ids, scores, deep, where, few))
         words = lexical_spread(scores, chunks)
+        words_alone = Found(lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT), 1.0)
         if vector is None:
-            return Found(lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT), 1.0)
+            return words_alone
         together = held(postings, wanted, chunks, lexical.ids[:TOGETHER])
         made = await vector if isinstance(vector, Awaitable) else vector
+        if made is None:
+            return words_alone
         near = near or await self._nearest(made, deep, where, few)
         similar = await self._similarities(made, lexical.ids)
         nearest, lies = await self._near(near, made, deep, where, few)
@@ -257,20 +265,27 @@ class PostgresKnowledgeReader:
         of_both = (_looked_up(both, ids, scores), _looked_up(both, all_ids, similarity))
         return Found(lexical, nearest, both, *of_both, (words, spread(similarity)), together)
 
-    async def _passages(self, scores: Mapping[int, float]) -> list[Passage]:
-        if not scores:
-            return []
+    async def _passages(self, ranked: Sequence[tuple[int, float]], k: int) -> list[Passage]:
+        """The best k, each once: a document's first chunk is found by its own words and by the document's summary."""
+        found: dict[str, Passage] = {}
+        while ranked and len(found) < k:
+            part, ranked = ranked[: k - len(found)], ranked[k - len(found) :]
+            for passage in await self._shown(dict(part)):
+                found.setdefault(passage.chunk, passage)
+        return list(found.values())
+
+    async def _shown(self, scores: Mapping[int, float]) -> list[Passage]:
         args = {"tenant": DEFAULT_TENANT, "ids": list(scores), **self._viewing.args}
-        cursor = await self._link.execute(self._read(SQL["passages"]), args)
+        rows = await (await self._link.execute(self._read(SQL["passages"]), args)).fetchall()
         found = {
             chunk: Passage(
                 document, f"{document}#{ordinal}", ordinal, title, heading, text, start, end, scores[chunk],
                 Stamp(source, Position(major, minor), at), _place(place), dated,
             )
-            for chunk, document, ordinal, title, heading, text, start, end, source, major, minor, at, place, dated
-            in await cursor.fetchall()
+            for chunk, document, ordinal, title, heading, text, start, end, source, major, minor, at, place, dated, _
+            in rows
         }  # fmt: skip
-        self._chunks |= {p.chunk: chunk for chunk, p in found.items()}
+        self._chunks |= {found[row[0]].chunk: row[-1] for row in rows}
         return [found[chunk] for chunk in scores if chunk in found]
 
     async def around(self, passages: Sequence[Passage], reach: int) -> Sequence[Passage]:
@@ -289,9 +304,9 @@ class PostgresKnowledgeReader:
         row = await (await self._link.execute(self._read(SQL["document"]), args)).fetchone()
         if row is None:
             return None
-        version, source, major, minor, at, digest, title, text, count, failure, media, dated = row
+        version, source, major, minor, at, digest, title, text, count, failure, media, dated, *told = row
         stamp = Stamp(source, Position(major, minor), at)
-        info = _info(id, stamp, digest, title, count, failure, media, dated)
+        info = _info(id, stamp, digest, title, count, failure, media, dated, *told)
         cursor = await self._link.execute(SQL["document_chunks"], {"version": version})
         chunks = [
             Passage(id, f"{id}#{ordinal}", ordinal, title, heading, body, start, end, 0.0, stamp, _place(place), dated)
@@ -314,8 +329,8 @@ class PostgresKnowledgeReader:
         args: dict[str, Any] = {
             "tenant": DEFAULT_TENANT, "source": which.source, "text": which.text, "failed": which.failed,
             "prefix": which.prefix, "from": start, "to": start + HIGHEST_CHARACTER,
-            "ids": None if which.ids is None else list(which.ids), "after": after, "limit": limit, **self._valid.args,
-            **self._viewing.args,
+            "ids": None if which.ids is None else list(which.ids), "after": after, "limit": limit,
+            "label": which.label, **self._valid.args, **self._viewing.args,
         }  # fmt: skip
         rows = await (await self._link.execute(self._read(SQL["listed"]), args)).fetchall()
         return [
@@ -370,7 +385,7 @@ def _looked_up(wanted: Ids, ids: Ids, scores: Scores) -> Scores:
 def _filter(where: Filter) -> dict[str, str | int | None]:
     return {
         "source": where.source, "prefix": where.document_prefix, "topic": where.topic, "title": where.title,
-        "since": where.since, "until": where.until,
+        "since": where.since, "until": where.until, "label": where.label,
     }  # fmt: skip
 
 
@@ -387,10 +402,12 @@ def _valid(sql: bytes, condition: str) -> bytes:
 
 
 def _info(
-    id: str, stamp: Stamp, digest: str, title: str, chunks: int, failure: Any, media: str | None, dated: int | None
-) -> DocumentInfo:
+    id: str, stamp: Stamp, digest: str, title: str, chunks: int, failure: Any, media: str | None, dated: int | None,
+    labels: Sequence[str] | None, summary: str | None,
+) -> DocumentInfo:  # fmt: skip
     error = msgspec.convert(failure, Failure) if failure else None
-    return DocumentInfo(id, stamp, digest, title, chunks, "failed" if error else "ready", error, media, dated)
+    told = (None if labels is None else tuple(labels), summary)
+    return DocumentInfo(id, stamp, digest, title, chunks, "failed" if error else "ready", error, media, dated, *told)
 
 
 def _place(stored: Any) -> Place | None:

@@ -43,11 +43,15 @@ t.at >= %(since)s;
 -- As above.
 t.at < %(until)s;
 
+-- name: inside_label
+-- As above.
+%(label)s = any(t.labels);
+
 -- name: few_inside
 -- The present chunks inside a filter, no more than a number of them. By their documents, of which there are fewer.
 select coalesce(array_agg(f.chunk_id), '{}') from (
     select c.chunk_id
-      from (select version_id, tenant, source, document, topic, title, coalesce(dated, opened_at) as at
+      from (select version_id, tenant, source, document, topic, title, labels, coalesce(dated, opened_at) as at
               from document_versions where closed_at is null) t
       join chunks c using (version_id)
      where t.tenant = %(tenant)s and {inside} limit %(limit)s) f;
@@ -111,10 +115,11 @@ select t.chunk_id from chunk_vectors t
  where t.tenant = %(tenant)s and t.open and t.chunk_id = any(%(ids)s::bigint[]) and {inside};
 
 -- name: passages
--- Chunks with what stands around them.
-select c.chunk_id, v.document, c.ordinal, v.title, c.heading, c.text, c.start_char, c.end_char, v.source,
-       v.opened_major, v.opened_minor, v.opened_at, c.place, v.dated
+-- Chunks with what stands around them; found by its summary (ordinal -1), a document's first one.
+select c.chunk_id, v.document, s.ordinal, v.title, s.heading, s.text, s.start_char, s.end_char, v.source,
+       v.opened_major, v.opened_minor, v.opened_at, s.place, v.dated, s.chunk_id
   from chunks c join document_versions v using (version_id)
+  join chunks s on s.version_id = c.version_id and s.ordinal = greatest(c.ordinal, 0)
  where c.tenant = %(tenant)s and c.chunk_id = any(%(ids)s::bigint[]) and {readable};
 
 -- name: past_chunks
@@ -131,26 +136,27 @@ select c.chunk_id, c.terms, c.counts, c.length,
 -- What stands before and behind some chunks in their own documents.
 select c.chunk_id, n.ordinal - c.ordinal, n.text
   from chunks c join document_versions v using (version_id) join chunks n on n.version_id = c.version_id
-   and n.ordinal between c.ordinal - %(reach)s::integer and c.ordinal + %(reach)s::integer and n.ordinal <> c.ordinal
+   and n.ordinal between greatest(c.ordinal - %(reach)s::integer, 0) and c.ordinal + %(reach)s::integer
+   and n.ordinal <> c.ordinal
  where c.tenant = %(tenant)s and c.chunk_id = any(%(ids)s::bigint[]) and {readable}
  order by c.chunk_id, n.ordinal;
 
 -- name: document
 -- One document's version.
 select v.version_id, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.text, v.chunks,
-       v.failure, v.media, v.dated
+       v.failure, v.media, v.dated, v.labels, v.summary
   from document_versions v where v.tenant = %(tenant)s and v.document = %(document)s and {valid} and {readable}
  order by v.opened_major desc, v.opened_minor desc limit 1;
 
 -- name: document_chunks
 -- A version's chunks in order.
 select chunk_id, ordinal, heading, text, start_char, end_char, place from chunks
- where version_id = %(version)s order by ordinal;
+ where version_id = %(version)s and ordinal >= 0 order by ordinal;
 
 -- name: documents
 -- Documents by id, a page behind a given one.
 select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.chunks, v.failure,
-       v.media, v.dated
+       v.media, v.dated, v.labels, v.summary
   from document_versions v
  where v.tenant = %(tenant)s and {valid} and (%(source)s::text is null or v.source = %(source)s)
    and v.document > %(after)s and {readable}
@@ -159,7 +165,7 @@ select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.cont
 -- name: listed
 -- Some documents by id, behind a given one; ids of a prefix, and so of a source, are a range of the index.
 select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.chunks, v.failure,
-       v.media, v.dated
+       v.media, v.dated, v.labels, v.summary
   from document_versions v
  where v.tenant = %(tenant)s and {valid} and (%(source)s::text is null or v.source = %(source)s)
    and (%(ids)s::text[] is null or v.document = any(%(ids)s))
@@ -167,5 +173,6 @@ select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.cont
    and (%(text)s::text is null or position(lower(%(text)s::text) in lower(v.document)) > 0
         or position(lower(%(text)s::text) in lower(v.title)) > 0)
    and (%(prefix)s::text is null or starts_with(v.document, %(prefix)s))
+   and (%(label)s::text is null or %(label)s = any(v.labels))
    and v.document > %(after)s and v.document >= %(from)s and v.document < %(to)s and {readable}
  order by v.document limit %(limit)s;

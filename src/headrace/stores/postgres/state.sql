@@ -152,3 +152,7 @@ delete from document_access a where a.tenant = %(tenant)s and a.at < %(before)s
                                 where p.tenant = a.tenant and p.operator = 'knowledge'
                                   and p.source = split_part(a.document, '/', 1)
                                   and (p.major, p.minor) >= (a.major, a.minor)));
+
+-- name: dimensions
+-- How long the vectors are that there are: all are of one model.
+select vector_dims(vector) from chunk_vectors limit 1;

@@ -50,6 +50,7 @@ from headrace.stores.postgres.profiles import PostgresProfileWriter
 from headrace.stores.postgres.search import PostgresKnowledgeReader, SearchMemory
 from headrace.stores.postgres.stock import SQL as STOCK
 from headrace.stores.postgres.stock import PostgresStock
+from headrace.stores.postgres.told import PostgresToldReader, PostgresToldWriter
 from headrace.stores.postgres.vector_index import VectorIndex
 from headrace.stores.postgres.viewing import Viewing
 
@@ -63,7 +64,7 @@ _READ, _WRITE = "read the store", "write to the store"
 _ENDING_S = 5.0
 """So long snapshots that have been read are waited for at the end."""
 CLASSIFIED = "access_rules"
-"""Setting: by which access rules the documents of each source are classified."""
+"""Setting: by which access rules the readers of each source's documents are limited."""
 _LOCK = 7_236_114_001
 """Advisory lock: one Headrace works on a store at a time."""
 
@@ -77,6 +78,7 @@ class PostgresTransaction:
         self.profiles = PostgresProfileWriter(link)
         self.dead_letters = PostgresDeadLetterWriter(link, maybe_open)
         self.mender = PostgresMender(link)
+        self.told = PostgresToldWriter(link)
 
     async def progress(self, applied: Applied) -> None:
         args = {
@@ -128,6 +130,7 @@ class PostgresSnapshot:
         self.conversations = PostgresConversations(link, viewer)
         self.audit = PostgresAudit(link, memory.dimensions)
         self.stock = PostgresStock(link)
+        self.told = PostgresToldReader(link)
 
     async def progress(self) -> Sequence[Applied]:
         """Asked for when the snapshot was opened, so that it costs no round trip of its own. To be called once."""
@@ -201,8 +204,8 @@ class PostgresStore:
         except BaseException:
             await guard.close()
             raise
-        # Links prepare by themselves. psycopg, where it prepares too, forgets all that a session has, theirs as well,
-        # when it drops an index.
+        # psycopg prepares nothing itself: it would let go of the link's statements with its own, behind every ROLLBACK
+        # and every change of the schema.
         kwargs = {"options": _RELAXED, "prepare_threshold": None, "autocommit": True}
         writers: Pool = AsyncConnectionPool(
             dsn,
@@ -238,6 +241,14 @@ class PostgresStore:
             async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
                 id = await setting(connection, ACTIVE)
                 return None if id is None else (id, await setting(connection, ADDRESS))
+
+    @staticmethod
+    async def dimensions(dsn: str) -> int | None:
+        """Of the vectors that a migrated database has; None while it has none."""
+        with named("open the store"):
+            async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+                row = await (await connection.execute(SQL["dimensions"])).fetchone()
+                return None if row is None else row[0]
 
     def _swapped(self, dimensions: int) -> None:
         self._memory.dimensions = dimensions
@@ -307,7 +318,7 @@ class PostgresStore:
             for made, steps in chains.items():
                 await connection.execute(STOCK["keep_chain"], {"made": made, "steps": Jsonb(steps)})
 
-    async def classified(self, rules: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    async def restricted(self, rules: Mapping[str, str] | None = None) -> Mapping[str, str]:
         async with _connected(_WRITE, self._writers) as connection, connection.transaction():
             if rules is not None:
                 await connection.execute("set local synchronous_commit = on")

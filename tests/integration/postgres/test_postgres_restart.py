@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 
 import psycopg
 import pytest
-import pytest_asyncio
 
 from headrace.change import START, Op
 from headrace.errors import ConfigError, SourceError
 from headrace.sources import Captured
-from tests.captured_database import CapturedDatabase
+from tests.captured_database import CapturedDatabase, failure
 from tests.memory_log import catch_up, eventually, run
-from tests.servers import SETTINGS, FreshDatabases, PostgresApart, debian_programs, free_port
-
-
-@pytest_asyncio.fixture(params=["embedded", "debian_postgres"])
-async def database(request: pytest.FixtureRequest, fresh_database: FreshDatabases) -> AsyncIterator[CapturedDatabase]:
-    server = None if request.param == "embedded" else request.getfixturevalue(request.param)
-    made = await CapturedDatabase.connect(await fresh_database(server))
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def own_server() -> Iterator[PostgresApart]:
-    """A server that a test may stop and kill."""
-    server = PostgresApart(debian_programs(), "postgres")
-    yield server
-    server.remove()
-
-
-async def failure(database: CapturedDatabase, **settings: object) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        await asyncio.wait_for(run(database.source(**settings), database.log, lambda _: False), 10)  # pyright: ignore[reportArgumentType]
-    return caught.value
+from tests.servers import SETTINGS, PostgresApart, free_port
 
 
 async def interrupted(database: CapturedDatabase, rng: random.Random) -> None:
@@ -150,20 +126,20 @@ async def test_a_lost_connection_is_opened_again(database: CapturedDatabase) -> 
     assert sorted(database.log.table("pg.public.t")) == [(i,) for i in range(40)]
 
 
-async def test_a_server_that_restarts_is_met_again(own_server: PostgresApart) -> None:
-    database = await CapturedDatabase.connect(own_server.dsn())
+async def test_a_server_that_restarts_is_met_again(postgres_apart: PostgresApart) -> None:
+    database = await CapturedDatabase.connect(postgres_apart.dsn())
     await database.sql("create table t(id int primary key)", "insert into t values (1)")
     source = database.source()
     done = asyncio.create_task(run(source, database.log, lambda log: len(log.changes) == 2))
     await eventually(lambda: bool(database.log.changes))
 
-    own_server.kill()
+    postgres_apart.kill()
     await eventually(lambda: source.problem is not None)
     problem = source.problem
     with pytest.raises(SourceError):
         await source.head()
-    own_server.start()
-    database.connection = await psycopg.AsyncConnection.connect(own_server.dsn(), autocommit=True)
+    postgres_apart.start()
+    database.connection = await psycopg.AsyncConnection.connect(postgres_apart.dsn(), autocommit=True)
     await database.sql("insert into t values (2)")
     await done
 
@@ -235,12 +211,12 @@ async def test_a_user_without_privileges(debian_postgres: PostgresApart) -> None
     await database.close()
 
 
-async def test_a_server_without_logical_wal(own_server: PostgresApart, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = await CapturedDatabase.connect(own_server.dsn())
+async def test_a_server_without_logical_wal(postgres_apart: PostgresApart, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = await CapturedDatabase.connect(postgres_apart.dsn())
     await database.sql("create table t(id int primary key)")
-    own_server.stop()
+    postgres_apart.stop()
     monkeypatch.setitem(SETTINGS, "wal_level", "replica")
-    own_server.start()
+    postgres_apart.start()
 
     error = await failure(database)
 

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from headrace.change import Change, Op
 from headrace.errors import SourceError
 from tests.captured_database import CapturedDatabase
 from tests.memory_log import MemoryLog, catch_up, run
-from tests.servers import FreshDatabases
-
-
-@pytest_asyncio.fixture(params=["embedded", "debian_postgres"])
-async def database(request: pytest.FixtureRequest, fresh_database: FreshDatabases) -> AsyncIterator[CapturedDatabase]:
-    server = None if request.param == "embedded" else request.getfixturevalue(request.param)
-    made = await CapturedDatabase.connect(await fresh_database(server))
-    yield made
-    await made.close()
 
 
 def told(changes: list[Change]) -> list[tuple[str, tuple[object, ...], object]]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 import psycopg
 import pytest
-import pytest_asyncio
 
 from headrace.change import START, Op
 from headrace.errors import BadRequest, NotFound
@@ -18,7 +17,7 @@ from headrace.sources import SnapshotState
 from headrace.sources.postgres import source as postgres_source
 from tests.captured_database import CapturedDatabase
 from tests.memory_log import MemoryLog, catch_up, eventually
-from tests.servers import FreshDatabases, PostgresApart, debian_programs
+from tests.servers import PostgresApart
 from tests.streamed import again, ended, source_of, streaming
 
 CLASHES = (
@@ -35,21 +34,6 @@ TABLES = {
     "whole": ("id int, n int, v text", ("id", "n", "v")),
 }
 """Columns and key of tables with keys of every kind; `parts` has partitions, `whole` no key but the whole row."""
-
-
-@pytest_asyncio.fixture(params=["embedded", "debian_postgres"])
-async def database(request: pytest.FixtureRequest, fresh_database: FreshDatabases) -> AsyncIterator[CapturedDatabase]:
-    server = None if request.param == "embedded" else request.getfixturevalue(request.param)
-    made = await CapturedDatabase.connect(await fresh_database(server))
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def own_server() -> Iterator[PostgresApart]:
-    server = PostgresApart(debian_programs(), "postgres")
-    yield server
-    server.remove()
 
 
 @pytest.fixture(autouse=True)
@@ -484,9 +468,9 @@ async def test_large_values_that_an_update_leaves_out_before_their_row_was_read(
     assert database.log.table("pg.public.docs") == await database.table("docs", "id")
 
 
-async def test_a_commit_that_others_cannot_see_yet_is_not_undone(own_server: PostgresApart) -> None:
+async def test_a_commit_that_others_cannot_see_yet_is_not_undone(postgres_apart: PostgresApart) -> None:
     # given a commit that is in the WAL, and so in the stream, while it waits for a standby that never answers
-    database = await CapturedDatabase.connect(own_server.dsn())
+    database = await CapturedDatabase.connect(postgres_apart.dsn())
     await rows(database)
     async with streaming(database, batch_rows=100) as source:
         await database.sql("alter system set synchronous_standby_names = 'nobody'", "select pg_reload_conf()")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 import pymysql
 import pytest
-import pytest_asyncio
 
 from headrace.change import START, Op
 from headrace.errors import BadRequest, NotFound
@@ -36,13 +35,6 @@ _ID = {
 }
 """Key columns, and their values for a number."""
 _OTHER = {"composite": "b = concat(b, 'x')", "texts": "id = concat('q', id)", "uuids": "id = uuid()"}
-
-
-@pytest_asyncio.fixture
-async def database(mariadb: MariadbApart) -> AsyncIterator[CapturedMariadb]:
-    made = CapturedMariadb(mariadb)
-    yield made
-    await made.close()
 
 
 @pytest.fixture

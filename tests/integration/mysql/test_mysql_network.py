@@ -20,13 +20,6 @@ from tests.servers import MariadbApart
 
 
 @pytest_asyncio.fixture
-async def database(mariadb: MariadbApart) -> AsyncIterator[CapturedMariadb]:
-    made = CapturedMariadb(mariadb)
-    yield made
-    await made.close()
-
-
-@pytest_asyncio.fixture
 async def proxy(mariadb: MariadbApart) -> AsyncIterator[Proxy]:
     async with Proxy(mariadb.host, mariadb.port) as made:
         yield made

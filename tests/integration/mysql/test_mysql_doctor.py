@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest_asyncio
 
 from headrace.findings import Finding, Level
 from headrace.sources import SourceSettings
@@ -13,13 +10,6 @@ from headrace.sources.mysql.doctor import check
 from tests.captured_mariadb import CapturedMariadb
 from tests.memory_log import eventually, run
 from tests.servers import MariadbApart, free_port
-
-
-@pytest_asyncio.fixture
-async def database(mariadb: MariadbApart) -> AsyncIterator[CapturedMariadb]:
-    made = CapturedMariadb(mariadb)
-    yield made
-    await made.close()
 
 
 async def examined(database: CapturedMariadb, url: str = "") -> dict[str, Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import psycopg
@@ -16,18 +16,16 @@ from headrace.sources.postgres import source as source_module
 from headrace.sources.postgres.source import PostgresSource
 from tests.captured_database import NAME, CapturedDatabase
 from tests.memory_log import MemoryLog, catch_up, eventually, run
-from tests.servers import PostgresApart, debian_programs
+from tests.servers import PostgresApart
 
 MB = 1024 * 1024
 
 
 @pytest.fixture
-def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresApart]:
+def own_server(monkeypatch: pytest.MonkeyPatch, postgres_apart: PostgresApart) -> PostgresApart:
     """A server whose WAL nobody else keeps, looked at often."""
     monkeypatch.setattr(source_module, "WATCH_EVERY_S", 0.1)
-    server = PostgresApart(debian_programs(), "postgres")
-    yield server
-    server.remove()
+    return postgres_apart
 
 
 async def written(database: CapturedDatabase, megabytes: int) -> None:

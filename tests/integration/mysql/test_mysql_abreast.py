@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 
 import pytest
-import pytest_asyncio
 
 from headrace.change import START, Op, Row
 from headrace.sources.mysql import cutting, opening, setup
@@ -20,7 +19,6 @@ from headrace.sources.mysql.session import Session
 from headrace.sources.mysql.shapes import Shapes
 from tests.captured_mariadb import CapturedMariadb
 from tests.memory_log import run
-from tests.servers import MariadbApart
 
 KEYS = {
     "tinyint": "cast(seq as signed) - 128", "bigint unsigned": "18446744073709551000 + seq", "bit(12)": "seq",
@@ -36,13 +34,6 @@ KEYS = {
     "set('z', 'y', 'x', 'w', 'v', 'u', 't')": "seq",
 }  # fmt: skip
 """A key's type, and its values for a number from 1 to 120 (of the enum: 3)."""
-
-
-@pytest_asyncio.fixture
-async def database(mariadb: MariadbApart) -> AsyncIterator[CapturedMariadb]:
-    made = CapturedMariadb(mariadb)
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from headrace.change import Op
 from tests.captured_mariadb import CapturedMariadb
 from tests.memory_log import catch_up, eventually, run
 from tests.servers import MariadbApart
-
-
-@pytest_asyncio.fixture
-async def database(mariadb: MariadbApart) -> AsyncIterator[CapturedMariadb]:
-    made = CapturedMariadb(mariadb)
-    yield made
-    await made.close()
 
 
 async def test_transactions_come_whole_and_numbered(database: CapturedMariadb) -> None:

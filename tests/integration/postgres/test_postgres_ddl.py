@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
-import pytest_asyncio
 
 from headrace.change import Change, Op
 from headrace.sources.postgres import source as source_module
 from tests.captured_database import CapturedDatabase
 from tests.memory_log import eventually, run
-from tests.servers import FreshDatabases
-
-
-@pytest_asyncio.fixture(params=["embedded", "debian_postgres"])
-async def database(request: pytest.FixtureRequest, fresh_database: FreshDatabases) -> AsyncIterator[CapturedDatabase]:
-    server = None if request.param == "embedded" else request.getfixturevalue(request.param)
-    made = await CapturedDatabase.connect(await fresh_database(server))
-    yield made
-    await made.close()
 
 
 @pytest.fixture(autouse=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
-import pytest_asyncio
 
 from headrace.change import Change
 from headrace.errors import SourceError
@@ -22,20 +21,12 @@ from headrace.sources.postgres.replication import Replication
 from headrace.sources.postgres.spool import Spool
 from tests.captured_database import NAME, CapturedDatabase
 from tests.memory_log import catch_up, eventually, run
-from tests.servers import FreshDatabases, PostgresApart
+from tests.servers import PostgresApart
 from tests.whole import Database, Whole, until
 from tests.whole import database as whole_database
 
 SOON = quote("-c logical_decoding_work_mem=64kB", safe="")
 """The least that the server holds itself before it sends parts of transactions in progress."""
-
-
-@pytest_asyncio.fixture(params=["embedded", "debian_postgres"])
-async def database(request: pytest.FixtureRequest, fresh_database: FreshDatabases) -> AsyncIterator[CapturedDatabase]:
-    server = None if request.param == "embedded" else request.getfixturevalue(request.param)
-    made = await CapturedDatabase.connect(await fresh_database(server))
-    yield made
-    await made.close()
 
 
 @pytest.fixture

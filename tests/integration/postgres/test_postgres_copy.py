@@ -9,14 +9,12 @@ from contextlib import aclosing
 
 import psycopg
 import pytest
-import pytest_asyncio
 
 from headrace.change import START, Op
 from headrace.sources.postgres import setup, snapshot
 from headrace.sources.postgres.progress import CAPTURE
 from tests.captured_database import CapturedDatabase
 from tests.memory_log import MemoryLog, catch_up, eventually, run
-from tests.servers import FreshDatabases
 
 TYPES = [
     "numeric 'NaN'", "numeric 'Infinity'", "numeric '-Infinity'", "numeric '1.500'", "1e400::numeric",
@@ -38,14 +36,6 @@ TYPES = [
     "array['\\x00ff'::bytea]",
 ]  # fmt: skip
 """Values whose text depends on settings, or that are easily mangled."""
-
-
-@pytest_asyncio.fixture(params=["embedded", "debian_postgres"])
-async def database(request: pytest.FixtureRequest, fresh_database: FreshDatabases) -> AsyncIterator[CapturedDatabase]:
-    server = None if request.param == "embedded" else request.getfixturevalue(request.param)
-    made = await CapturedDatabase.connect(await fresh_database(server))
-    yield made
-    await made.close()
 
 
 async def test_a_copied_value_equals_the_streamed_one(database: CapturedDatabase) -> None:

@@ -6,42 +6,18 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
-import pytest_asyncio
 
 from headrace.change import Position
 from headrace.errors import SourceError
 from headrace.sources.postgres import setup
 from headrace.sources.postgres.progress import CAPTURE
-from tests.captured_database import CapturedDatabase
+from tests.captured_database import CapturedDatabase, failure
 from tests.memory_log import MemoryLog, catch_up, eventually, run
-from tests.servers import FreshDatabases, PostgresApart, debian_programs
+from tests.servers import PostgresApart
 from tests.streamed import streaming
-
-
-@pytest_asyncio.fixture(params=["embedded", "debian_postgres"])
-async def database(request: pytest.FixtureRequest, fresh_database: FreshDatabases) -> AsyncIterator[CapturedDatabase]:
-    server = None if request.param == "embedded" else request.getfixturevalue(request.param)
-    made = await CapturedDatabase.connect(await fresh_database(server))
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def own_server() -> Iterator[PostgresApart]:
-    """A server that a test may stop and kill."""
-    server = PostgresApart(debian_programs(), "postgres")
-    yield server
-    server.remove()
-
-
-async def failure(database: CapturedDatabase, **settings: object) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        await asyncio.wait_for(run(database.source(**settings), database.log, lambda _: False), 10)  # pyright: ignore[reportArgumentType]
-    return caught.value
 
 
 async def prepared(database: CapturedDatabase) -> None:
@@ -145,16 +121,16 @@ async def test_another_cluster_or_one_that_went_back_is_an_error(database: Captu
     assert "another cluster" in (await failure(database)).got
 
 
-async def test_a_server_restored_from_a_backup_is_an_error(own_server: PostgresApart) -> None:
+async def test_a_server_restored_from_a_backup_is_an_error(postgres_apart: PostgresApart) -> None:
     # given a copy of the server's files from before the last changes, which were captured
-    database = await CapturedDatabase.connect(own_server.dsn())
+    database = await CapturedDatabase.connect(postgres_apart.dsn())
     await prepared(database)
     await database.connection.close()
-    data, backup = own_server.directory / "data", own_server.directory / "backup"
-    own_server.stop()
+    data, backup = postgres_apart.directory / "data", postgres_apart.directory / "backup"
+    postgres_apart.stop()
     await asyncio.to_thread(subprocess.run, ["cp", "-a", data, backup], check=True)
-    own_server.start()
-    database.connection = await psycopg.AsyncConnection.connect(own_server.dsn(), autocommit=True)
+    postgres_apart.start()
+    database.connection = await psycopg.AsyncConnection.connect(postgres_apart.dsn(), autocommit=True)
     await database.sql("insert into t select generate_series(100, 20000)")
     source = database.source()
     await catch_up(source, database.log)
@@ -162,10 +138,10 @@ async def test_a_server_restored_from_a_backup_is_an_error(own_server: PostgresA
 
     # when that takes their place while Headrace reads
     await database.connection.close()
-    own_server.stop()
+    postgres_apart.stop()
     shutil.rmtree(data)
     backup.rename(data)
-    own_server.start()
+    postgres_apart.start()
 
     # then what was captured since is missed, by the running Headrace and by one that starts
     with pytest.raises(SourceError) as caught:
@@ -179,30 +155,30 @@ async def test_a_server_restored_from_a_backup_is_an_error(own_server: PostgresA
 
 @pytest.mark.parametrize("same", [False, True])
 async def test_a_server_set_back_that_has_written_past_our_position_is_an_error(
-    own_server: PostgresApart, same: bool
+    postgres_apart: PostgresApart, same: bool
 ) -> None:
     # given a copy of the server's files from before the last changes, which were captured
-    database = await CapturedDatabase.connect(own_server.dsn())
+    database = await CapturedDatabase.connect(postgres_apart.dsn())
     await prepared(database)
     await database.connection.close()
-    data, backup = own_server.directory / "data", own_server.directory / "backup"
-    own_server.stop()
+    data, backup = postgres_apart.directory / "data", postgres_apart.directory / "backup"
+    postgres_apart.stop()
     await asyncio.to_thread(subprocess.run, ["cp", "-a", data, backup], check=True)
 
     async def write(first: int) -> None:
-        database.connection = await psycopg.AsyncConnection.connect(own_server.dsn(), autocommit=True)
+        database.connection = await psycopg.AsyncConnection.connect(postgres_apart.dsn(), autocommit=True)
         await database.sql(*(f"insert into t values ({i})" for i in range(first, first + 20)))
         await database.connection.close()
 
-    own_server.start()
+    postgres_apart.start()
     await write(100)
     await database.capture()
 
     # when that takes their place, and as many other changes (or many more) are made before anybody looks
-    own_server.stop()
+    postgres_apart.stop()
     shutil.rmtree(data)
     backup.rename(data)
-    own_server.start()
+    postgres_apart.start()
     await write(200)
     if not same:
         for i in range(300, 900, 20):
@@ -242,20 +218,20 @@ async def test_an_acknowledgement_that_arrives_late_is_no_lost_transaction(
     assert [c.key for c in database.log.changes] == [(1,), (2,)]
 
 
-async def test_a_server_that_crashed_sends_the_last_transaction_again(own_server: PostgresApart) -> None:
+async def test_a_server_that_crashed_sends_the_last_transaction_again(postgres_apart: PostgresApart) -> None:
     # given a server that had not stored yet what was acknowledged
-    database = await CapturedDatabase.connect(own_server.dsn())
+    database = await CapturedDatabase.connect(postgres_apart.dsn())
     await prepared(database)
     for i in range(100, 110):
         await database.sql(f"insert into t values ({i})")
         await database.capture()
     given = len(database.log.changes)
     await database.connection.close()
-    own_server.kill()
-    own_server.start()
+    postgres_apart.kill()
+    postgres_apart.start()
 
     # then it is known again, and nothing comes twice
-    database.connection = await psycopg.AsyncConnection.connect(own_server.dsn(), autocommit=True)
+    database.connection = await psycopg.AsyncConnection.connect(postgres_apart.dsn(), autocommit=True)
     await database.sql("insert into t values (200)")
     await database.capture()
     assert [c.key for c in database.log.changes[given:]] == [(200,)]
@@ -263,8 +239,8 @@ async def test_a_server_that_crashed_sends_the_last_transaction_again(own_server
     await database.close()
 
 
-async def test_a_slot_lost_to_its_size_limit_is_an_error(own_server: PostgresApart) -> None:
-    database = await CapturedDatabase.connect(own_server.dsn())
+async def test_a_slot_lost_to_its_size_limit_is_an_error(postgres_apart: PostgresApart) -> None:
+    database = await CapturedDatabase.connect(postgres_apart.dsn())
     await prepared(database)
     await database.sql(
         "alter system set max_slot_wal_keep_size = '1MB'", "alter system set min_wal_size = '32MB'",

@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 import random
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 
 import pymysql
 import pytest
-import pytest_asyncio
 
 from headrace.change import START, Position
 from headrace.errors import ConfigError, SourceError
@@ -20,13 +19,6 @@ from headrace.sources.mysql.progress import CAPTURE, PLACE
 from tests.captured_mariadb import CapturedMariadb
 from tests.memory_log import MemoryLog, catch_up, eventually, run
 from tests.servers import MariadbApart, free_port
-
-
-@pytest_asyncio.fixture
-async def database(mariadb: MariadbApart) -> AsyncIterator[CapturedMariadb]:
-    made = CapturedMariadb(mariadb)
-    yield made
-    await made.close()
 
 
 async def failure(database: CapturedMariadb, **settings: object) -> SourceError:

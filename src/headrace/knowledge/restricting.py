@@ -19,10 +19,10 @@ _NO_COLUMNS = ""
 logger = structlog.get_logger("headrace.knowledge")
 
 
-async def classify(store: Store, access: SourceRules, rows: Mapping[str, RowTemplate]) -> None:
+async def restrict(store: Store, access: SourceRules, rows: Mapping[str, RowTemplate]) -> None:
     """Nothing where the rules are those of the last time. Rows whose columns say it otherwise are for nobody until they
     are rendered anew. To be called before documents are read or written."""
-    before = await store.classified()
+    before = await store.restricted()
     now = {f"source {name}": rules.told() for name, rules in access.of_source.items()}
     now |= {f"rows {topic}": _columns(template) for topic, template in rows.items()}
     for name, rules in access.of_source.items():
@@ -33,7 +33,7 @@ async def classify(store: Store, access: SourceRules, rows: Mapping[str, RowTemp
         if columns not in (_NO_COLUMNS, before.get(f"rows {topic}", _NO_COLUMNS)):
             await _rows(store, topic)
     if now != {name: told for name, told in before.items() if name in now}:
-        await store.classified({**before, **now})
+        await store.restricted({**before, **now})
 
 
 async def _source(store: Store, source: str, rules: Rules) -> None:
@@ -44,7 +44,7 @@ async def _source(store: Store, source: str, rules: Rules) -> None:
         if not page:
             break
         async with store.transaction() as transaction:
-            await transaction.knowledge.classify({id: rules.of(id.removeprefix(source + "/")) for id in page})
+            await transaction.knowledge.restrict({id: rules.of(id.removeprefix(source + "/")) for id in page})
         after, count = page[-1], count + len(page)
     if count:
         logger.info("documents have the readers that the configuration says", source=source, documents=count)

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest_asyncio
-
 from headrace.change import Op
 from tests.captured_mariadb import CapturedMariadb
-from tests.servers import MariadbApart
-
-
-@pytest_asyncio.fixture
-async def database(mariadb: MariadbApart) -> AsyncIterator[CapturedMariadb]:
-    made = CapturedMariadb(mariadb)
-    yield made
-    await made.close()
 
 
 async def test_rows_are_copied_and_followed(database: CapturedMariadb) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from headrace.change import Op
 from headrace.errors import ConfigError, SourceError
@@ -15,15 +13,6 @@ from headrace.sources.postgres import open as open_source
 from headrace.sources.postgres import source as source_module
 from tests.captured_database import NAME, CapturedDatabase
 from tests.memory_log import MemoryLog, catch_up, eventually, run
-from tests.servers import FreshDatabases
-
-
-@pytest_asyncio.fixture(params=["embedded", "debian_postgres"])
-async def database(request: pytest.FixtureRequest, fresh_database: FreshDatabases) -> AsyncIterator[CapturedDatabase]:
-    server = None if request.param == "embedded" else request.getfixturevalue(request.param)
-    made = await CapturedDatabase.connect(await fresh_database(server))
-    yield made
-    await made.close()
 
 
 def settings(database: CapturedDatabase, *, url: str = "", **options: str) -> SourceSettings:

@@ -1,0 +1,220 @@
+"""A model's folder, loaded: its ONNX file, its tokenizer, and what it says of itself."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import platform
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+import msgspec
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from headrace.errors import BadInput, ConfigError
+from headrace.models.pooling import POOLINGS, Folder, Vector, read
+
+DEFAULT_MAX_TOKENS = 256
+UNIT = 1e-4
+"""How far from 1 a length may be that counts as 1."""
+KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids"})
+OUTPUTS = ("sentence_embedding", "token_embeddings", "last_hidden_state")
+"""By the names that exporters give them: a sentence's vector rather than those of its tokens."""
+REBUILD = "Make it with `make dev`, or with `python -m headrace.models.build_minilm`."
+EXPECTED = "input_ids (and attention_mask, token_type_ids) in, one unit vector or one vector for each token out"
+EXPORT = "Export the model with one of these outputs, such as with `optimum-cli export onnx --task feature-extraction`."
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The query of an address: what is otherwise than the folder says."""
+
+    file: str = ""
+    pooling: str = ""
+    max_tokens: int | None = None
+    query_prefix: str | None = None
+    document_prefix: str | None = None
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    """What stands beside a model of ours; a folder of another maker need not have it."""
+
+    name: str
+    precision: str
+    max_tokens: int
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A loaded model: threads may share it."""
+
+    id: str
+    dimensions: int
+    max_tokens: int
+    tokenizer: Tokenizer  # neither truncates nor pads
+    truncating: Tokenizer
+    session: ort.InferenceSession
+    inputs: frozenset[str]
+    output: str
+    folder: Folder
+
+    def vector(self, text: str) -> Vector:
+        """The unit vector of one text, shape (dimensions,). Blocks. Raises BadInput."""
+        made = self.made(text)
+        vector = self.pooled(made) if made.ndim == 2 else made.astype(np.float32, copy=False)
+        norm = np.linalg.norm(vector)
+        # What the graph has made to length 1 keeps its bits.
+        return vector if abs(norm - 1) < UNIT else (vector / norm).astype(np.float32)
+
+    def pooled(self, tokens: NDArray[Any]) -> Vector:
+        """Of shape (tokens, width), one vector."""
+        floats = tokens.astype(np.float32, copy=False)
+        return np.concatenate([POOLINGS[name](floats) for name in self.folder.poolings])
+
+    def made(self, text: str) -> NDArray[Any]:
+        """What the graph gives for a text, without the batch of one: a vector, or one for each token. Raises
+        BadInput."""
+        try:
+            ids = np.array([self.truncating.encode(text.lower() if self.folder.lower else text).ids], np.int64)
+        except (TypeError, ValueError) as error:
+            got = f"{type(error).__name__} from the tokenizer (a lone surrogate?)"
+            raise _unembeddable("Unicode text", got) from error
+        if not ids.size:
+            raise _unembeddable("a text with a token", "one without")
+        feed = {"input_ids": ids}
+        if "attention_mask" in self.inputs:
+            feed["attention_mask"] = np.ones_like(ids)
+        if "token_type_ids" in self.inputs:
+            feed["token_type_ids"] = np.zeros_like(ids)
+        if "position_ids" in self.inputs:
+            feed["position_ids"] = np.arange(ids.shape[1], dtype=np.int64)[np.newaxis]
+        return self.session.run([self.output], feed)[0][0]
+
+
+def load(folder: Path, file: Path, settings: Settings, remedy: str) -> Model:
+    """The model whose graph is `file`. Raises ConfigError; `remedy` is for what cannot be read."""
+    digest = _digest(file)
+    manifest = _manifest(folder)
+    if manifest and manifest.files.get("model.onnx") != digest:
+        raise unusable(f"model.onnx with the SHA-256 of {folder / 'manifest.json'}", digest, remedy)
+    try:
+        said = _said(read(folder), settings)
+        session = ort.InferenceSession(str(file), _options(), providers=["CPUExecutionProvider"])
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except msgspec.MsgspecError as error:
+        raise unusable(f"settings of a model in {folder}", str(error), "Download the folder again.") from None
+    except Exception as error:  # onnxruntime and tokenizers share no base class
+        raise unusable(f"a readable model in {folder}", f"{type(error).__name__}: {error}"[:300], remedy) from error
+    told = manifest.max_tokens if manifest else said.max_tokens or _truncation(tokenizer)
+    truncating = Tokenizer.from_str(tokenizer.to_str())
+    for each in (tokenizer, truncating):
+        each.no_padding()
+        each.no_truncation()
+    most = settings.max_tokens or told
+    truncating.enable_truncation(most)  # pyright: ignore[reportUnknownMemberType]
+    inputs = frozenset(argument.name for argument in session.get_inputs())
+    outputs = [argument.name for argument in session.get_outputs()]
+    output = next((name for name in OUTPUTS if name in outputs), outputs[0])
+    name = f"{manifest.name}/{manifest.precision}" if manifest else folder.resolve().name
+    id = f"{name}/{digest[:12]}"
+    return _probed(folder, Model(id, 0, most, tokenizer, truncating, session, inputs, output, said))
+
+
+def _probed(folder: Path, model: Model) -> Model:
+    """Embeds two texts to see that the model has the shape that is promised; this also warms it up."""
+    if not model.inputs <= KNOWN_INPUTS or "input_ids" not in model.inputs:
+        raise unusable(EXPECTED, f"inputs {sorted(model.inputs)} in {folder}", EXPORT)
+    texts = ("a probe", "a probe that is longer than " + "many words " * model.max_tokens)
+    try:
+        made = [model.made(text) for text in texts]
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise unusable(EXPECTED, f"{type(error).__name__}: {error}"[:300], EXPORT) from error
+    by_token = made[0].ndim == 2
+    if by_token:
+        _check_poolings(folder, model.folder)
+    vectors = [model.pooled(each) if each.ndim == 2 else each for each in made]
+    if any(v.ndim != 1 or v.shape != vectors[0].shape or not 0 < np.linalg.norm(v) < np.inf for v in vectors):
+        got = f"output {model.output} of shapes {', '.join(str((1, *m.shape)) for m in made)} in {folder}"
+        raise unusable(EXPECTED, got, EXPORT)
+    return replace(model, id=_named(model, by_token=by_token), dimensions=len(vectors[0]))
+
+
+def _check_poolings(folder: Path, said: Folder) -> None:
+    remedy = "Export the model with its pooling inside the graph, or name another with &pooling=NAME."
+    if strange := [*said.beyond, *(name for name in said.poolings if name not in POOLINGS)]:
+        raise unusable(f"pooling by {', '.join(POOLINGS)} in {folder}", ", ".join(strange), remedy)
+
+
+def _named(model: Model, *, by_token: bool) -> str:
+    """How tokens are pooled, and what is put before texts, is in their vectors, and so in the id."""
+    pooled = "+" + "+".join(model.folder.poolings) if by_token else ""
+    prefix = f"#{quote(model.folder.document_prefix)}" if model.folder.document_prefix else ""
+    return f"{model.id}{pooled}{prefix}"
+
+
+def _said(said: Folder, settings: Settings) -> Folder:
+    """What the folder says, and the address otherwise."""
+    query, document = settings.query_prefix, settings.document_prefix
+    return msgspec.structs.replace(
+        said,
+        poolings=(settings.pooling,) if settings.pooling else said.poolings,
+        query_prefix=said.query_prefix if query is None else query,
+        document_prefix=said.document_prefix if document is None else document,
+    )
+
+
+def _digest(file: Path) -> str:
+    """SHA-256 of the graph, with the weights that stand beside it where it is too large for one file."""
+    digest = hashlib.sha256()
+    for path in (file, *sorted(file.parent.glob(file.name + "[_.]data*"))):
+        with path.open("rb") as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _manifest(folder: Path) -> _Manifest | None:
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            return msgspec.json.decode((folder / "manifest.json").read_bytes(), type=_Manifest)
+        except msgspec.DecodeError as error:
+            raise unusable(f"a manifest in {folder / 'manifest.json'}", str(error), REBUILD) from error
+    return None
+
+
+def _truncation(tokenizer: Tokenizer) -> int:
+    settings = cast(dict[str, int] | None, tokenizer.truncation)  # pyright: ignore[reportUnknownMemberType]
+    return settings["max_length"] if settings else DEFAULT_MAX_TOKENS
+
+
+def _options() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if not _sums_in_32_bits():
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
+
+
+def _sums_in_32_bits() -> bool:
+    """Whether 8-bit products are summed without overflow as they are; x86 without VNNI sums pairs of them in 16 bits.
+
+    The exact way round it takes 1.5 times as long, so it is not for everyone.
+    """
+    if platform.machine().lower() not in {"x86_64", "amd64"}:
+        return True
+    processors = Path("/proc/cpuinfo")
+    return processors.is_file() and "vnni" in processors.read_text(encoding="utf-8")
+
+
+def _unembeddable(expected: str, got: str) -> BadInput:
+    return BadInput(step="embed a text", expected=expected, got=got, remedy="Correct the text at its source.")
+
+
+def unusable(expected: str, got: str, remedy: str) -> ConfigError:
+    return ConfigError(step="open the embedding model", expected=expected, got=got, remedy=remedy)
