@@ -56,7 +56,9 @@ from headrace.profiles.rules import ChildRule, RecordRule
 from headrace.redaction.policy import Policy, Redactor
 from headrace.registry import DETECTORS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, embedder_at, lookup
 from headrace.sources import Source, SourceSettings
-from headrace.stores import Aggregate, FactRule, Store, WorkCache
+from headrace.stores import Store
+from headrace.stores.profiles import Aggregate, FactRule
+from headrace.stores.stock import WorkCache
 
 logger = structlog.get_logger("headrace.app")
 DATABASE = "headrace"
