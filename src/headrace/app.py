@@ -68,7 +68,9 @@ from headrace.registry import (
     reranker_at,
 )
 from headrace.sources import Source, SourceSettings
-from headrace.stores import Aggregate, FactRule, Store, WorkCache
+from headrace.stores import Store
+from headrace.stores.profiles import Aggregate, FactRule
+from headrace.stores.stock import WorkCache
 
 logger = structlog.get_logger("headrace.app")
 DATABASE = "headrace"

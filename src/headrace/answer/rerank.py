@@ -14,7 +14,8 @@ from headrace.clock import now_us, rfc3339
 from headrace.errors import HeadraceError, RerankingError
 from headrace.knowledge.operator import indexed_text
 from headrace.models import Reranker
-from headrace.stores import Failure, Passage
+from headrace.stores.knowledge import Passage
+from headrace.stores.values import Failure
 
 logger = structlog.get_logger("headrace.answer")
 LATE_FAILURES, LATE_PAUSE_S = 3, 5.0

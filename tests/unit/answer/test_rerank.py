@@ -15,7 +15,7 @@ from headrace.answer.rerank import LATE_FAILURES, Ranking, reordered
 from headrace.change import Position, Stamp
 from headrace.errors import RerankingError
 from headrace.models import Scores
-from headrace.stores import Passage
+from headrace.stores.knowledge import Passage
 
 
 def passage(n: int, text: str = "", at: int = 0, heading: str = "") -> Passage:
