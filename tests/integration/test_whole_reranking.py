@@ -12,9 +12,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.cross_encoder import LIKED, cross_encoder
 from tests.reranking_server import RerankingServer, says, well
-from tests.whole import Whole, whole
+from tests.whole import Whole
 
 KEY = "sk-secret-0123456789"
 SETTINGS = """identity = "headers"
@@ -56,6 +55,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = tmp_path / "documents" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "1", "text": QUERY}))
+    (tmp_path / "qrels.tsv").write_text("1 0 manual/valve.md 1\n")
     return tmp_path
 
 
@@ -88,6 +89,13 @@ def test_searches_follow_a_service_unless_they_say_otherwise_or_it_fails(server:
         assert len(server.requests) == before
         assert found(running, k=1) == ["valve.md"], "more are looked at than are asked for"
         assert found(running, as_of=turned["token"])[0] == "valve.md"
+        assert found(running, neighbours=1)[0] == "valve.md"
+
+        # Whether it helps is measured.
+        measured = running.command("eval", "--queries", "queries.jsonl", "--qrels", "qrels.tsv", "--json").json
+        scores = {s["setting"]: s["mrr"] for s in measured["settings"]}
+        assert list(scores)[:2] == ["default", "without reranker"]
+        assert scores["default"] == 1 > scores["without reranker"]
 
         # It is sent what may be read, as it may be read.
         assert any("500 hours" in p for p in server.passages)
@@ -128,35 +136,3 @@ def test_searches_follow_a_service_unless_they_say_otherwise_or_it_fails(server:
         assert found(running)[0] == "valve.md"
         assert f"reranking: {told['searches']['done'] + 1} searches" in running.command("status").out
         assert KEY not in metrics + str(told) + running.output.read_text("utf-8", "replace")
-
-
-def test_a_model_in_the_process_is_looked_at_by_doctor_and_measured_by_eval(folder: Path) -> None:
-    cross = cross_encoder(folder / "cross")
-    (folder / "documents" / "mill.md").write_text(f"# The mill\n\nThe mill is {LIKED}, and oiled every 7 hours.\n")
-    (folder / "queries.jsonl").write_text(json.dumps({"_id": "1", "text": QUERY}))
-    (folder / "qrels.tsv").write_text("1 0 manual/mill.md 1\n")
-    with whole(folder, PLAIN.format(address=f"onnx:{cross}")) as running:
-        running.settle()
-
-        best = running.search(QUERY)["results"]
-        measured = running.command("eval", "--queries", "queries.jsonl", "--qrels", "qrels.tsv", "--json").json
-        doctor = running.command("doctor", "--json")
-
-        assert best[0]["document"] == "manual/mill.md"
-        assert best[0]["rerank_score"] > 0.5 == best[1]["rerank_score"]
-        scores = {s["setting"]: s["mrr"] for s in measured["settings"]}
-        assert list(scores)[:2] == ["default", "without reranker"]
-        assert scores["default"] == 1 > scores["without reranker"]
-        assert "scores 30 passages in" in doctor.out
-        told = reranker(running)
-        assert (told["model"].split("/")[0], told["state"], told["service"]) == ("cross", "ok", None)
-
-
-PLAIN = """
-[models]
-reranker = "{address}"
-rerank_ms = 60000
-[[sources]]
-name = "manual"
-url = "file://./documents"
-"""

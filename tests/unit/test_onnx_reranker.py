@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,8 +13,9 @@ import numpy as np
 import pytest
 
 from headrace.errors import ConfigError
-from headrace.models.cross_encoder import chance
+from headrace.models.cross_encoder import CrossEncoder, chance
 from headrace.models.onnx_reranker import OnnxReranker, open_reranker
+from headrace.models.threads import processors
 from tests.cross_encoder import LIKED, cross_encoder, liked
 
 QUERY = "which seats are there"
@@ -83,6 +87,37 @@ async def test_the_query_is_cut_only_where_it_would_leave_too_little_of_the_pass
     assert scores[0] == pytest.approx(liked(inside, f"{LIKED} seats", max_tokens=23))
     assert scores[1] == 0.5
     await model.close()
+
+
+async def test_a_search_that_is_given_up_leaves_only_what_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    go_on = threading.Event()
+
+    def score(self: CrossEncoder, query: str, passage: str) -> float:
+        begun.append(passage)
+        assert go_on.wait(60)
+        return 1.0
+
+    async with opened(cross_encoder(tmp_path)) as reranker:
+        monkeypatch.setattr(CrossEncoder, "score", score)
+        given_up = asyncio.create_task(reranker.scores(QUERY, [f"given up {n}" for n in range(500)]))
+        await asyncio.to_thread(_until, lambda: len(begun) == processors())
+
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        go_on.set()
+        await reranker.scores(QUERY, ["the next"])
+
+    assert begun[processors() :] == ["the next"]
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from headrace.breaker import Breaker
 from headrace.clock import now_us, rfc3339
 from headrace.errors import HeadraceError, RerankingError
 from headrace.knowledge.operator import indexed_text
-from headrace.models import Reranker
+from headrace.models import Reranker, ServedReranker
 from headrace.stores.knowledge import Passage
 from headrace.stores.values import Failure
 
@@ -74,7 +74,7 @@ class Ranking:
         """A score for each; what reads the same is scored once."""
         if not self._breaker.admits():
             self.outcomes.skipped += 1
-            raise self._too_slow("none in the searches before")
+            raise self._too_slow(self._reason or "none in the searches before")
         texts = [indexed_text(p.title, p.heading, p.text) for p in passages]
         once = list(dict.fromkeys(texts))
         began = perf_counter()
@@ -85,7 +85,7 @@ class Ranking:
         except TimeoutError:
             self.outcomes.late += 1
             self._breaker.failed()
-            raise self._too_slow("none until then") from None
+            raise self._too_slow(self._reason or "none until then") from None
         except Exception:
             self.outcomes.failed += 1
             self._breaker.cancelled()
@@ -100,6 +100,11 @@ class Ranking:
         self.outcomes.passages += len(once)
         scores = dict(zip(once, found, strict=True))
         return [scores[text] for text in texts]
+
+    @property
+    def _reason(self) -> str | None:
+        """What a service said last: it may be late because it is asked again and again."""
+        return self.reranker.service.reason if isinstance(self.reranker, ServedReranker) else None
 
     def _too_slow(self, got: str) -> RerankingError:
         remedy = "Raise rerank_ms or lower rerank_candidates in [models], or use a faster reranker."

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from headrace.answer.contested import newest_first
 from headrace.answer.rerank import LATE_FAILURES, Ranking, reordered
+from headrace.answer.service import together
 from headrace.change import Position, Stamp
 from headrace.errors import RerankingError
 from headrace.models import Scores
 from headrace.stores.knowledge import Passage
+from headrace.stores.values import Failure
 
 
 def passage(n: int, text: str = "", at: int = 0, heading: str = "") -> Passage:
@@ -172,6 +174,20 @@ async def test_a_search_that_is_given_up_is_no_failure_of_the_reranker() -> None
 
     assert reranker.cancelled == 1
     assert (ranking.outcomes.late, ranking.outcomes.failed, ranking.again_at) == (0, 0, None)
+
+
+def test_what_several_models_failed_to_do_is_told_as_one() -> None:
+    embedding = Failure("embed texts at x", "status 200", "status 500: found by words alone", "Look there.")
+    reranking = Failure("rerank passages at y", "status 200", "status 503: not reranked", "Look there.")
+
+    assert together(None, None) is None
+    assert together(None, reranking, None) is reranking
+    assert together(embedding, reranking) == Failure(
+        "embed texts at x; rerank passages at y",
+        "status 200",
+        "status 500: found by words alone; status 503: not reranked",
+        "Look there.",
+    )
 
 
 def test_the_newest_of_what_contradicts_itself_leads_with_the_scores_of_its_place() -> None:
