@@ -25,8 +25,8 @@ minute."""
 
 @dataclass(slots=True)
 class Outcomes:
-    """What came of asking since the process began: searches by what became of them (`skipped`: it was left alone),
-    passages that were scored, and how long that took in all."""
+    """What came of asking since the process began: searches by what became of them (`skipped`: it was left alone
+    for being late), passages that were scored, and how long that took in all."""
 
     done: int = 0
     late: int = 0
