@@ -39,7 +39,7 @@ LAYERS: dict[str, frozenset[str]] = {
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
     (r"(__init__|access|change|described|place|position|token|codec|envelope|errors|findings)", "ground"),
-    (r"(clock|link|sqlfile)", "ground"),
+    (r"(breaker|clock|link|sqlfile)", "ground"),
     (r"envelopes(\..+)?", "ground"),
     (r"(config|registry)(\..+)?", "settings"),
     (r"redaction(\.(checks|echoes|overlap|policy))?", "port"),
@@ -52,7 +52,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"engines(\..+)?", "engine"),
     (r"integrations(\..+)?", "integration"),
     (r"evaluation(\..+)?", "evaluation"),
-    (r"(app|folder|embedding)(\..+)?", "app"),
+    (r"(app|folder|embedding|reranking)(\..+)?", "app"),
     (r"server(\..+)?", "server"),
     (r"running|diagnosis", "running"),
     (r"demo(\..+)?", "demo"),

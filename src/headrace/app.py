@@ -16,6 +16,7 @@ import structlog
 from headrace.access import Readers, Rules, SourceRules, checked_glob, readers
 from headrace.answer.asking import Asker
 from headrace.answer.remember import Remembered
+from headrace.answer.rerank import Ranking
 from headrace.answer.service import Reader
 from headrace.clock import now_us
 from headrace.config import (
@@ -50,11 +51,22 @@ from headrace.knowledge.summarise import Summarise
 from headrace.knowledge.teller import STEPS, Teller
 from headrace.knowledge.verifier import NoWork, Verifier
 from headrace.log import Log
-from headrace.models import Embedder, Generator, Served
+from headrace.models import Embedder, Generator, Reranker, Served
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import ChildRule, RecordRule
 from headrace.redaction.policy import Policy, Redactor
-from headrace.registry import DETECTORS, GENERATORS, LOGS, MIGRATIONS, SERVERS, SOURCES, STORES, embedder_at, lookup
+from headrace.registry import (
+    DETECTORS,
+    GENERATORS,
+    LOGS,
+    MIGRATIONS,
+    SERVERS,
+    SOURCES,
+    STORES,
+    embedder_at,
+    lookup,
+    reranker_at,
+)
 from headrace.sources import Source, SourceSettings
 from headrace.stores import Store
 from headrace.stores.profiles import Aggregate, FactRule
@@ -126,6 +138,7 @@ class App:
         self._postgres: Postgres | None = None
         self._embedder: Embedder | None = None
         self._before: Embedder | None = None
+        self._ranking: Ranking | None = None
         self._generator: Generator | None = None
         self._models: dict[str, Generator] = {}
         self._trouble: str | None = "it is starting"
@@ -153,6 +166,11 @@ class App:
         return [e for e in (self._embedder, self._before) if e is not None]
 
     @property
+    def ranking(self) -> Ranking | None:
+        """The reranker with its bounds, and what came of it; it outlives the core."""
+        return self._ranking
+
+    @property
     def generator(self) -> Generator | None:
         return self._generator
 
@@ -160,6 +178,9 @@ class App:
         """Brings everything up once. Raises what prevents it. Without `capture` it only answers."""
         self._take_folder()
         self._embedder = await asyncio.to_thread(embedder_at, self.config.models.embedding)
+        if self.config.models.reranker:
+            reranker = await asyncio.to_thread(reranker_at, self.config.models.reranker)
+            self._ranking = ranking(reranker, self.config.models)
         if self.config.models.generation:
             url = self.config.models.generation
             self._generator = lookup("generators", GENERATORS, url)(url)
@@ -213,6 +234,8 @@ class App:
         for embedder in (self._embedder, self._before):
             if embedder:
                 await embedder.close()
+        if self._ranking:
+            await self._ranking.reranker.close()
         for generator in (self._generator, *self._models.values()):
             if generator:
                 await generator.close()
@@ -286,7 +309,7 @@ class App:
         profiles = Profiles(_records(config), {r.show.topic: r for r in rules})
         engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
         remembered = Remembered(serving)
-        reader = Reader(store, remembered, engine, config.answer.wait_ms)
+        reader = Reader(store, remembered, engine, config.answer.wait_ms, self._ranking)
         asker = Asker(
             reader,
             store,
@@ -471,6 +494,10 @@ def limits(entry: Documents) -> Limits:
         entry.pixels,
         entry.ocr,
     )
+
+
+def ranking(reranker: Reranker, models: Models) -> Ranking:
+    return Ranking(reranker, models.rerank_candidates, models.rerank_ms / 1000)
 
 
 def _task(entry: ClassifyEntry | SummariseEntry) -> Task:

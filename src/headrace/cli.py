@@ -27,7 +27,7 @@ from headrace.config import Config, Models, load
 from headrace.demo.run import run_demo
 from headrace.diagnosis import Diagnosis, examine
 from headrace.errors import HeadraceError
-from headrace.evaluation.run import Report, evaluate, opened
+from headrace.evaluation.run import Report, evaluate, opened, opened_reranker
 from headrace.measuring import evaluate_running
 from headrace.pushing import Totals, push_lines
 from headrace.redacting import chosen, measured, measured_text, opened_redactor, shown, spans
@@ -39,6 +39,7 @@ from headrace.showing import (
     follow,
     renewal_findings,
     renewal_line,
+    reranker_line,
     service_line,
     snapshot_line,
     succession_line,
@@ -145,6 +146,7 @@ def search(
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
     label: Annotated[str | None, typer.Option(help="Only documents with this label.")] = None,
+    rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="By the reranker, where there is one.")] = True,
     after: After = None,
     as_of: AsOf = None,
     as_user: AsUser = None,
@@ -154,11 +156,11 @@ def search(
 ) -> None:
     """Find passages."""
     where = {name: value for name, value in (("source", source), ("label", label)) if value} or None
-    body = {"query": query, "k": k, "after": after, "as_of": as_of, "filter": where}
+    body = {"query": query, "k": k, "rerank": rerank, "after": after, "as_of": as_of, "filter": where}
     found = _call(config, "/v1/search", body, _viewer(as_user, groups))
+    scored = [(r.get("rerank_score", r["score"]), r) for r in found["results"]]
     shown = [
-        f"{r['score']:.3f}  {r['document']}  ({_age(r['age_ms'])} old)\n       {_line(r['text'])}"
-        for r in found["results"]
+        f"{score:.3f}  {r['document']}  ({_age(r['age_ms'])} old)\n       {_line(r['text'])}" for score, r in scored
     ]
     _print(found, as_json, "\n".join([*shown, *degraded_lines(found), _freshness(found)]))
 
@@ -181,7 +183,8 @@ def status(config: ConfigFile = _DEFAULT, as_json: AsJson = False) -> None:
     _out.print(operators)
     _out.print(f"{found['documents']['total']} documents, {found['profiles']} profiles")
     work = (renewal_line(found["renewal"]), succession_line(found["succession"]), telling_line(found["telling"]))
-    for line in (*work, *(service_line(e) for e in found["embedders"])):
+    models = (*(service_line(e) for e in found["embedders"]), reranker_line(found["reranker"]))
+    for line in (*work, *models):
         if line:
             _out.print(line, markup=False)
     if building := found["store"]["index"]["building"]:
@@ -353,6 +356,9 @@ def evaluate_(
     floor: Annotated[float, typer.Option(help="Exit with 1 when the default's nDCG is lower.")] = 0.0,
     cache: Annotated[Path, typer.Option(help="Folder where vectors are kept between runs.")] = Path(".headrace/eval"),
     embedding: Annotated[str, typer.Option(help="The model, as [models] embedding.")] = Models().embedding,
+    reranker: Annotated[
+        str | None, typer.Option(help="One for the corpus, as [models] reranker; none unless it is named.")
+    ] = None,
     as_user: AsUser = None,
     groups: AsGroups = None,
     config: ConfigFile = _DEFAULT,
@@ -362,9 +368,12 @@ def evaluate_(
 
     async def run() -> Report:
         if corpus is not None:
-            return await evaluate(opened(embedding), corpus, queries, qrels, k, cache, _say)
-        async with connect(_load(config), _viewer(as_user, groups)) as client:
-            return await evaluate_running(client, queries, qrels, k, _say)
+            reranking = None if reranker is None else opened_reranker(reranker)
+            return await evaluate(opened(embedding), corpus, queries, qrels, k, cache, _say, reranking)
+        settings = _load(config)
+        async with connect(settings, _viewer(as_user, groups)) as client:
+            reranked = settings.models.reranker is not None
+            return await evaluate_running(client, queries, qrels, k, _say, reranked=reranked)
 
     report: Report = _run(run())
     shown = Table("setting", f"nDCG@{k}", "recall@10", "recall@50", "MRR", box=None)

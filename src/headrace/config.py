@@ -84,7 +84,7 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Models(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[models]`: what embeds and what writes."""
+    """`[models]`: what embeds, what reranks and what writes."""
 
     embedding: Annotated[
         str,
@@ -93,6 +93,19 @@ class Models(Struct, frozen=True, forbid_unknown_fields=True):
             "`bedrock://region/model` or `sagemaker://region/endpoint`: see [models](models.md)"
         ),
     ] = "onnx:all-MiniLM-L6-v2"
+    reranker: Annotated[
+        str | None,
+        Meta(
+            description="`onnx:/folder`, `https://host/v1/rerank?model=NAME`, `tei+http://host` or "
+            "`bedrock://region/model`: see [models](models.md#a-reranker); without it passages are not reranked"
+        ),
+    ] = None
+    rerank_candidates: Annotated[
+        int, Meta(ge=1, le=200, description="how many of the passages that are found are reranked, the best ones")
+    ] = 30
+    rerank_ms: Annotated[
+        int, Meta(ge=1, le=60_000, description="how long a search waits for that; then they stay as they were found")
+    ] = 2000
     generation: Annotated[
         str | None, Meta(description="`openai+http://host/v1?model=NAME`; without it answers are extractive")
     ] = None
@@ -356,12 +369,13 @@ def without_secrets(address: str) -> str:
 
 
 def _referring(config: Config, raw: dict[str, Any]) -> Config:
-    """The embedder's address is kept in the store, and so stays as it is written: it is resolved where it is opened."""
+    """The embedder's address is kept in the store, and so stays as it is written, as the reranker's does: they are
+    resolved where they are opened."""
     section = raw.get("models")
-    if not isinstance(section, dict) or "embedding" not in section:
+    if not isinstance(section, dict):
         return config
-    address = str(section["embedding"])  # pyright: ignore[reportUnknownArgumentType]
-    return msgspec.structs.replace(config, models=msgspec.structs.replace(config.models, embedding=address))
+    written = {n: str(section[n]) for n in ("embedding", "reranker") if n in section}  # pyright: ignore[reportUnknownArgumentType]
+    return msgspec.structs.replace(config, models=msgspec.structs.replace(config.models, **written))
 
 
 def duration_us(text: str) -> int:
@@ -426,7 +440,7 @@ def _plain(kind: Any) -> Any:
     return kind
 
 
-_ADDRESSES = ("url", "store", "log", "embedding", "generation", "model")
+_ADDRESSES = ("url", "store", "log", "embedding", "reranker", "generation", "model")
 _SECRETS = re.compile(
     r"^[a-z][a-z0-9+.-]*://[^/?#@:]*:(?P<word>[^@]+)@|[?&](?:password|sslpassword|key|token|secret)=(?P<value>[^&#]+)"
 )

@@ -17,6 +17,7 @@ from headrace.embedding import embedding_findings
 from headrace.errors import ConfigError, HeadraceError
 from headrace.findings import Finding, Level, error, failed, note, ok, warning
 from headrace.registry import DOCTORS, LOGS, SOURCES, STORE_DOCTORS, lookup
+from headrace.reranking import reranking_findings
 from headrace.server.serve import bind
 
 LEAST_DISK, LITTLE_DISK = 200 << 20, 2 << 30
@@ -26,7 +27,8 @@ PATIENCE_S = 20.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Diagnosis = Mapping[str, Sequence[Finding]]
-"""By what was looked at: `data`, `store`, `log`, `embedding`, `redaction`, `server`, then each source by its name."""
+"""By what was looked at: `data`, `store`, `log`, `embedding`, `reranker` where there is one, `redaction`, `server`,
+then each source by its name."""
 
 logger = structlog.get_logger("headrace.doctor")
 
@@ -39,6 +41,7 @@ async def examine(config: Config, *, running: str | None = None) -> Diagnosis:
         "store": _guarded(lambda: _store(config, data)),
         "log": _guarded(lambda: _log(config)),
         "embedding": _guarded(lambda: _embedding(config)),
+        **({"reranker": _guarded(lambda: reranking_findings(config.models))} if config.models.reranker else {}),
         "redaction": _guarded(lambda: redaction_findings(config)),
         "server": _guarded(lambda: _server(config, running)),
     }

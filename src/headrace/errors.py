@@ -96,13 +96,24 @@ class RedactionError(HeadraceError):
     title = "Texts cannot be redacted"
 
 
-class EmbeddingError(HeadraceError):
-    """A service that embeds texts does not, now: what waits for it goes on when it does again. `after_s`: in how many
-    seconds it is worth trying, where that is known."""
+class ServiceError(HeadraceError):
+    """A service behind an address does not do now what it is asked for. `after_s`: in how many seconds it is worth
+    trying, where that is known."""
 
     status = 503
-    title = "Texts cannot be embedded now"
     after_s: float | None = None
+
+
+class EmbeddingError(ServiceError):
+    """A service that embeds texts does not, now: what waits for it goes on when it does again."""
+
+    title = "Texts cannot be embedded now"
+
+
+class RerankingError(ServiceError):
+    """Passages cannot be scored now: they stay in the order that they have."""
+
+    title = "Passages cannot be reranked now"
 
 
 class GenerationError(HeadraceError):

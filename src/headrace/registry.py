@@ -52,6 +52,15 @@ EMBEDDERS = {
     "bedrock": "headrace.models.bedrock:open_embedder",
     "sagemaker": "headrace.models.sagemaker:open_embedder",
 }
+RERANKERS = {
+    "onnx": "headrace.models.onnx_reranker:open_reranker",
+    "http": "headrace.models.http_reranker:open_reranker",
+    "https": "headrace.models.http_reranker:open_reranker",
+    "tei+http": "headrace.models.http_reranker:open_reranker",
+    "tei+https": "headrace.models.http_reranker:open_reranker",
+    "bedrock": "headrace.models.bedrock_reranker:open_reranker",
+}
+"""What scores the passages that were found."""
 GENERATORS = {
     "openai+http": "headrace.models.openai:open_generator",
     "openai+https": "headrace.models.openai:open_generator",
@@ -120,6 +129,11 @@ def embedder_at(address: str) -> Any:
     """The embedder of an address as it stands in the configuration, references to secrets included. Blocks while it
     opens. Raises ConfigError, and EmbeddingError when a service does not answer."""
     return lookup("embedders", EMBEDDERS, address)(with_secrets(address))
+
+
+def reranker_at(address: str) -> Any:
+    """As `embedder_at`, the reranker. Raises ConfigError; a service is not asked for anything yet."""
+    return lookup("rerankers", RERANKERS, address)(with_secrets(address))
 
 
 def _plugin(kind: str, scheme: str) -> Callable[..., Any] | None:

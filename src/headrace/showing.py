@@ -127,6 +127,29 @@ def service_line(embedder: Shown) -> str:
     return f"{said} ({embedder['model']})"
 
 
+def reranker_line(reranker: Shown | None) -> str:
+    """`reranking: 120 searches in 0.21 s each, 2 too late, 1 failed; left alone until … (model)`; empty without one."""
+    if reranker is None:
+        return ""
+    came = reranker["searches"]
+    said = f"reranking: {came['done']} searches"
+    if asked := came["done"] + came["late"] + came["failed"]:
+        said += f" in {reranker['seconds'] / asked:.2f} s each"
+    parts = [said, *(f"{came[n]} {words}" for n, words in _NOT_RERANKED.items() if came[n])]
+    service: Shown = reranker["service"] or {}
+    if service.get("cost") is not None:
+        parts.append(f"cost {service['cost']:g}")
+    said = ", ".join(parts)
+    if until := reranker["again_at"] or service.get("again_at"):
+        said += f"; left alone until {until}"
+    if service.get("reason"):
+        said += f": {service['reason']}"
+    return f"{said} ({reranker['model']})"
+
+
+_NOT_RERANKED = {"late": "too late", "failed": "failed", "skipped": "without it"}
+
+
 def degraded_lines(answer: Shown) -> list[str]:
     """Which model an answer had to do without, if any."""
     told = answer.get("degraded")

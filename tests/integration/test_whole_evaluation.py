@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from headrace.evaluation.run import Report, evaluate, opened
+from headrace.evaluation.run import Report, evaluate, opened, opened_reranker
+from headrace.models import Reranker
+from tests.cross_encoder import cross_encoder
 
 DATA = Path(__file__).parents[1] / "data" / "retrieval"
 
 
-async def report(cache: Path, said: list[str]) -> Report:
+async def report(cache: Path, said: list[str], reranker: Reranker | None = None) -> Report:
     embedder = opened("onnx:all-MiniLM-L6-v2")
-    return await evaluate(embedder, DATA, DATA / "queries.jsonl", DATA / "qrels.tsv", 10, cache, said.append)
+    return await evaluate(embedder, DATA, DATA / "queries.jsonl", DATA / "qrels.tsv", 10, cache, said.append, reranker)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-async def test_retrieval_keeps_its_floor_and_fusion_is_ahead_of_both_parts(cache: Path) -> None:
+async def test_retrieval_keeps_its_floor_and_fusion_is_ahead_of_both_parts(cache: Path, tmp_path: Path) -> None:
     said: list[str] = []
 
     first = await report(cache, said)
@@ -36,8 +39,11 @@ async def test_retrieval_keeps_its_floor_and_fusion_is_ahead_of_both_parts(cache
     assert words.ndcg > 0.6
     assert said[0] == "30 of 30 documents indexed"
 
-    # And again: no text is embedded twice, and the figures are the same.
-    again = await report(cache, said)
-    assert first.embedded >= 30
+    # And again, with a reranker that knows nothing: no text is embedded twice, and without it the figures are the same.
+    again = await report(cache, said, opened_reranker(f"onnx:{cross_encoder(tmp_path / 'cross')}"))
+    assert first.embedded >= (first.documents or 0)
     assert again.embedded == 0
-    assert again.settings == first.settings
+    reranked, without, *others = again.settings
+    assert (reranked.setting, without.setting) == ("default", "without reranker")
+    assert replace(without, setting="default") == usual
+    assert others == first.settings[1:]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.models.limits import BACKGROUND_SHARE, WINDOW_S, Breaker, Turns
+from headrace.breaker import Breaker
+from headrace.models.limits import BACKGROUND_SHARE, WINDOW_S, Turns
 from tests.simulation.virtual_time import VirtualLoop
 
 T = TypeVar("T")

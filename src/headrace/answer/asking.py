@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain, zip_longest
 from time import perf_counter
@@ -13,8 +14,8 @@ from headrace.answer.compose import Done, Piece, generate
 from headrace.answer.context import Answer, Context
 from headrace.answer.question import retrieval_queries
 from headrace.answer.remember import Remembered
-from headrace.answer.retrieve import retrieve
-from headrace.answer.service import Asked, Reader, View, by_words
+from headrace.answer.retrieve import arrange, find
+from headrace.answer.service import Asked, Reader, View, by_words, together
 from headrace.clock import now_us, to_us
 from headrace.errors import EmbeddingError, GenerationError
 from headrace.models import Generator
@@ -69,6 +70,17 @@ Event = Started | Stage | Piece | Finished
 
 
 @dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a snapshot held: `found` has the passages of each of the queries. The context is without passages."""
+
+    queries: Sequence[str]
+    found: Sequence[Sequence[Passage]]
+    context: Context
+    token: str
+    degraded: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
     context: Context
     view: View
@@ -111,7 +123,8 @@ class Asker:
         async with self._reader.view(question.asked) as view:
             waited = perf_counter()
             yield Stage("wait", (waited - began) * 1000)
-            seen = await self._see(view, question.text, user, conversation)
+            looked = await self._look(view, question.text, user, conversation)
+        seen = await self._see(view, looked)
         retrieved = perf_counter()
         yield Stage("retrieve", (retrieved - waited) * 1000)
         done: Done | None = None
@@ -132,10 +145,10 @@ class Asker:
         await self._store.save_turns(conversation, user, turns)
         freshness, reason = seen.view.freshness()
         total_ms = (perf_counter() - began) * 1000
-        degraded = _both(seen.degraded, done.degraded)
+        degraded = together(seen.degraded, done.degraded)
         yield Finished(done.answer, conversation, seen.token, freshness, reason, total_ms, degraded)
 
-    async def _see(self, view: View, text: str, user: str | None, conversation: str) -> _Seen:
+    async def _look(self, view: View, text: str, user: str | None, conversation: str) -> _Looked:
         """Everything the answer may rest on, in one snapshot."""
         snapshot = view.snapshot
         history = await snapshot.conversations.turns(conversation, user, HISTORY_TURNS)
@@ -144,12 +157,20 @@ class Asker:
         queries = retrieval_queries(text, history, now, zone, profile)
         vectors, degraded = await self._vectors(queries)
         found = [
-            await retrieve(snapshot.knowledge, q, v, self._passages, Filter())
+            await find(snapshot.knowledge, q, v, self._passages, Filter(), ranking=self._reader.ranking)
             for q, v in zip(queries, vectors, strict=True)
         ]
-        passages = merged(found, self._passages)
-        context = Context(text, passages, profile, (), history, now, zone)
-        return _Seen(context, view, await view.token(), degraded)
+        context = Context(text, (), profile, (), history, now, zone)
+        return _Looked(queries, found, context, await view.token(), degraded)
+
+    async def _see(self, view: View, looked: _Looked) -> _Seen:
+        """The best of it. The snapshot is closed: a reranker may take its time, and there are few places for others."""
+        k, ranking = self._passages, self._reader.ranking
+        arranging = (arrange(q, p, k, ranking=ranking) for q, p in zip(looked.queries, looked.found, strict=True))
+        best = await asyncio.gather(*arranging)
+        context = replace(looked.context, passages=merged([b.passages for b in best], k))
+        degraded = together(looked.degraded, *(b.degraded for b in best))
+        return _Seen(context, view, looked.token, degraded)
 
     async def _vectors(self, queries: Sequence[str]) -> tuple[Sequence[Vector | None], Failure | None]:
         """None for each while they cannot be embedded, and why."""
@@ -181,13 +202,6 @@ def merged(found: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
         if passage is not None and passage.chunk not in chosen:
             chosen[passage.chunk] = passage
     return list(chosen.values())[: k + k // 2]
-
-
-def _both(one: Failure | None, other: Failure | None) -> Failure | None:
-    if one is None or other is None:
-        return one or other
-    pairs = ((one.step, other.step), (one.expected, other.expected), (one.got, other.got), (one.remedy, other.remedy))
-    return Failure(*("; ".join(dict.fromkeys(pair)) for pair in pairs))
 
 
 def _unfinished() -> GenerationError:

@@ -95,15 +95,15 @@ def newest_first(query: str, passages: Sequence[Passage], now: int | None = None
 
 
 def _order(passages: list[Passage], group: Sequence[int], now: int) -> None:
-    """The group's passages in the group's places, newest first; each keeps the score of its place."""
+    """The group's passages in the group's places, newest first; each keeps the scores of its place."""
     if len(group) < 2:
         return
-    scores = [passages[n].score for n in group]
+    scores = [(passages[n].score, passages[n].rerank_score) for n in group]
     members = sorted((passages[n] for n in group), key=lambda p: (p.at > now, -p.at))
     leader = members[0]
-    for n, score, passage in zip(group, scores, members, strict=True):
-        older = passage.at < leader.at
-        passages[n] = replace(passage, score=score, superseded_by=leader.chunk if older else None)
+    for n, (score, reranked), passage in zip(group, scores, members, strict=True):
+        superseded = leader.chunk if passage.at < leader.at else None
+        passages[n] = replace(passage, score=score, rerank_score=reranked, superseded_by=superseded)
 
 
 def _contest(a: _Statement, b: _Statement, about_one: bool) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from headrace.access import ANYBODY, Viewer
 from headrace.answer.remember import Remembered
-from headrace.answer.retrieve import USUAL, Retrieval, retrieve
+from headrace.answer.rerank import Ranking
+from headrace.answer.retrieve import USUAL, Retrieval, arrange, find
 from headrace.change import Position, Stamp, Style, format_position, stamp_json
 from headrace.clock import now_us, parse_rfc3339
 from headrace.errors import BadRequest, EmbeddingError, Lagging
@@ -38,20 +39,21 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class View:
     """One snapshot with what it is: its token, and how fresh it was when it was opened. `degraded`: why what was found
-    in it was found by words alone."""
+    in it was found by words alone, or is not reranked. `held`: its token, once it is closed."""
 
     snapshot: Snapshot
     marks: Marks
     as_of: str | None
     at: AsOf
     degraded: Failure | None = None
+    held: str | None = None
 
     async def token(self) -> str:
         """What this snapshot holds: what its own rows say, or what was certain before; of the past, that point itself.
 
         To be asked once.
         """
-        return self.as_of or _token(self.marks, await self.snapshot.progress())
+        return self.held or self.as_of or _token(self.marks, await self.snapshot.progress())
 
     def freshness(self) -> tuple[float | None, str | None]:
         """As `Marks.freshness`; of the past, at least as long ago as it is."""
@@ -67,7 +69,10 @@ class View:
 class Reader:
     """Opens snapshots for those who ask."""
 
-    def __init__(self, store: Store, embedder: Remembered, progress: Progress, wait_ms: int) -> None:
+    def __init__(
+        self, store: Store, embedder: Remembered, progress: Progress, wait_ms: int, ranking: Ranking | None = None
+    ) -> None:
+        self.ranking = ranking
         self._store = store
         self._embedder = embedder
         self._progress = progress
@@ -97,23 +102,33 @@ class Reader:
     async def search(
         self, asked: Asked, query: str, k: int, where: Filter, *operators: str, how: Retrieval = USUAL
     ) -> AsyncGenerator[tuple[View, Sequence[Passage]]]:
-        """The k best passages for a query, and the view in which they are. The query is embedded meanwhile. While it
-        cannot be, they are found by their words. Raises EmbeddingError where only meaning is asked for."""
+        """The k best passages for a query, and the view in which they are, of which the snapshot may be closed. The
+        query is embedded meanwhile. While it cannot be, they are found by their words. Raises EmbeddingError where only
+        meaning is asked for."""
         model = self._embedder.model
         wanted = how.blend.retriever != "lexical"
         known = self._embedder.known(query) if wanted else None
         troubles: list[EmbeddingError] = []
         making = asyncio.create_task(self._vector(query, troubles)) if wanted and known is None else None
         try:
-            async with self.view(asked, *operators) as view:
+            async with AsyncExitStack() as stack:
+                view = await stack.enter_async_context(self.view(asked, *operators))
                 vector = making or known
                 if wanted and self._embedder.model != model:  # another one serves since, until this snapshot is closed
                     troubles.clear()
                     vector = await self._vector(query, troubles)
-                passages = await retrieve(view.snapshot.knowledge, query, vector, k, where, how)
+                knowledge = view.snapshot.knowledge
+                passages = await find(knowledge, query, vector, k, where, how, self.ranking)
                 if troubles and how.blend.retriever == "vector":
                     raise troubles[0]
-                yield replace(view, degraded=by_words(troubles[0]) if troubles else None), passages
+                if self.ranking and how.rerank and not how.neighbours:
+                    view = replace(view, held=await view.token())
+                    await stack.aclose()  # others read meanwhile: there are few places, and this may take long
+                found = await arrange(query, passages, k, how, self.ranking)
+                if how.neighbours and found.passages:
+                    found = replace(found, passages=await knowledge.around(found.passages, how.neighbours))
+                degraded = together(by_words(troubles[0]) if troubles else None, found.degraded)
+                yield replace(view, degraded=degraded), found.passages
         finally:
             if making is not None:
                 making.cancel()
@@ -165,6 +180,15 @@ class Reader:
 def by_words(error: EmbeddingError) -> Failure:
     """What an answer says that had to do without the meaning of its question."""
     return Failure(error.step, error.expected, f"{error.got}: found by words alone", error.remedy)
+
+
+def together(*failures: Failure | None) -> Failure | None:
+    """Several as one; what they have in common is said once."""
+    there = [f for f in failures if f is not None]
+    if len(there) < 2:
+        return there[0] if there else None
+    parts = zip(*((f.step, f.expected, f.got, f.remedy) for f in there), strict=True)
+    return Failure(*("; ".join(dict.fromkeys(part)) for part in parts))
 
 
 def _token(marks: Marks, progress: Sequence[Applied]) -> str:

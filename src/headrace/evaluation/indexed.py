@@ -8,8 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from headrace.answer.rerank import Ranking
 from headrace.answer.retrieve import Retrieval, retrieve
 from headrace.change import Change, Op, Position, document_id, document_schema
+from headrace.errors import RerankingError
 from headrace.evaluation.beir import Item
 from headrace.knowledge.operator import Knowledge
 from headrace.models import Embedder
@@ -26,21 +28,27 @@ Say = Callable[[str], None]
 class Indexed:
     """Documents that can be searched; rankings are of documents, each at its best passage."""
 
-    def __init__(self, store: Store, embedder: Embedder, ids: dict[str, str]) -> None:
+    def __init__(self, store: Store, embedder: Embedder, ids: dict[str, str], ranking: Ranking | None) -> None:
         self._store = store
         self._embedder = embedder
         self._ids = ids
+        self._ranking = ranking
 
     async def search(self, query: str, k: int, settings: Retrieval) -> list[str]:
-        """The collection's ids of the documents of the k best passages, best first."""
+        """The collection's ids of the documents of the k best passages, best first. Raises RerankingError: an order
+        that is not the reranker's says nothing of it."""
         vector = (await self._embedder.embed([query], query=True))[0]
         async with self._store.snapshot() as snapshot:
-            passages = await retrieve(snapshot.knowledge, query, vector, k, Filter(), settings)
-        return list(dict.fromkeys(self._ids[p.document] for p in passages))
+            found = await retrieve(snapshot.knowledge, query, vector, k, Filter(), settings, self._ranking)
+        if trouble := found.degraded:
+            raise RerankingError(step=trouble.step, expected=trouble.expected, got=trouble.got, remedy=trouble.remedy)
+        return list(dict.fromkeys(self._ids[p.document] for p in found.passages))
 
 
 @asynccontextmanager
-async def indexed(items: Sequence[Item], embedder: Embedder, say: Say) -> AsyncGenerator[Indexed]:
+async def indexed(
+    items: Sequence[Item], embedder: Embedder, say: Say, ranking: Ranking | None = None
+) -> AsyncGenerator[Indexed]:
     """The documents indexed as a folder's are, in an embedded PostgreSQL in a temporary folder."""
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="headrace-eval-", ignore_cleanup_errors=True))
@@ -53,7 +61,7 @@ async def indexed(items: Sequence[Item], embedder: Embedder, say: Say) -> AsyncG
         opener: Any = lookup("stores", STORES, "embedded:")
         store: Store = await opener.open(dsn, model=embedder.id, dimensions=embedder.dimensions, rules=[])
         stack.push_async_callback(store.close)
-        yield Indexed(store, embedder, await _fill(store, embedder, items, say))
+        yield Indexed(store, embedder, await _fill(store, embedder, items, say), ranking)
 
 
 async def _fill(store: Store, embedder: Embedder, items: Sequence[Item], say: Say) -> dict[str, str]:

@@ -93,14 +93,17 @@ def _passages(answer: httpx2.Response) -> list[Passage]:
     fresh = {"token": found["token"]}
     if found["freshness_ms"] is not None:
         fresh["freshness_ms"] = found["freshness_ms"]
-    return [_passage(r, fresh) for r in found["results"]]
+    results: list[dict[str, Any]] = found["results"]
+    # Frameworks sort by the score: it is what the order is by.
+    by = "rerank_score" if all("rerank_score" in r for r in results) else "score"
+    return [_passage(r, fresh, r[by]) for r in results]
 
 
-def _passage(result: Mapping[str, Any], fresh: Mapping[str, Any]) -> Passage:
+def _passage(result: Mapping[str, Any], fresh: Mapping[str, Any], score: float) -> Passage:
     stamp = result["stamp"]
     known = {name: result[name] for name in ("document", "chunk", "title", "heading", "start", "end", "age_ms")}
     known |= {"source": stamp["source"], "position": stamp["position"], "committed_at": stamp["committed_at"]}
-    known |= {name: result[name] for name in ("dated", "superseded_by") if name in result}
+    known |= {name: result[name] for name in ("dated", "superseded_by", "rerank_score") if name in result}
     metadata = {**known, "superseded": result["superseded"], "score": result["score"], **fresh}
     around = (result.get("before", ""), result["text"], result.get("behind", ""))
-    return Passage(result["chunk"], "\n".join(t for t in around if t), result["score"], metadata)
+    return Passage(result["chunk"], "\n".join(t for t in around if t), score, metadata)

@@ -1,4 +1,4 @@
-"""Ports: what embeds texts and what writes answers."""
+"""Ports: what embeds texts, what reranks passages and what writes answers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 Vectors = NDArray[np.float32]
+Scores = NDArray[np.float64]
 
 
 class Embedder(Protocol):
@@ -53,11 +54,11 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How it goes with a service that embeds, since this process began.
+    """How it goes with a service that embeds or reranks, since this process began.
 
     `state`: `ok`, `failing` (its last answer was an error) or `open` (it is left alone until `again_at`, microseconds).
     `reason`: what its last error was. `tokens`: as the service counts them, and estimated where it does not say
-    (`estimated`). `cost`: in the currency of the address' `price`; None without one.
+    (`estimated`). `cost`: in the currency of the address' prices; None without one.
     """
 
     state: Literal["ok", "failing", "open"]
@@ -80,6 +81,36 @@ class Served(Protocol):
     def know(self, dimensions: int) -> None:
         """Of vectors that it made before, in case it does not answer now."""
         ...
+
+
+class Reranker(Protocol):
+    """How well passages answer a query, read together with it.
+
+    `scores` gives shape (len(passages),), float64, finite: score i is of passages[i], and the higher the better. What
+    a number means is the model's own; only those of one model and one query are held against each other. A model in
+    this process gives the same bits for the same query and passage every time, whatever stands beside it; a service is
+    sent several passages together and may round otherwise. Too long a passage is read from its beginning; the query is
+    read whole, as long as that leaves room for a passage.
+
+    It is cancelled when it takes too long, and leaves nothing running then but what has begun. Raises RerankingError
+    when passages cannot be scored now, for whatever reason, and StoreError when the reranker is closed.
+    """
+
+    @property
+    def id(self) -> str:
+        """Model and version; holds no secret."""
+        ...
+
+    async def scores(self, query: str, passages: Sequence[str]) -> Scores: ...
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class ServedReranker(Protocol):
+    """A reranker behind an address."""
+
+    @property
+    def service(self) -> Service: ...
 
 
 @dataclass(frozen=True, slots=True)

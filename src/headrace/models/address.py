@@ -1,10 +1,10 @@
-"""What stands in the address of a service that embeds."""
+"""What stands in the address of a service that embeds or reranks."""
 
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import msgspec
@@ -13,29 +13,51 @@ from tokenizers import Tokenizer
 from headrace.errors import ConfigError
 from headrace.models import bundled
 
+EMBEDDING, RERANKER = "embedding", "reranker"
+"""The settings in [models] whose addresses these are."""
+_OPENED = {EMBEDDING: "open the embedder", RERANKER: "open the reranker"}
 
-class Remote(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Query parameters that all of them take: see `headrace.models.remote`."""
 
-    dimensions: int | None = None
+class Addressed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Query parameters of every service: see `headrace.models.calls`, and `headrace.models.cutting`."""
+
+    setting: ClassVar[str] = EMBEDDING
+
     tokenizer: str = ""
     max_tokens: int | None = None
     batch: int = 64
-    batch_tokens: int = 16_384
     concurrency: int = 4
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     timeout: float = 30
-    question_timeout: float = 5
     retries: int = 4
     breaker_failures: int = 5
     breaker_pause: float = 2
     price: float | None = None
+
+
+class Remote(Addressed, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What those that embed take beside them: see `headrace.models.remote`."""
+
+    dimensions: int | None = None
+    batch_tokens: int = 16_384
+    question_timeout: float = 5
     query_prefix: str = ""
     document_prefix: str = ""
 
 
-S = TypeVar("S", bound=Remote)
+class Reranking(Addressed, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What those that rerank take beside them: see `headrace.models.remote_reranker`."""
+
+    setting: ClassVar[str] = RERANKER
+
+    batch: int = 100
+    timeout: float = 10
+    retries: int = 1
+    search_price: float | None = None
+
+
+S = TypeVar("S", bound=Addressed)
 
 
 def read(url: str, kind: type[S], form: str) -> tuple[SplitResult, S, str]:
@@ -47,35 +69,38 @@ def read(url: str, kind: type[S], form: str) -> tuple[SplitResult, S, str]:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise unusable(form, "an address that cannot be read") from None
+        raise unusable(form, "an address that cannot be read", kind.setting) from None
     if not host or parts.username or parts.password or parts.fragment:
-        raise unusable(form, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+        raise unusable(form, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", kind.setting)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     key = query.pop("key", "")
     known = kind.__struct_fields__
     for name in query.keys() - set(known):
         near = difflib.get_close_matches(name, known, 1)
-        raise unusable(f"key, {', '.join(known)}", name + (f" (meant {near[0]}?)" if near else ""))
+        got = name + (f" (meant {near[0]}?)" if near else "")
+        raise unusable(f"key, {', '.join(known)}", got, kind.setting)
     try:
         settings = msgspec.convert(query, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise unusable("times in seconds, counts and prices as numbers", str(error)) from None
+        raise unusable("times in seconds, counts and prices as numbers", str(error), kind.setting) from None
     _check(settings)
     return parts, settings, key
 
 
-def _check(settings: Remote) -> None:
+def _check(settings: Addressed) -> None:
     positive = ("dimensions", "max_tokens", "batch", "batch_tokens", "concurrency", "requests_per_minute")
     positive += ("tokens_per_minute", "timeout", "question_timeout", "breaker_failures", "breaker_pause")
     for name in positive:
-        value = getattr(settings, name)
+        value = getattr(settings, name, None)
         if value is not None and not value > 0:
-            raise unusable(f"{name} above 0", str(value))
-    if settings.retries < 0 or (settings.price is not None and not settings.price >= 0):
-        raise unusable("retries and price from 0", f"{settings.retries} and {settings.price}")
+            raise unusable(f"{name} above 0", str(value), settings.setting)
+    prices = [value for name in ("price", "search_price") if (value := getattr(settings, name, None)) is not None]
+    if settings.retries < 0 or not all(price >= 0 for price in prices):
+        got = ", ".join(map(str, [settings.retries, *prices]))
+        raise unusable("retries and prices from 0", got, settings.setting)
 
 
-def tokenizer(settings: Remote) -> tuple[Tokenizer, bool]:
+def tokenizer(settings: Addressed) -> tuple[Tokenizer, bool]:
     """What texts are cut and counted by, and whether it is the model's own. Raises ConfigError."""
     if not settings.tokenizer:
         return bundled.tokenizer(), False
@@ -83,11 +108,13 @@ def tokenizer(settings: Remote) -> tuple[Tokenizer, bool]:
     try:
         found = Tokenizer.from_file(str(path))
     except Exception as error:  # noqa: BLE001 - tokenizers raises this very class
-        raise unusable(f"a tokenizer.json at {path}", f"{type(error).__name__}: {error}"[:300]) from None
+        got = f"{type(error).__name__}: {error}"[:300]
+        raise unusable(f"a tokenizer.json at {path}", got, settings.setting) from None
     found.no_padding()
     found.no_truncation()
     return found, True
 
 
-def unusable(expected: str, got: str) -> ConfigError:
-    return ConfigError(step="open the embedder", expected=expected, got=got, remedy="Correct `embedding` in [models].")
+def unusable(expected: str, got: str, setting: str = EMBEDDING) -> ConfigError:
+    remedy = f"Correct `{setting}` in [models]."
+    return ConfigError(step=_OPENED[setting], expected=expected, got=got, remedy=remedy)

@@ -1,4 +1,4 @@
-"""What a service that embeds is to an embedder: one request at a time, one answer or a reason why there is none."""
+"""What a service is to an embedder or a reranker: one request at a time, one answer or a reason why there is none."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Fault(Enum):
 
 
 class Trouble(Exception):
-    """Why a request gave no vectors; holds no secret. `after_s`: when the service asks to be tried again. `busy`: it
+    """Why a request gave nothing; holds no secret. `after_s`: when the service asks to be tried again. `busy`: it
     works, and has too much to do."""
 
     def __init__(
@@ -71,6 +71,26 @@ class Asked(Protocol):
     """The same in the words of a message."""
 
     async def ask(self, texts: Sequence[str], *, query: bool) -> Vectors: ...
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A score for each passage by its place among them. `searches`: how many the service bills; None where it does not
+    say it."""
+
+    scores: Sequence[tuple[int, float]]
+    tokens: int | None
+    searches: int | None = None
+
+
+class AskedReranker(Protocol):
+    """As `Asked`, for a model that scores passages for a query. Not all of them need be scored in one request."""
+
+    id: str
+    shown: str
+
+    async def ask(self, query: str, passages: Sequence[str]) -> Scored: ...
     async def close(self) -> None: ...
 
 

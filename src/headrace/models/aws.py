@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from headrace.errors import ConfigError
-from headrace.models.address import Remote, unusable
+from headrace.models.address import Remote, Reranking, unusable
 from headrace.models.asked import Fault, Trouble, of_status
 
 try:
@@ -22,7 +22,7 @@ try:
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 except ModuleNotFoundError as error:
     raise ConfigError(
-        step="open the embedder",
+        step="open a model at Amazon",
         expected="boto3",
         got=f"no module named {error.name}",
         remedy="Install it: pip install 'headrace[aws]'.",
@@ -35,6 +35,12 @@ BUSY = frozenset({"ServiceQuotaExceededException", "ThrottlingException", "Model
 
 class AwsRemote(Remote, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What addresses at Amazon take beside the common ones."""
+
+    endpoint: str = ""
+
+
+class AwsReranking(Reranking, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The same of a reranker."""
 
     endpoint: str = ""
 
@@ -54,7 +60,7 @@ class Reply:
 class Runtime:
     """One client of one of Amazon's services. Raises ConfigError for a region or an endpoint that cannot be."""
 
-    def __init__(self, service: str, region: str, settings: AwsRemote) -> None:
+    def __init__(self, service: str, region: str, settings: AwsRemote | AwsReranking) -> None:
         config = Config(
             retries={"total_max_attempts": 1},  # ours know of all of them together
             connect_timeout=CONNECT_S,
@@ -68,7 +74,8 @@ class Runtime:
                 service, region_name=region, endpoint_url=settings.endpoint or None, config=config
             )
         except (BotoCoreError, ValueError) as error:
-            raise unusable(f"{service} in a region, and an endpoint that is a URL", str(error)) from None
+            expected = f"{service} in a region, and an endpoint that is a URL"
+            raise unusable(expected, str(error), settings.setting) from None
         self._width = 2 * settings.concurrency
         self._threads: ThreadPoolExecutor | None = None
 

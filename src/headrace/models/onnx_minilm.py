@@ -19,9 +19,6 @@ and the event loop does not either.
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,9 +29,10 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from headrace.errors import BadInput, StoreError
-from headrace.models import Vectors, bundled
+from headrace.models import Vectors, bundled, onnx_graph
 from headrace.models.onnx_model import REBUILD, Model, Settings, load, unusable
 from headrace.models.pooling import POOLINGS, Vector
+from headrace.models.threads import processors, yield_to_others
 
 SCHEME = "onnx:"
 DATA = bundled.DATA
@@ -47,7 +45,7 @@ class _Lane:
     def __init__(self, name: str, threads: int, niceness: int = 0) -> None:
         self.width = 2 * threads  # a thread that is done finds its next text without asking the event loop
         self._slots = asyncio.Semaphore(self.width)
-        self._threads = ThreadPoolExecutor(threads, f"headrace-embed-{name}", _yield_to_others, (niceness,))
+        self._threads = ThreadPoolExecutor(threads, f"headrace-embed-{name}", yield_to_others, (niceness,))
         self._closed = False
 
     async def run(self, work: Callable[[str], Vector], text: str) -> Vector:
@@ -72,9 +70,9 @@ class OnnxEmbedder:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        threads = max(2, _processors())
+        threads = max(2, processors())
         self._live = _Lane("live", threads)
-        self._background = _Lane("background", _processors(), BACKGROUND_NICENESS)
+        self._background = _Lane("background", processors(), BACKGROUND_NICENESS)
 
     @property
     def id(self) -> str:
@@ -138,7 +136,7 @@ def open_embedder(url: str) -> OnnxEmbedder:
         )
     folder = bundled.made(folder)
     remedy = REBUILD if shipped else "The folder needs model.onnx and tokenizer.json."
-    file = next((f for f in _files(folder, settings) if f.is_file()), None)
+    file = onnx_graph.found(folder, settings.file)
     if file is None:
         raise unusable(f"{settings.file or 'model.onnx'} in {folder}", "no such file", remedy)
     if not (folder / "tokenizer.json").is_file():
@@ -159,21 +157,6 @@ def _settings(query: str) -> Settings:
     return settings
 
 
-def _files(folder: Path, settings: Settings) -> list[Path]:
-    """Where the model may be: exporters put it into either place."""
-    return [folder / settings.file] if settings.file else [folder / "model.onnx", folder / "onnx" / "model.onnx"]
-
-
 def _shipped() -> list[str]:
     there = {path.parent.name for path in DATA.glob("*/model.onnx")}
     return sorted(there | {bundled.NAME})
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def _yield_to_others(niceness: int) -> None:
-    """Lower the calling thread's priority; only Linux has one per thread."""
-    if niceness and sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -17,12 +15,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from headrace.errors import BadInput, ConfigError
+from headrace.models import onnx_graph
 from headrace.models.pooling import POOLINGS, Folder, Vector, read
 
 DEFAULT_MAX_TOKENS = 256
 UNIT = 1e-4
 """How far from 1 a length may be that counts as 1."""
-KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids"})
 OUTPUTS = ("sentence_embedding", "token_embeddings", "last_hidden_state")
 """By the names that exporters give them: a sentence's vector rather than those of its tokens."""
 REBUILD = "Make it with `make dev`, or with `python -m headrace.models.build_minilm`."
@@ -80,45 +78,37 @@ class Model:
         """What the graph gives for a text, without the batch of one: a vector, or one for each token. Raises
         BadInput."""
         try:
-            ids = np.array([self.truncating.encode(text.lower() if self.folder.lower else text).ids], np.int64)
+            ids = self.truncating.encode(text.lower() if self.folder.lower else text).ids
         except (TypeError, ValueError) as error:
             got = f"{type(error).__name__} from the tokenizer (a lone surrogate?)"
             raise _unembeddable("Unicode text", got) from error
-        if not ids.size:
+        if not ids:
             raise _unembeddable("a text with a token", "one without")
-        feed = {"input_ids": ids}
-        if "attention_mask" in self.inputs:
-            feed["attention_mask"] = np.ones_like(ids)
-        if "token_type_ids" in self.inputs:
-            feed["token_type_ids"] = np.zeros_like(ids)
-        if "position_ids" in self.inputs:
-            feed["position_ids"] = np.arange(ids.shape[1], dtype=np.int64)[np.newaxis]
-        return self.session.run([self.output], feed)[0][0]
+        return self.session.run([self.output], onnx_graph.feed(ids, None, self.inputs))[0][0]
 
 
 def load(folder: Path, file: Path, settings: Settings, remedy: str) -> Model:
     """The model whose graph is `file`. Raises ConfigError; `remedy` is for what cannot be read."""
-    digest = _digest(file)
+    digest = onnx_graph.digest(file)
     manifest = _manifest(folder)
     if manifest and manifest.files.get("model.onnx") != digest:
         raise unusable(f"model.onnx with the SHA-256 of {folder / 'manifest.json'}", digest, remedy)
     try:
         said = _said(read(folder), settings)
-        session = ort.InferenceSession(str(file), _options(), providers=["CPUExecutionProvider"])
+        session = onnx_graph.session(file)
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except msgspec.MsgspecError as error:
         raise unusable(f"settings of a model in {folder}", str(error), "Download the folder again.") from None
     except Exception as error:  # onnxruntime and tokenizers share no base class
-        raise unusable(f"a readable model in {folder}", f"{type(error).__name__}: {error}"[:300], remedy) from error
-    told = manifest.max_tokens if manifest else said.max_tokens or _truncation(tokenizer)
+        raise unusable(f"a readable model in {folder}", onnx_graph.said(error), remedy) from error
+    told = manifest.max_tokens if manifest else said.max_tokens or onnx_graph.truncation(tokenizer)
     truncating = Tokenizer.from_str(tokenizer.to_str())
     for each in (tokenizer, truncating):
         each.no_padding()
         each.no_truncation()
-    most = settings.max_tokens or told
+    most = settings.max_tokens or told or DEFAULT_MAX_TOKENS
     truncating.enable_truncation(most)  # pyright: ignore[reportUnknownMemberType]
-    inputs = frozenset(argument.name for argument in session.get_inputs())
-    outputs = [argument.name for argument in session.get_outputs()]
+    inputs, outputs = onnx_graph.takes(session), onnx_graph.gives(session)
     output = next((name for name in OUTPUTS if name in outputs), outputs[0])
     name = f"{manifest.name}/{manifest.precision}" if manifest else folder.resolve().name
     id = f"{name}/{digest[:12]}"
@@ -127,13 +117,13 @@ def load(folder: Path, file: Path, settings: Settings, remedy: str) -> Model:
 
 def _probed(folder: Path, model: Model) -> Model:
     """Embeds two texts to see that the model has the shape that is promised; this also warms it up."""
-    if not model.inputs <= KNOWN_INPUTS or "input_ids" not in model.inputs:
+    if not model.inputs <= onnx_graph.KNOWN_INPUTS or "input_ids" not in model.inputs:
         raise unusable(EXPECTED, f"inputs {sorted(model.inputs)} in {folder}", EXPORT)
     texts = ("a probe", "a probe that is longer than " + "many words " * model.max_tokens)
     try:
         made = [model.made(text) for text in texts]
     except Exception as error:  # onnxruntime's errors share no base class
-        raise unusable(EXPECTED, f"{type(error).__name__}: {error}"[:300], EXPORT) from error
+        raise unusable(EXPECTED, onnx_graph.said(error), EXPORT) from error
     by_token = made[0].ndim == 2
     if by_token:
         _check_poolings(folder, model.folder)
@@ -168,16 +158,6 @@ def _said(said: Folder, settings: Settings) -> Folder:
     )
 
 
-def _digest(file: Path) -> str:
-    """SHA-256 of the graph, with the weights that stand beside it where it is too large for one file."""
-    digest = hashlib.sha256()
-    for path in (file, *sorted(file.parent.glob(file.name + "[_.]data*"))):
-        with path.open("rb") as content:
-            while block := content.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 def _manifest(folder: Path) -> _Manifest | None:
     with contextlib.suppress(FileNotFoundError):
         try:
@@ -185,31 +165,6 @@ def _manifest(folder: Path) -> _Manifest | None:
         except msgspec.DecodeError as error:
             raise unusable(f"a manifest in {folder / 'manifest.json'}", str(error), REBUILD) from error
     return None
-
-
-def _truncation(tokenizer: Tokenizer) -> int:
-    settings = cast(dict[str, int] | None, tokenizer.truncation)  # pyright: ignore[reportUnknownMemberType]
-    return settings["max_length"] if settings else DEFAULT_MAX_TOKENS
-
-
-def _options() -> ort.SessionOptions:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    if not _sums_in_32_bits():
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    return options
-
-
-def _sums_in_32_bits() -> bool:
-    """Whether 8-bit products are summed without overflow as they are; x86 without VNNI sums pairs of them in 16 bits.
-
-    The exact way round it takes 1.5 times as long, so it is not for everyone.
-    """
-    if platform.machine().lower() not in {"x86_64", "amd64"}:
-        return True
-    processors = Path("/proc/cpuinfo")
-    return processors.is_file() and "vnni" in processors.read_text(encoding="utf-8")
 
 
 def _unembeddable(expected: str, got: str) -> BadInput:

@@ -21,7 +21,8 @@ import msgspec
 import numpy as np
 
 from headrace.models.address import Remote, read, unusable
-from headrace.models.asked import Fault, Trouble, Vectors, garbage, of_status
+from headrace.models.asked import Fault, Trouble, Vectors, garbage
+from headrace.models.posting import Poster
 from headrace.models.remote import RemoteEmbedder, opened
 
 FORM = "openai+http://HOST:PORT/v1?model=NAME, the key only as key=${env:NAME}"
@@ -52,18 +53,6 @@ class _Answer(msgspec.Struct, frozen=True):
     usage: _Usage | None = None
 
 
-class _Said(msgspec.Struct, frozen=True):
-    message: str = ""
-
-
-class _Problem(msgspec.Struct, frozen=True):
-    """Servers differ in where they say what is wrong."""
-
-    error: _Said | str | None = None
-    message: str | None = None
-    detail: str | None = None
-
-
 class OpenAIEmbeddings:
     """Implements `headrace.models.asked.Asked`."""
 
@@ -71,10 +60,8 @@ class OpenAIEmbeddings:
         shorter = f"&dimensions={settings.dimensions}" if settings.dimensions and settings.shorten else ""
         self.id = f"openai+{base_url}?model={quote(settings.model)}{shorter}"
         self.shown = f"{httpx2.URL(base_url).netloc.decode()} with {settings.model}"
-        self._url = f"{base_url}/embeddings"
         self._settings = settings
-        self._key = key
-        self._client: httpx2.AsyncClient | None = None
+        self._poster = Poster(f"{base_url}/embeddings", key, settings.connect_timeout)
 
     async def ask(self, texts: Sequence[str], *, query: bool) -> Vectors:
         """Raises Trouble."""
@@ -82,19 +69,7 @@ class OpenAIEmbeddings:
         body: dict[str, object] = {"model": self._settings.model, "input": list(texts), "encoding_format": "float"}
         if self._settings.shorten and self._settings.dimensions:
             body["dimensions"] = self._settings.dimensions
-        try:
-            answer = await self._connected().post(self._url, json=body)
-        except httpx2.ConnectTimeout:
-            expected = f"a connection within {self._settings.connect_timeout:g} s"
-            raise Trouble(Fault.TRANSIENT, expected, "none", "See that it runs and can be reached.") from None
-        except httpx2.ConnectError as error:
-            got = f"none ({self._redacted(str(error)) or type(error).__name__})"
-            raise Trouble(Fault.TRANSIENT, "a connection", got, "See that it runs and can be reached.") from None
-        except httpx2.HTTPError as error:
-            raise Trouble(Fault.TRANSIENT, "an answer to its end", type(error).__name__) from None
-        if answer.status_code != 200:
-            raise of_status(answer.status_code, self._words(answer.content), answer.headers.get("retry-after"))
-        return self._read(answer.content, len(texts))
+        return self._read(await self._poster.post(body), len(texts))
 
     def _read(self, content: bytes, count: int) -> Vectors:
         try:
@@ -110,29 +85,8 @@ class OpenAIEmbeddings:
         tokens = None if used is None else used.total_tokens if used.prompt_tokens is None else used.prompt_tokens
         return Vectors(ordered, tokens or None)
 
-    def _words(self, content: bytes) -> str:
-        """What a server says of an error, without the key."""
-        try:
-            problem = msgspec.json.decode(content, type=_Problem)
-        except msgspec.MsgspecError:
-            return ""
-        said = problem.error.message if isinstance(problem.error, _Said) else problem.error
-        return self._redacted(said or problem.message or problem.detail or "")
-
-    def _redacted(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
-
-    def _connected(self) -> httpx2.AsyncClient:
-        if self._client is None:
-            headers = {"authorization": f"Bearer {self._key}"} if self._key else {}
-            timeout = httpx2.Timeout(None, connect=self._settings.connect_timeout)
-            self._client = httpx2.AsyncClient(headers=headers, timeout=timeout, follow_redirects=False)
-        return self._client
-
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._poster.close()
 
 
 def _floats(row: _Row) -> Sequence[float]:

@@ -108,15 +108,15 @@ def read(folder: Path) -> Folder:
     return Folder(
         poolings or ("mean",),
         tuple(m.type.rpartition(".")[2] for m in modules if not m.type.endswith(known)),
-        reads.max_seq_length or _most(folder),
+        reads.max_seq_length or most_tokens(folder),
         reads.do_lower_case,
         prompts.get("query") or "",
         prompts.get("document") or prompts.get("passage") or "",
     )
 
 
-def _most(folder: Path) -> int | None:
-    """The smaller of what tokenizer and model say."""
+def most_tokens(folder: Path) -> int | None:
+    """The smaller of what tokenizer and model say. Raises MsgspecError for a file of another form."""
     tokens = _file(folder / "tokenizer_config.json", _Tokens, _Tokens()).model_max_length
     positions = _file(folder / "config.json", _Positions, _Positions()).max_position_embeddings
     told = [int(n) for n in (tokens, positions) if n is not None and 0 < n < _UNLIMITED]

@@ -1,27 +1,19 @@
-"""What every embedder behind an address does alike: batches, turns, retries, a breaker, counts, vectors checked.
+"""What every embedder behind an address does alike: batches, refusals, questions in time, vectors checked.
 
-Query parameters that all of them take, beside their own:
+Query parameters that all of them take, beside those of `headrace.models.calls`, `headrace.models.cutting` and their
+own:
 
 - `dimensions`: how long its vectors are; without it, it is asked when it is opened, and must answer then.
-- `tokenizer`: path of a tokenizer.json, by which texts are cut into chunks and counted. Without it the tokenizer of the
-  model that Headrace comes with estimates, and a quarter is added to what it counts.
-- `max_tokens`: what the model reads of a text; longer ones are cut there.
-- `batch`, `batch_tokens`: texts and tokens of a request, at most; `concurrency`: requests at a time.
-- `requests_per_minute`, `tokens_per_minute`: what the service allows.
-- `timeout`: seconds for a request; `question_timeout`: for a question, all its attempts together; `retries`.
-- `breaker_failures`, `breaker_pause`: after so many failures in a row it is left alone for so many seconds.
-- `price`: of a million tokens.
+- `batch_tokens`: tokens of a request, at most; its `tokenizer` is what chunks are cut by too.
+- `question_timeout`: seconds for a question, all its attempts together.
 - `query_prefix`, `document_prefix`: what some models want before a question, and before what is to be found.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-import random
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -31,22 +23,17 @@ import structlog
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from headrace.clock import now_us, rfc3339
-from headrace.errors import BadInput, EmbeddingError, StoreError
+from headrace.errors import BadInput, EmbeddingError, ServiceError
 from headrace.models import Service, Vectors
 from headrace.models.address import Remote, tokenizer
 from headrace.models.asked import Asked, Fault, Rows, Trouble
-from headrace.models.limits import Breaker, Turns
+from headrace.models.calls import Calls, Reply, Wording
+from headrace.models.cutting import Cut, Cutter
 
 logger = structlog.get_logger("headrace.models")
 T = TypeVar("T")
 Vector = NDArray[np.float32]
 
-ESTIMATE = 1.25
-"""Tokens of a model for each token of another's tokenizer, with room to spare."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 20.0
-PATIENCE_S = 30.0
-"""A service that asks for a longer pause is left alone for it."""
 LARGE = 32_768
 """Characters from which on texts are counted in a thread."""
 OPENING_S = 10.0
@@ -54,23 +41,7 @@ OPENING_S = 10.0
 SPARED = 20_000
 """Vectors of a call that failed are kept for the next, at most so many."""
 PROBE = "headrace"
-
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A text as it is sent, and about how many tokens that is."""
-
-    sent: str
-    tokens: int
-
-
-@dataclass(slots=True)
-class _Counts:
-    requests: int = 0
-    failures: int = 0
-    texts: int = 0
-    tokens: int = 0
-    estimated: bool = False
+_WORDING = Wording("embed texts", EmbeddingError, "embedder")
 
 
 class RemoteEmbedder:
@@ -81,16 +52,10 @@ class RemoteEmbedder:
         self._asked = asked
         self._settings = settings
         self._dimensions = settings.dimensions
-        self._max_tokens = max_tokens
-        self._tokenizer = tokenizer
-        self._ratio = 1.0 if own else ESTIMATE
-        self._turns = Turns(settings.concurrency, settings.requests_per_minute, settings.tokens_per_minute)
-        self._breaker = Breaker(settings.breaker_failures, settings.breaker_pause)
-        self._counts = _Counts()
-        self._last: Trouble | None = None
+        self._cutter = Cutter(tokenizer, max_tokens, own=own)
+        self._calls = Calls(settings, asked.shown, _WORDING)
         self._spared: dict[str, Vector] = {}
-        self._untold: EmbeddingError | None = None
-        self._closed = False
+        self._untold: ServiceError | None = None
 
     @property
     def id(self) -> str:
@@ -102,7 +67,7 @@ class RemoteEmbedder:
     def dimensions(self) -> int:
         """Raises EmbeddingError where it never answered and nobody said it."""
         if self._dimensions is None:
-            raise self._untold or self._error(Trouble(Fault.TRANSIENT, "an answer", "none yet"))
+            raise self._untold or self._calls.error(Trouble(Fault.TRANSIENT, "an answer", "none yet"))
         return self._dimensions
 
     def know(self, dimensions: int) -> None:
@@ -110,35 +75,23 @@ class RemoteEmbedder:
 
     @property
     def max_tokens(self) -> int:
-        return self._max_tokens
+        return self._cutter.max_tokens
 
     @property
     def tokenizer(self) -> Tokenizer:
-        return self._tokenizer
+        return self._cutter.tokenizer
 
     def count_tokens(self, text: str) -> int:
         """Estimated upwards where the tokenizer is not the model's."""
-        return math.ceil(len(self._tokenizer.encode(text).ids) * self._ratio)
+        return self._cutter.count(text)
 
     @property
     def service(self) -> Service:
-        counts, open_s = self._counts, self._breaker.open_s
-        return Service(
-            "open" if open_s is not None else "failing" if self._last else "ok",
-            self._last.got if self._last else None,
-            None if open_s is None else now_us() + int(open_s * 1e6),
-            counts.requests,
-            counts.failures,
-            counts.texts,
-            counts.tokens,
-            counts.estimated,
-            None if self._settings.price is None else counts.tokens * self._settings.price / 1e6,
-        )
+        return self._calls.service
 
     async def embed(self, texts: Sequence[str], *, background: bool = False, query: bool = False) -> Vectors:
         """Shape (len(texts), dimensions), float32. Raises BadInput, EmbeddingError, and StoreError after `close`."""
-        if self._closed:
-            raise _ended()
+        self._calls.check_open()
         prefix = self._settings.query_prefix if query else self._settings.document_prefix
         wanted = await self._all_cut([prefix + text for text in texts])
         found = {t.sent: v for t in wanted if (v := self._spared.pop(t.sent, None)) is not None}
@@ -158,13 +111,13 @@ class RemoteEmbedder:
 
     async def close(self) -> None:
         """Refuse what comes, and close all connections; a second call does nothing."""
-        self._closed = True
+        self._calls.end()
         await self._asked.close()
 
     def ask_dimensions(self, thread: ThreadPoolExecutor) -> None:
         """In an event loop of its own; blocks."""
         try:
-            self.know(thread.submit(asyncio.run, _dimensions(self._asked, self._settings, self._tokenizer)).result())
+            self.know(thread.submit(asyncio.run, _dimensions(self._asked, self._settings, self.tokenizer)).result())
         except EmbeddingError as error:
             remedy = f"{error.remedy} With dimensions=N in the address, Headrace starts without asking it."
             self._untold = EmbeddingError(step=error.step, expected=error.expected, got=error.got, remedy=remedy)
@@ -172,17 +125,15 @@ class RemoteEmbedder:
 
     # ---- texts -------------------------------------------------------------------------------------------------------
 
-    async def _all_cut(self, texts: Sequence[str]) -> list[_Text]:
+    async def _all_cut(self, texts: Sequence[str]) -> list[Cut]:
         """Many are counted in a thread: questions do not wait for it."""
         if sum(map(len, texts)) <= LARGE:
             return [self._cut(text) for text in texts]
         return await asyncio.to_thread(lambda: [self._cut(text) for text in texts])
 
-    def _cut(self, text: str) -> _Text:
-        """As much of it as the model reads."""
+    def _cut(self, text: str) -> Cut:
         try:
-            encoded = self._tokenizer.encode(text)
-            text.encode()
+            return self._cutter.cut(text)
         except (TypeError, ValueError) as error:
             raise BadInput(
                 step="embed a text",
@@ -190,15 +141,10 @@ class RemoteEmbedder:
                 got=f"{type(error).__name__} from the tokenizer (a lone surrogate?)",
                 remedy="Correct the text at its source.",
             ) from error
-        most = max(1, int(self._max_tokens / self._ratio))
-        if len(encoded.ids) <= most:
-            return _Text(text, math.ceil(len(encoded.ids) * self._ratio))
-        ends = [end for _, end in encoded.offsets[:most]]
-        return _Text(text[: max(ends)], self._max_tokens)
 
-    def _batches(self, texts: Sequence[_Text]) -> Iterator[list[_Text]]:
+    def _batches(self, texts: Sequence[Cut]) -> Iterator[list[Cut]]:
         """In their order, each within the limits of a request, or one text alone."""
-        batch: list[_Text] = []
+        batch: list[Cut] = []
         tokens = 0
         for text in texts:
             full = len(batch) >= self._settings.batch or tokens + text.tokens > self._settings.batch_tokens
@@ -225,35 +171,27 @@ class RemoteEmbedder:
             async with asyncio.timeout(seconds):
                 return await work
         except TimeoutError:
-            got = self._last.got if self._last else "none until then"
-            raise self._error(Trouble(Fault.TRANSIENT, f"vectors within {seconds:g} s", got)) from None
+            late = Trouble(Fault.TRANSIENT, f"vectors within {seconds:g} s", self._calls.said)
+            raise self._calls.error(late) from None
 
-    async def _batch(self, batch: Sequence[_Text], *, background: bool, query: bool) -> Vectors:
+    async def _batch(self, batch: Sequence[Cut], *, background: bool, query: bool) -> Vectors:
         """The vectors of one request, tried again as long as that may help."""
-        for attempt in range(self._settings.retries + 1):
-            try:
-                return await self._once(batch, background=background, query=query)
-            except Trouble as trouble:
-                if trouble.fault is Fault.REFUSED:
-                    return await self._refused(batch, trouble, background=background, query=query)
-                if attempt == self._settings.retries or not worth_trying(trouble):
-                    raise self._error(trouble) from None
-                # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-                pause_s = random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt))  # noqa: S311
-                pause_s += trouble.after_s or 0.0
-            await asyncio.sleep(pause_s)
-        raise AssertionError("the last attempt returns or raises")
+        try:
+            return await self._calls.again(lambda: self._once(batch, background=background, query=query))
+        except Trouble as trouble:
+            refusal = trouble
+        return await self._refused(batch, refusal, background=background, query=query)
 
-    async def _refused(self, batch: Sequence[_Text], refusal: Trouble, *, background: bool, query: bool) -> Vectors:
+    async def _refused(self, batch: Sequence[Cut], refusal: Trouble, *, background: bool, query: bool) -> Vectors:
         """Which of the texts it is that the service does not take; where it takes none at all, no text is at fault."""
         if len(batch) > 1:
             half = len(batch) // 2
             first = await self._batch(batch[:half], background=background, query=query)
             return np.concatenate([first, await self._batch(batch[half:], background=background, query=query)])
         try:
-            await self._once([_Text(PROBE, 1)], background=background, query=query)
+            await self._once([Cut(PROBE, 1)], background=background, query=query)
         except Trouble as trouble:
-            raise self._error(refusal if trouble.fault is Fault.REFUSED else trouble) from None
+            raise self._calls.error(refusal if trouble.fault is Fault.REFUSED else trouble) from None
         raise BadInput(
             step=f"embed a text at {self._asked.shown}",
             expected="one that the service takes",
@@ -261,82 +199,17 @@ class RemoteEmbedder:
             remedy="Correct the text at its source, or lower max_tokens in the address.",
         )
 
-    async def _once(self, batch: Sequence[_Text], *, background: bool, query: bool) -> Vectors:
+    async def _once(self, batch: Sequence[Cut], *, background: bool, query: bool) -> Vectors:
         """One request. Raises Trouble, and EmbeddingError while the service is left alone."""
-        self._check()
-        tokens = sum(t.tokens for t in batch)
-        async with self._turns.turn(tokens, background=background) as spent:
-            self._check()
-            self._breaker.begin()
-            try:
-                vectors, told = await self._sent([t.sent for t in batch], query=query)
-            except Trouble as trouble:
-                self._failed(trouble)
-                raise
-            except BaseException:
-                self._breaker.cancelled()
-                raise
-            self._breaker.succeeded()
-            self._last = None
-            spent.tokens = tokens if told is None else told
-            self._counts.texts += len(batch)
-            self._counts.tokens += spent.tokens
-            self._counts.estimated = self._counts.estimated or told is None
-            return vectors
+        texts = [t.sent for t in batch]
 
-    async def _sent(self, texts: Sequence[str], *, query: bool) -> tuple[Vectors, int | None]:
-        self._counts.requests += 1
-        seconds = self._settings.timeout
-        try:
-            async with asyncio.timeout(seconds):
-                answer = await self._asked.ask(texts, query=query)
-        except TimeoutError:
-            raise Trouble(Fault.TRANSIENT, f"an answer within {seconds:g} s", "none until then") from None
-        vectors = unit(answer.rows, len(texts), self._dimensions)
-        self._dimensions = vectors.shape[1]
-        return vectors, answer.tokens
+        async def send() -> Reply[Vectors]:
+            answer = await self._asked.ask(texts, query=query)
+            vectors = unit(answer.rows, len(texts), self._dimensions)
+            self._dimensions = vectors.shape[1]
+            return Reply(vectors, answer.tokens)
 
-    def _failed(self, trouble: Trouble) -> None:
-        if trouble.fault is Fault.REFUSED:  # it answers
-            self._breaker.succeeded()
-            return
-        self._counts.failures += 1
-        self._last = trouble
-        if trouble.fault is Fault.TRANSIENT and not worth_trying(trouble):
-            self._breaker.cancelled()
-            self._breaker.open_for(trouble.after_s or 0.0)
-        elif trouble.busy:
-            self._breaker.cancelled()
-            self._turns.hold(trouble.after_s or 0.0)
-        else:
-            self._breaker.failed()
-
-    def _check(self) -> None:
-        """Raises EmbeddingError while the service is left alone, StoreError after `close`."""
-        if self._closed:
-            raise _ended()
-        if not self._breaker.admits():
-            raise self._error(self._last or Trouble(Fault.TRANSIENT, "an answer", "none"))
-
-    def _error(self, trouble: Trouble) -> EmbeddingError:
-        """What is told, with when it is tried again."""
-        open_s = self._breaker.open_s
-        again = ""
-        if open_s is not None:
-            again = f" It is left alone, and tried again at {rfc3339(now_us() + int(open_s * 1e6))}."
-        error = EmbeddingError(
-            step=f"embed texts at {self._asked.shown}",
-            expected=trouble.expected,
-            got=trouble.got,
-            remedy=trouble.remedy + again,
-        )
-        error.after_s = trouble.after_s if open_s is None else open_s
-        return error
-
-
-def worth_trying(trouble: Trouble) -> bool:
-    """Whether the same request may soon succeed."""
-    return trouble.fault is Fault.TRANSIENT and (trouble.after_s or 0.0) <= PATIENCE_S
+        return await self._calls.once(send, len(texts), sum(t.tokens for t in batch), background=background)
 
 
 async def _all(work: Sequence[Coroutine[Any, Any, Vectors]]) -> list[Vectors | BaseException]:
@@ -359,15 +232,6 @@ def unit(rows: Rows, count: int, dimensions: int | None) -> Vectors:
     if not np.isfinite(norms).all() or not norms.all():
         raise Trouble(Fault.BROKEN, "vectors that have a direction", "one of zeros, or with a value that is no number")
     return (made / norms).astype(np.float32)
-
-
-def _ended() -> StoreError:
-    return StoreError(
-        step="embed a text",
-        expected="an open embedder",
-        got="one that was closed",
-        remedy="Headrace is stopping: ask again when it is up.",
-    )
 
 
 def opened(asked: Asked, settings: Remote, max_tokens: int) -> RemoteEmbedder:

@@ -57,6 +57,8 @@ def collect(status: dict[str, Any], pushed: PushRequests) -> CollectorRegistry:
     sheet.gauge("documents_of_earlier_settings", "Present documents yet to be made anew")(max(due, 0))
     _telling(sheet, status["telling"])
     _embedders(sheet, status["embedders"])
+    if status["reranker"] is not None:
+        _reranker(sheet, status["reranker"])
     sheet.gauge("profiles", "Present profiles")(status["profiles"])
     sheet.gauge("store_bytes", "Size of the store")(status["store"]["bytes"])
     _index(sheet, status["store"]["index"])
@@ -93,6 +95,26 @@ def _embedders(sheet: _Sheet, embedders: list[dict[str, Any]]) -> None:
             tell(model, service[name])
         if service["cost"] is not None:
             cost(model, service["cost"])
+
+
+def _reranker(sheet: _Sheet, reranker: dict[str, Any]) -> None:
+    model, service = reranker["model"], reranker["service"]
+    sheet.gauge("rerank_up", "1 while the reranker is asked, 0 while it is left alone", "model")(
+        model, reranker["state"] != "open"
+    )
+    searches = sheet.counter("rerank_searches", "Searches by what became of their reranking", "model", "outcome")
+    for outcome, count in reranker["searches"].items():
+        searches(model, outcome, count)
+    sheet.counter("rerank_passages", "Passages that were scored", "model")(model, reranker["passages"])
+    sheet.counter("rerank_seconds", "Time that searches waited for it", "model")(model, reranker["seconds"])
+    if service is None:
+        return
+    sheet.counter("rerank_requests", "Requests to the service that reranks", "model")(model, service["requests"])
+    sheet.counter("rerank_failures", "Those that failed", "model")(model, service["failures"])
+    sheet.counter("rerank_tokens", "Tokens, as it counts them", "model")(model, service["tokens"])
+    if service["cost"] is not None:
+        cost = sheet.counter("rerank_cost", "What they cost, in the currency of the address' prices", "model")
+        cost(model, service["cost"])
 
 
 def _index(sheet: _Sheet, index: dict[str, Any]) -> None:

@@ -51,7 +51,8 @@ def read_router(app: App) -> APIRouter:
 
     @router.post("/search")
     async def search(body: SearchBody, request: Request) -> Response:
-        """The passages that fit a query best, with their stamps; `degraded` says why they were found by words alone."""
+        """The passages that fit a query best, with their stamps; `degraded` says why they were found by words alone, or
+        not reranked."""
         reader = app.core.reader
         where, how = filter_of(body.filter), retrieval_of(body)
         asked = Asked(body.after, body.as_of, body.wait_ms, viewer_of(request))

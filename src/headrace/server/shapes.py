@@ -51,14 +51,16 @@ class SearchBody(_Body):
     """`after`: a token that must be applied first; `as_of`: a token or time to read at.
 
     `retriever`: by words and meaning together, by one alone, or by the sum of their ranks; `vector_weight`: the part of
-    the meaning. `distinct`: what says the same is given once. `newest`: of passages that state the same fact with
-    different values the newest leads. `neighbours`: so many chunks of text around each.
+    the meaning. `rerank`: by the reranker, where one is configured. `distinct`: what says the same is given once.
+    `newest`: of passages that state the same fact with different values the newest leads. `neighbours`: so many chunks
+    of text around each.
     """
 
     query: Text
     k: Annotated[int, Field(ge=1, le=100)] = 10
     retriever: Retriever = "hybrid"
     vector_weight: Annotated[float, Field(ge=0, le=1)] | None = None
+    rerank: bool = True
     distinct: bool = True
     newest: bool = True
     neighbours: Annotated[int, Field(ge=0, le=10)] = 0
@@ -119,7 +121,8 @@ def filter_of(body: FilterBody | None) -> Filter:
 
 
 def retrieval_of(body: SearchBody) -> Retrieval:
-    return Retrieval(Blend(body.retriever, body.vector_weight), body.distinct, body.newest, body.neighbours)
+    blend = Blend(body.retriever, body.vector_weight)
+    return Retrieval(blend, body.distinct, body.newest, body.neighbours, body.rerank)
 
 
 def _unreadable(name: str, expected: str, got: str) -> BadRequest:
@@ -142,7 +145,8 @@ def age_ms(committed_at: int) -> float:
 
 
 def passage_json(reader: Reader, passage: Passage) -> JsonObject:
-    """`dated`, `superseded_by`, `duplicates`, `before` and `behind` only where there is something to say."""
+    """`rerank_score`, `dated`, `superseded_by`, `duplicates`, `before` and `behind` only where there is something to
+    say."""
     return {
         "document": passage.document,
         "chunk": passage.chunk,
@@ -153,6 +157,7 @@ def passage_json(reader: Reader, passage: Passage) -> JsonObject:
         "end": passage.end,
         "place": place_json(passage.place),
         "score": round(passage.score, 6),
+        **({} if passage.rerank_score is None else {"rerank_score": round(passage.rerank_score, 6)}),
         "stamp": reader.stamp(passage.stamp),
         "age_ms": age_ms(passage.stamp.committed_at),
         "superseded": passage.superseded_by is not None,

@@ -9,6 +9,7 @@ import msgspec
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from headrace.answer.rerank import Ranking
 from headrace.app import App, Core
 from headrace.change import format_position, stamp_json
 from headrace.clock import now_us, rfc3339
@@ -21,7 +22,7 @@ from headrace.knowledge.stages import Stage
 from headrace.knowledge.succession import Succession
 from headrace.knowledge.teller import Teller
 from headrace.log import SourceHead
-from headrace.models import Embedder, Served
+from headrace.models import Embedder, Served, ServedReranker, Service
 from headrace.ops.metrics import PushRequests, collect
 from headrace.server.registry import applied, coming
 from headrace.server.shapes import json_response
@@ -83,8 +84,9 @@ async def describe(app: App) -> dict[str, Any]:
     ready, failed, profiles, version, size = await core.store.counts()
     sources = [_source(engine, s, heads.get(s.name), letters) for s in engine.sources.values()]
     embedders = [_embedder(e) for e in app.embedders]
+    reranker = None if app.ranking is None else _reranker(app.ranking)
     return {
-        "status": "ok" if _works(sources, embedders) else "degraded",
+        "status": "ok" if _works(sources, [*embedders, *([reranker] if reranker else [])]) else "degraded",
         "started_at": rfc3339(app.started_at),
         "sources": sources,
         "topics": await _topics(app),
@@ -96,13 +98,14 @@ async def describe(app: App) -> dict[str, Any]:
         "succession": _succession(core.renewal.succession),
         "telling": _telling(core.teller),
         "embedders": embedders,
+        "reranker": reranker,
         "profiles": profiles,
         "store": {"version": version, "bytes": size, "index": _index(await core.store.indexing())},
     }
 
 
-def _works(sources: list[dict[str, Any]], embedders: list[dict[str, Any]]) -> bool:
-    return all(s["state"] != "down" for s in sources) and all(e["state"] != "open" for e in embedders)
+def _works(sources: list[dict[str, Any]], models: list[dict[str, Any]]) -> bool:
+    return all(s["state"] != "down" for s in sources) and all(m["state"] != "open" for m in models)
 
 
 def _embedder(embedder: Embedder) -> dict[str, Any]:
@@ -110,14 +113,32 @@ def _embedder(embedder: Embedder) -> dict[str, Any]:
     shown: dict[str, Any] = {"model": embedder.id, "dimensions": _dimensions(embedder), "state": "ok", "service": None}
     if not isinstance(embedder, Served):
         return shown
-    seen = embedder.service
-    about = {
+    return {**shown, "state": embedder.service.state, "service": _service(embedder.service)}
+
+
+def _reranker(ranking: Ranking) -> dict[str, Any]:
+    """What became of searches, and how it goes with a service. It is `open`, too, while it is left alone for being too
+    slow."""
+    came, again_at = ranking.outcomes, ranking.again_at
+    service = ranking.reranker.service if isinstance(ranking.reranker, ServedReranker) else None
+    return {
+        "model": ranking.reranker.id,
+        "state": "open" if again_at is not None else service.state if service else "ok",
+        "again_at": None if again_at is None else rfc3339(again_at),
+        "searches": {name: getattr(came, name) for name in ("done", "late", "failed", "skipped")},
+        "passages": came.passages,
+        "seconds": round(came.seconds, 6),
+        "service": None if service is None else _service(service),
+    }
+
+
+def _service(seen: Service) -> dict[str, Any]:
+    return {
         "reason": seen.reason,
         "again_at": rfc3339(seen.again_at) if seen.again_at is not None else None,
         **{n: getattr(seen, n) for n in ("requests", "failures", "texts", "tokens", "estimated")},
         "cost": None if seen.cost is None else round(seen.cost, 6),
     }
-    return {**shown, "state": seen.state, "service": about}
 
 
 def _dimensions(embedder: Embedder) -> int | None:

@@ -108,7 +108,8 @@ class KnowledgeWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as found: `score` is the fused one; `start`, `end` are characters in the document's text.
+    """A chunk as found: `score` is the fused one, `rerank_score` that of a reranker, where it was asked; `start`, `end`
+    are characters in the document's text.
 
     `dated`: the time that its document states of itself. `superseded_by`: the chunk that says the same of a later time
     with another value. `duplicates`: chunks left out because they say the same. `before` and `behind`: the text around
@@ -131,6 +132,7 @@ class Passage:
     duplicates: tuple[str, ...] = ()
     before: str = ""
     behind: str = ""
+    rerank_score: float | None = None
 
     @property
     def at(self) -> int:
