@@ -21,6 +21,7 @@ from bench import (
     cocoindex,
     debezium,
     latency,
+    metadata,
     mysql,
     mysqlsnapshot,
     parts,
@@ -52,6 +53,7 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "push": push.run,
     "vectors": vectors.run,
     "permissions": permissions.run,
+    "metadata": metadata.run,
     "chunking": chunking.run,
 }
 
