@@ -22,6 +22,7 @@ from bench import (
     debezium,
     firstindex,
     latency,
+    metadata,
     mysql,
     mysqlsnapshot,
     parts,
@@ -54,6 +55,7 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "push": push.run,
     "vectors": vectors.run,
     "permissions": permissions.run,
+    "metadata": metadata.run,
     "chunking": chunking.run,
 }
 

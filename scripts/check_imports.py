@@ -38,13 +38,13 @@ LAYERS: dict[str, frozenset[str]] = {
     "cli": frozenset({"ground", "settings", "port", "answer", "app", "server", "running", "demo", "ops", "evaluation"}),
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
-    (r"(__init__|access|change|described|place|position|token|codec|envelope|errors|findings)", "ground"),
+    (r"(__init__|access|change|described|metadata|place|position|token|codec|envelope|errors|findings)", "ground"),
     (r"(breaker|clock|link|sqlfile)", "ground"),
     (r"envelopes(\..+)?", "ground"),
     (r"(config|registry)(\..+)?", "settings"),
     (r"redaction(\.(checks|echoes|overlap|policy))?", "port"),
     (rf"({'|'.join(PORTS)}|operators|inbox|uploads)", "port"),
-    (r"stores\.(audit|beside|conversations|dead_letters|knowledge|profiles|stock|told|values)", "port"),
+    (r"stores\.(audit|beside|conditions|conversations|dead_letters|knowledge|profiles|stock|told|values)", "port"),
     (rf"({'|'.join(PORTS)})\..+", "adapter"),
     (r"(knowledge|profiles)(\..+)?", "domain"),
     (r"answer(\..+)?", "answer"),
@@ -56,7 +56,10 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"server(\..+)?", "server"),
     (r"running|diagnosis", "running"),
     (r"demo(\..+)?", "demo"),
-    (r"(cli|client|measuring|pushing|uploading|redacting|showing(_documents|_verify)?|__main__)(\..+)?", "cli"),
+    (
+        r"(cli|client|limiting|measuring|pushing|uploading|redacting|showing(_documents|_verify)?|__main__)(\..+)?",
+        "cli",
+    ),
 )
 
 

@@ -82,7 +82,7 @@ def put(headrace: Whole, id: str, data: bytes, *, headers: Mapping[str, str] | N
     return send(headrace, "PUT", "/" + quote(id), data, headers=headers, params=params)
 
 
-def patch(headrace: Whole, id: str, **changes: str) -> Answer:
+def patch(headrace: Whole, id: str, **changes: object) -> Answer:
     url = f"http://127.0.0.1:{headrace.port}/v1/documents/{quote(id)}"
     response = httpx2.patch(url, json=changes, timeout=120)
     return Answer(response.status_code, response.json(), response.headers)

@@ -569,7 +569,7 @@ def partitions(url: str) -> int:
 
 
 def _templates(config: Config) -> Mapping[str, RowTemplate]:
-    return {e.table: row_template(e.table, e.text, e.owner, e.groups) for e in config.knowledge.rows}
+    return {e.table: row_template(e.table, e.text, e.owner, e.groups, e.metadata) for e in config.knowledge.rows}
 
 
 def _records(config: Config) -> Mapping[str, RecordRule]:

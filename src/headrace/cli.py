@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -28,6 +28,7 @@ from headrace.demo.run import run_demo
 from headrace.diagnosis import Diagnosis, examine
 from headrace.errors import HeadraceError
 from headrace.evaluation.run import Report, evaluate, opened, opened_reranker
+from headrace.limiting import demands, given
 from headrace.measuring import evaluate_running
 from headrace.pushing import Totals, push_lines
 from headrace.redacting import chosen, measured, measured_text, opened_redactor, shown, spans
@@ -147,6 +148,10 @@ def search(
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
     label: Annotated[str | None, typer.Option(help="Only documents with this label.")] = None,
     rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="By the reranker, where there is one.")] = True,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Only documents with such metadata: key=value, !=, >, >=, <, <=, or key alone. Repeatable."),
+    ] = None,
     after: After = None,
     as_of: AsOf = None,
     as_user: AsUser = None,
@@ -155,8 +160,9 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find passages."""
-    where = {name: value for name, value in (("source", source), ("label", label)) if value} or None
-    body = {"query": query, "k": k, "rerank": rerank, "after": after, "as_of": as_of, "filter": where}
+    limits = {"source": source, "label": label, "metadata": _demands(where or ())}
+    limited = {name: value for name, value in limits.items() if value} or None
+    body = {"query": query, "k": k, "rerank": rerank, "after": after, "as_of": as_of, "filter": limited}
     found = _call(config, "/v1/search", body, _viewer(as_user, groups))
     scored = [(r.get("rerank_score", r["score"]), r) for r in found["results"]]
     shown = [
@@ -283,6 +289,9 @@ def upload(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until they can be found.")] = True,
     owner: Annotated[str | None, typer.Option(help="The user whom they are for; otherwise as before, or all.")] = None,
     groups: Annotated[str | None, typer.Option(help="The groups that they are for, between commas.")] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(help="name=value: their metadata, beside what they state. Repeatable.")
+    ] = None,
     config: ConfigFile = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
@@ -295,10 +304,12 @@ def upload(
             shown = time.monotonic()
             _say(text)
 
+    said = None if metadata is None else _given(metadata)
+
     async def send() -> Sent:
         async with running(_load(config)) as client:
             found = files_of(files, named)
-            how = How(source, replace, wait, owner, groups)
+            how = How(source, replace, wait, owner, groups, said)
             return await upload_files(client, found, how, told=progress)
 
     sent: Sent = _run(send())
@@ -503,6 +514,21 @@ def main() -> None:
 def _load(path: Path) -> Config:
     try:
         return load(path)
+    except HeadraceError as error:
+        _fail(error)
+
+
+def _demands(texts: Sequence[str]) -> dict[str, Any]:
+    try:
+        return demands(texts)
+    except HeadraceError as error:
+        _fail(error)
+
+
+def _given(texts: Sequence[str]) -> str:
+    """As JSON."""
+    try:
+        return json.dumps(given(texts), ensure_ascii=False)
     except HeadraceError as error:
         _fail(error)
 

@@ -225,6 +225,9 @@ class RowEntry(Struct, frozen=True, forbid_unknown_fields=True):
         str | None,
         Meta(description="column with the groups that it is for: an array, a JSON array or a list with commas"),
     ] = None
+    metadata: Annotated[
+        list[str], Meta(description="columns that are its metadata: shown, and what searches can be limited by")
+    ] = field(default_factory=list[str])
 
 
 Sources = Annotated[

@@ -16,6 +16,9 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     which its kind and its title are told, where it has another one now: a document that was only renamed reads as
     before.
 
+    `metadata`: JSON of what is said in addition to, or in the place of, what the content states (see
+    `headrace.metadata.encoded`).
+
     `readers`: whom it is for, where that is said. `same_since` (a position's major, 0: this change's): nothing but that
     has changed since the version of that position."""
 
@@ -24,6 +27,7 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     named: str = ""
     readers: Readers | None = None
     same_since: int = 0
+    metadata: str = ""
 
     def renamed(self, old: str, new: str) -> About:
         """With another suffix it may be of another kind, and is read by its new name."""

@@ -30,18 +30,20 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """To which source, whether in the place of documents of the same names, whether it is waited for, and whom they are
-    for where that is said."""
+    """To which source, whether in the place of documents of the same names, whether it is waited for, whom they are for
+    and what their metadata are (JSON) where that is said."""
 
     source: str
     replace: bool
     wait: bool
     owner: str | None = None
     groups: str | None = None
+    metadata: str | None = None
 
     @property
     def params(self) -> dict[str, str]:
         told = {"source": self.source or None, "owner": self.owner, "groups": self.groups}
+        told["metadata"] = self.metadata
         return {"replace": "true" if self.replace else "false"} | {n: v for n, v in told.items() if v is not None}
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import msgspec
 
@@ -17,6 +17,7 @@ from headrace.access import Readers, readers
 from headrace.change import Position
 from headrace.described import About
 from headrace.errors import BadRequest, HeadraceError
+from headrace.metadata import CHARACTERS, FIELDS, LONGEST_FIELD, LONGEST_TEXT, VALUES, encoded, metadata_of, single
 
 LONGEST_NAME = 512
 """Bytes of UTF-8."""
@@ -111,18 +112,21 @@ UNSAID = Unsaid()
 @dataclass(frozen=True, slots=True)
 class Description:
     """What is to be said otherwise of a document; None leaves it. An empty title and a `time` of 0 take back what was
-    said: then the content's own counts again. So do `readers` that are UNSAID."""
+    said: then the content's own counts again. So do `readers` that are UNSAID, and `metadata` (JSON, all that is said
+    of them) that are empty."""
 
     name: str | None = None
     title: str | None = None
     time: int | None = None
     readers: Readers | Unsaid | None = None
+    metadata: str | None = None
 
     def of(self, about: About) -> About:
         title = about.title if self.title is None else self.title
         time = about.time if self.time is None else self.time or None
         readers = about.readers if self.readers is None else None if isinstance(self.readers, Unsaid) else self.readers
-        return msgspec.structs.replace(about, title=title, time=time, readers=readers)
+        metadata = about.metadata if self.metadata is None else self.metadata
+        return msgspec.structs.replace(about, title=title, time=time, readers=readers, metadata=metadata)
 
 
 @runtime_checkable
@@ -199,6 +203,47 @@ def checked_title(text: str) -> str:
             remedy="Shorten or correct it, or leave it out.",
         )
     return title
+
+
+def read_metadata(text: str) -> str:
+    """As `checked_metadata`, of JSON. Raises BadRequest."""
+    try:
+        said = msgspec.json.decode(text, type=dict[str, object] | None) if text.strip() else None
+    except msgspec.MsgspecError as error:
+        raise _bad_metadata("a JSON object", str(error)) from None
+    return checked_metadata(said or {})
+
+
+def checked_metadata(said: Mapping[str, object]) -> str:
+    """What is said of a document's metadata, as About has it; what is empty is left out. Raises BadRequest."""
+    given = {name: value for name, value in said.items() if value not in (None, "", [])}
+    for name, value in given.items():
+        if not _fits(name, value):
+            expected = (
+                f"a name of at most {LONGEST_FIELD} characters with a text of at most {LONGEST_TEXT}, a number, true "
+                f"or false, or a list of at most {VALUES} of these"
+            )
+            raise _bad_metadata(expected, f"another one, {name[:LONGEST_FIELD]!r}")
+    made = metadata_of(given)
+    if len(made) < len(given):
+        expected = f"at most {FIELDS} fields of {CHARACTERS:,} characters together, each named once"
+        raise _bad_metadata(expected, f"{len(given)} fields, of which {len(given) - len(made)} do not fit")
+    return encoded(made) if made else ""
+
+
+def _fits(name: str, value: object) -> bool:
+    return bool(metadata_of({name: value})) and _whole(value)
+
+
+def _whole(value: object) -> bool:
+    """Whether nothing of it would be left out but what is empty."""
+    several = cast("list[object]", value) if isinstance(value, list) else [value]
+    return len(several) <= VALUES and all(single(v) is not None for v in several if v != "")
+
+
+def _bad_metadata(expected: str, got: str) -> BadRequest:
+    remedy = 'Write them as {"category": "bags", "price": 30, "tags": ["a", "b"]}.'
+    return BadRequest(step="read a document's metadata", expected=expected, got=got, remedy=remedy)
 
 
 def checked_readers(owner: str | None, groups: Sequence[str] | None) -> Readers | None:

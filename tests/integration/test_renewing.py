@@ -48,6 +48,7 @@ class Steps:
     template: str = "word {{ name }}"
     chunk_tokens: int = 200
     redact: bool = False
+    metadata: tuple[str, ...] = ()
 
 
 class Counting(Embedder):
@@ -113,7 +114,7 @@ class World:
     embedder: Counting = field(default_factory=Counting)
 
     def knowledge(self, steps: Steps, work: NoWork | None = None) -> Knowledge:
-        rows = {ITEMS.topic: row_template(ITEMS.topic, steps.template)}
+        rows = {ITEMS.topic: row_template(ITEMS.topic, steps.template, metadata=steps.metadata)}
         redactors = {"shop": Redactor([Rules()], Policy({}))} if steps.redact else {}
         settings = Settings(chunk_tokens=steps.chunk_tokens)
         work_ = work or self.store.work
@@ -254,6 +255,35 @@ async def test_another_template_makes_the_rows_of_its_table_anew_and_nothing_els
             assert (await snapshot.audit.held(["shop/public.items/1"]))[0].stamp == stamp, "it is of the same change"
     after = await world.versions()
     assert {d for d in before if before[d] != after[d]} == {"shop/public.items/1", "shop/public.items/3"}
+
+
+async def test_columns_that_become_metadata_are_brought_to_rows_without_making_a_chunk_anew(world: World) -> None:
+    async def said() -> dict[str, object]:
+        async with world.store.snapshot() as snapshot:
+            return {i.id: i.metadata async for i in snapshot.knowledge.documents("shop") if i.metadata}
+
+    await fill(world, Steps())
+    before = await world.versions()
+    world.embedder.embedded.clear()
+    for columns, expected in (
+        (("name", "id"), {"shop/public.items/1": {"id": 1, "name": "third"},
+                          "shop/public.items/3": {"id": 3, "name": f"fourth {SECRET}"}}),
+        (("id",), {"shop/public.items/1": {"id": 1}, "shop/public.items/3": {"id": 3}}),
+        ((), {}),
+    ):  # fmt: skip
+        async with world.running(Steps(metadata=columns)) as made:
+            await renewed(made)
+            assert made.renewal.now.changed == {ITEMS.topic: ["render"]}
+            assert await said() == expected
+            assert (await made.verify()).equal
+    assert (await world.versions(), world.embedder.embedded) == (before, [])
+
+    async with world.running(Steps(metadata=("name",), redact=True)) as made:
+        await renewed(made)
+        assert await said() == {
+            "shop/public.items/1": {"name": "third"}, "shop/public.items/3": {"name": "fourth [EMAIL]"}
+        }  # fmt: skip
+        assert (await made.verify()).equal
 
 
 async def test_a_template_that_does_not_fit_and_is_corrected(world: World, fresh_database: FreshDatabases) -> None:

@@ -290,6 +290,10 @@ DAMAGES = (
         "a hash is altered", SHORT, "its content's hash", (version(SHORT, "content_hash = 'x'", "closed_at is null"),)
     ),
     Damage(
+        "metadata are altered", SHORT, "its metadata are others",
+        (version(SHORT, """metadata = '{"pay": 1}'""", "closed_at is null"),),
+    ),
+    Damage(
         "a document counts as failed", SHORT, "can be now",
         (version(SHORT, f"failure = '{FAILURE}'", "closed_at is null"),),
     ),

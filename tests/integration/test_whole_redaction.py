@@ -34,13 +34,15 @@ url = "push:"
 [[knowledge.rows]]
 table = "shop.customers"
 text = "Customer {{{{ id }}}} likes the {{{{ likes }}}}. E-mail: {{{{ email }}}}. Customer name: {{{{ name }}}}."
+metadata = ["email", "likes", "name"]
 """
 SECRETS = [
     "ada@example.com", "Zoltan", "Quux", "4532 2766 4457 7020", "4532276644577020", "536-22-1234", "+49 30 901820",
     "GB82 WEST", "hunter2!", "12 Old Mill Road", "May 4, 1990", "bo@example.org",
 ]  # fmt: skip
 DOCUMENTS: dict[str, bytes] = {
-    "guide.md": b"---\ntitle: Letter of Dr. Zoltan Quux\n---\n# For Dr. Zoltan Quux\n\nThe marzipan goes to Zoltan "
+    "guide.md": b"---\ntitle: Letter of Dr. Zoltan Quux\nfrom: ada@example.com\nip: 203.0.113.9\n---\n"
+    b"# For Dr. Zoltan Quux\n\nThe marzipan goes to Zoltan "
     b"Quux, 12 Old Mill Road. Write to ada@example.com, from 203.0.113.9.\n\n## Pay\n\nCard 4532 2766 4457 7020.\n",
     "letter.docx": make.docx(
         make.paragraph("Terms of Dr. Zoltan Quux", '<w:pStyle w:val="H2"/>')
@@ -60,6 +62,7 @@ def headrace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     (other / "open.md").write_text("The lantern is for carla@example.net.")
     with whole(home, SETTINGS.format(folder=folder, open=other, key=home / "key")) as made:
         row = {"id": 7, "likes": "trombone", "email": "bo@example.org", "name": "Zoltan Quux"}
+        made.reading()
         pushed = made.post("/v1/changes/shop", {"op": "upsert", "table": "customers", "key": {"id": 7}, "row": row})
         assert pushed["accepted"] == 1
         made.settle()
@@ -91,6 +94,8 @@ def test_documents_are_found_and_their_chunks_open_at_their_places(headrace: Who
     assert guide["title"] == "Letter of Dr. [NAME]"
     assert "The marzipan goes to [NAME], [ADDRESS]. Write to [EMAIL:" in guide["text"]
     assert "203.0.113.9" in guide["text"], "what is kept is kept"
+    assert (guide["metadata"]["title"], guide["metadata"]["ip"]) == ("Letter of Dr. [NAME]", "203.0.113.9")
+    assert guide["metadata"]["from"].startswith("[EMAIL:")
     assert headrace.document("docs/letter.docx")["chunks"][0]["heading"] == "Terms of Dr. [NAME]"
     (place,) = [r["place"] for r in headrace.search("saxophone", k=1)["results"]]
     assert place == {"page": 1, "last_page": 2}
@@ -100,6 +105,7 @@ def test_a_row_s_text_is_redacted(headrace: Whole) -> None:
     (found,) = headrace.search("trombone", k=1)["results"]
 
     assert found["text"] == "Customer 7 likes the trombone. E-mail: [EMAIL]. Customer name: [NAME]."
+    assert found["metadata"] == {"email": "[EMAIL]", "likes": "trombone", "name": "[NAME]"}
 
 
 def test_what_is_verified_and_repaired_stays_redacted(headrace: Whole) -> None:
@@ -191,6 +197,7 @@ def test_a_policy_that_changes_makes_documents_and_rows_anew(tmp_path: Path) -> 
     told = '[[knowledge.rows]]\ntable = "shop.customers"\ntext = "{{ email }}"\n'
     row = {"op": "upsert", "table": "customers", "key": {"id": 7}, "row": {"id": 7, "email": "carla@example.net"}}
     with whole(tmp_path / "headrace", source + rows + told) as made:
+        made.reading()
         made.post("/v1/changes/shop", row)
         made.settle()
         assert "carla@example.net at 203.0.113.9" in made.document("docs/guide.md")["text"]

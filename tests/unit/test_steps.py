@@ -112,4 +112,4 @@ def test_a_document_s_form_is_kept_whole(parsed: Parsed) -> None:
     packed = layout.packed(parsed)
 
     assert packed
-    assert layout.unpacked(packed, parsed.title, parsed.text, parsed.media, parsed.dated) == parsed
+    assert layout.unpacked(packed, parsed.title, parsed.text, parsed.media, parsed.dated, {}) == parsed

@@ -35,7 +35,7 @@ def held(made: DocumentDraft) -> HeldDocument:
     ]  # fmt: skip
     return HeldDocument(
         made.id, made.topic, made.stamp, made.content_hash, made.title, sha(made.text), made.failure is not None,
-        made.media, made.dated, len(chunks), chunks,
+        made.media, made.dated, len(chunks), chunks, metadata=made.metadata,
     )  # fmt: skip
 
 
@@ -50,6 +50,7 @@ OTHER: dict[str, Any] = {
 }  # fmt: skip
 OTHERS: dict[str, Any] = {
     "topic": "other", "content_hash": "x", "title": "other", "text": b"x", "failed": True, "media": "x", "dated": 1,
+    "metadata": {"on": True},
     "faults": ("it says that it has 9 chunks, and has 1",),
 }  # fmt: skip
 

@@ -121,6 +121,10 @@ export interface DocumentChunk {
   heading?: string | null;
 }
 
+export type MetadataValue = string | number | boolean;
+/** What a document says of itself, by name. */
+export type Metadata = Record<string, MetadataValue | MetadataValue[]>;
+
 export interface DocumentText {
   id: string;
   stamp: Stamp;
@@ -128,6 +132,7 @@ export interface DocumentText {
   title: string | null;
   stage: string;
   error: Failure | null;
+  metadata?: Metadata;
   labels?: string[] | null;
   summary?: string | null;
   text: string;

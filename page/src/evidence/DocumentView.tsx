@@ -1,7 +1,7 @@
 import { SegmentedControl } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
 import { asProblem, documentPath, getJson } from "../api/http";
-import type { Citation, DocumentText, Problem } from "../api/types";
+import type { Citation, DocumentText, Metadata, Problem } from "../api/types";
 import { placeText, plural } from "../lib/format";
 import { findQuote, toUnits, type Span } from "../lib/text";
 import { ageText, LiveAge } from "../ui/Age";
@@ -82,6 +82,7 @@ function Text({ document, citation }: { document: DocumentText; citation: Citati
   return (
     <>
       {document.error && <ProblemNote problem={{ title: "This version could not be taken in", ...document.error }} />}
+      <Said metadata={document.metadata ?? {}} />
       {document.labels && document.labels.length > 0 && <p className="document-where">Labels: {document.labels.join(", ")}</p>}
       {document.summary && <p className="document-where">A language model sums it up: {document.summary}</p>}
       {citation && !quote && <p className="note">The quoted words are not in this version.</p>}
@@ -106,6 +107,22 @@ function Text({ document, citation }: { document: DocumentText; citation: Citati
         <LiveAge since={document.stamp.committed_at} />
       </p>
     </>
+  );
+}
+
+/** The document's own metadata, as far as they are not shown anyway. */
+function Said({ metadata }: { metadata: Metadata }) {
+  const said = Object.entries(metadata).filter(([name]) => name !== "title");
+  if (said.length === 0) return null;
+  return (
+    <dl className="document-metadata" aria-label="Metadata">
+      {said.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{[value].flat().map(String).join(", ")}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 

@@ -27,7 +27,7 @@ class Search:
 
     url: str
     k: int = 10
-    filter: Mapping[str, str] | None = None
+    filter: Mapping[str, Any] | None = None
     after: str | None = None
     as_of: str | None = None
     neighbours: int = 0
@@ -73,12 +73,13 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """`text` with what stands around it; `metadata` are plain values: where it is from, its stamp, how fresh it is."""
+    """`text` with what stands around it; `metadata` are plain values and lists of them: what its document states of
+    itself, where it is from, its stamp, how fresh it is."""
 
     id: str
     text: str
     score: float
-    metadata: dict[str, str | int | float | bool]
+    metadata: dict[str, Any]
 
 
 def _passages(answer: httpx2.Response) -> list[Passage]:
@@ -104,6 +105,13 @@ def _passage(result: Mapping[str, Any], fresh: Mapping[str, Any], score: float) 
     known = {name: result[name] for name in ("document", "chunk", "title", "heading", "start", "end", "age_ms")}
     known |= {"source": stamp["source"], "position": stamp["position"], "committed_at": stamp["committed_at"]}
     known |= {name: result[name] for name in ("dated", "superseded_by", "rerank_score") if name in result}
-    metadata = {**known, "superseded": result["superseded"], "score": result["score"], **fresh}
+    # What an older server does not give, and what it states by one of our names, is left out.
+    metadata = {
+        **result.get("metadata", {}),
+        **known,
+        "superseded": result["superseded"],
+        "score": result["score"],
+        **fresh,
+    }
     around = (result.get("before", ""), result["text"], result.get("behind", ""))
     return Passage(result["chunk"], "\n".join(t for t in around if t), score, metadata)

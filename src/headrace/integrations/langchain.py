@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
@@ -17,7 +19,7 @@ class HeadraceRetriever(BaseRetriever):
 
     url: str
     k: int = 10
-    filter: dict[str, str] | None = None
+    filter: dict[str, Any] | None = None
     after: str | None = None
     as_of: str | None = None
     neighbours: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
@@ -21,7 +22,7 @@ class HeadraceRetriever(BaseRetriever):
         url: str,
         *,
         k: int = 10,
-        filter: Mapping[str, str] | None = None,
+        filter: Mapping[str, Any] | None = None,
         after: str | None = None,
         as_of: str | None = None,
         neighbours: int = 0,

@@ -33,6 +33,7 @@ def chain_of(template: RowTemplate | None, redactor: Redactor | None, embedder: 
     if template is not None:
         columns = {"owner": template.owner, "groups": template.groups}
         said = {name: column for name, column in columns.items() if column is not None}
+        said |= {"metadata": "\n".join(template.metadata)} if template.metadata else {}
         steps = [Step(RENDER, rows.VERSION, {"template": fingerprint(template.text), **said})]
     else:
         limits = {k: v for k, v in asdict(settings.limits).items() if k not in _MACHINE}

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+from headrace.metadata import encoded
 from headrace.stores.audit import HeldChunk, HeldDocument
 from headrace.stores.knowledge import ChunkDraft, DocumentDraft
 from headrace.stores.values import Counts, Terms
@@ -77,6 +78,8 @@ def _content(draft: DocumentDraft, held: HeldDocument) -> Iterator[str]:
     ):
         if should != got:
             yield f"its {what} is {got}, not {should}"
+    if encoded(draft.metadata) != encoded(held.metadata):  # which may be much, and of people: not told
+        yield "its metadata are others"
     if len(draft.chunks) != len(held.chunks):
         yield f"it has {len(held.chunks)} chunks, not {len(draft.chunks)}"
     yield from held.faults

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from headrace.knowledge.parsed import PLAIN, Parsed, Span
+from headrace.metadata import Metadata
 from headrace.place import Place
 
 
@@ -28,8 +29,8 @@ def packed(parsed: Parsed) -> bytes:
     return _encoder.encode(_Layout(parsed.markdown, list(places), spans, list(parsed.outline), parsed.stated))
 
 
-def unpacked(layout: bytes, title: str, text: str, media: str | None, dated: int | None) -> Parsed:
+def unpacked(layout: bytes, title: str, text: str, media: str | None, dated: int | None, metadata: Metadata) -> Parsed:
     """The document again. Raises msgspec.MsgspecError for what is no layout."""
     told = _decoder.decode(layout)
     spans = tuple(Span(start, end, told.places[n]) for start, end, n in told.spans)
-    return Parsed(title, text, told.markdown, media or PLAIN, spans, tuple(told.outline), dated, told.stated)
+    return Parsed(title, text, told.markdown, media or PLAIN, spans, tuple(told.outline), dated, told.stated, metadata)

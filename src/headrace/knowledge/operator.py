@@ -29,6 +29,7 @@ from headrace.knowledge.rows import RowTemplate
 from headrace.knowledge.stages import Stage, Stages
 from headrace.knowledge.steps import CLASSIFY, SUMMARISE, Chain
 from headrace.knowledge.terms import Bag, bag
+from headrace.metadata import decoded, metadata_of
 from headrace.models import Embedder, Vectors
 from headrace.redaction.policy import Redactor
 from headrace.stores import Transaction
@@ -206,7 +207,7 @@ class Knowledge:
         if stored.failed or not done:
             raise _gone(stored)
         try:
-            parsed = layout.unpacked(stored.layout, stored.title, stored.text, stored.media, stored.dated)
+            parsed = _parsed(stored)
         except msgspec.MsgspecError:
             raise _gone(stored) from None
         hidden = chain.keys[done - 1] == chain.text_key
@@ -237,6 +238,7 @@ class Knowledge:
         return DocumentDraft(
             info.id, stored.topic, info.stamp, info.content_hash, info.title, document.text, chunks, None, info.media,
             info.dated, stored.made, stored.layout, Access(self._access.of(info.id), stored.access.own),
+            stored.metadata,
         )  # fmt: skip
 
     def gist_of(self, topic: str, title: str, summary: str) -> tuple[bytes, Bag]:
@@ -329,7 +331,7 @@ class Knowledge:
         if not about.same_since <= stored.stamp.position.major <= change.position.major:
             return None
         try:
-            parsed = layout.unpacked(stored.layout, stored.title, stored.text, stored.media, stored.dated)
+            parsed = _parsed(stored)
         except msgspec.MsgspecError:
             return None
         return _Plan(stored.id, stored.topic, change.stamp, stored.content_hash, parsed, about.readers, True)
@@ -386,7 +388,8 @@ class Knowledge:
                     remedy="Leave the column out of the template, or clean it at the source.",
                 )
             title = f"{change.schema.table.rpartition('.')[2]} {key_name(change.schema, change.key)}"
-            return self._cut(_planned(change, _sha256(text.encode()), Parsed(title, text, False), own))
+            parsed = Parsed(title, text, False, metadata=self._rows[topic].said(change))
+            return self._cut(_planned(change, _sha256(text.encode()), parsed, own))
         path, content = _file(change)
         return self._cut(_planned(change, _sha256(content), parse(path, content), about_of(change).readers))
 
@@ -415,7 +418,7 @@ class Knowledge:
         return DocumentDraft(
             plan.id, plan.topic, plan.stamp, plan.content_hash, parsed.title, parsed.text, chunks, None, media,
             parsed.dated, self.chains[plan.topic].key, layout.packed(parsed),
-            Access(self._access.of(plan.id), plan.own),
+            Access(self._access.of(plan.id), plan.own), parsed.metadata,
         )  # fmt: skip
 
     def _failed(self, change: Change, failure: Failure) -> DocumentDraft:
@@ -479,7 +482,13 @@ def _described(parsed: Parsed, change: Change) -> Parsed:
     about = about_of(change)
     dated = parsed.dated if about.time is None else about.time
     title, stated = (about.title, True) if about.title else (parsed.title, parsed.stated)
-    return replace(parsed, title=title, stated=stated, dated=dated)
+    metadata = metadata_of(decoded(about.metadata), parsed.metadata) if about.metadata else parsed.metadata
+    return replace(parsed, title=title, stated=stated, dated=dated, metadata=metadata)
+
+
+def _parsed(stored: StoredDocument) -> Parsed:
+    """As it was when it was cut. Raises msgspec.MsgspecError."""
+    return layout.unpacked(stored.layout, stored.title, stored.text, stored.media, stored.dated, stored.metadata)
 
 
 def _gone(stored: StoredDocument) -> BadInput:

@@ -10,8 +10,8 @@ from headrace.knowledge.formats.text import name_of
 from headrace.knowledge.parsed import PLAIN, File, Limits, Meter, Parsed
 from headrace.registry import FORMATS, lookup
 
-VERSION = 2
-"""Raised when the same file may come to another text, or place in it."""
+VERSION = 3
+"""Raised when the same file may come to another text, place in it, title, date or metadata."""
 EXTRA = "documents"
 LIGHT = frozenset({PLAIN, MARKDOWN, HTML, CODE})
 """Kinds of text that are read in this process: they cost time in proportion to their size, and need no library but

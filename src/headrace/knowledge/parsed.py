@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from headrace.errors import BadInput
+from headrace.metadata import Metadata, MetadataValue
 from headrace.place import Place
 
 PLAIN = "text/plain"
@@ -29,7 +30,7 @@ class Parsed:
     `markdown`: headings are `#` lines. `spans`: ascending, none overlaps another. `outline`: headings that the format
     itself keeps apart from the text, as (character offset, level, words); without it they are read from the Markdown.
     `dated`: the time that the document states of itself, microseconds since the epoch. `stated`: whether the title is
-    its own, or somebody's who gave it, and not only its file's name.
+    its own, or somebody's who gave it, and not only its file's name. `metadata`: what else it states of itself.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Parsed:
     outline: tuple[tuple[int, int, str], ...] = ()
     dated: int | None = None
     stated: bool = True
+    metadata: Metadata = field(default_factory=dict[str, MetadataValue])
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +174,12 @@ class Draft:
         markdown: bool = True,
         dated: int | None = None,
         outline: tuple[tuple[int, int, str], ...] = (),
+        metadata: Metadata | None = None,
     ) -> Parsed:
         self.begin(None)
         text = self.text
         spans = tuple(s for s in self._spans if s.end > s.start)
-        return Parsed(title, text, markdown, self._file.media, spans, outline, dated)
+        return Parsed(title, text, markdown, self._file.media, spans, outline, dated, metadata=metadata or {})
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headrace.knowledge.parsed import Parsed, Span
+from headrace.metadata import Metadata, MetadataValue, Single, metadata_of, values_of
 from headrace.place import Place
 from headrace.redaction.echoes import Echoes
 from headrace.redaction.policy import Redacted, Redactor
@@ -15,8 +16,8 @@ VERSION = 1
 
 
 def cleared(parsed: Parsed, redactor: Redactor) -> Parsed:
-    """Text, title, headings and names of sheets and members redacted; offsets are those of the new text. A value that
-    the text tells is hidden in the others too. Raises BadInput, RedactionError."""
+    """Text, title, headings, metadata and names of sheets and members redacted; offsets are those of the new text. A
+    value that the text tells is hidden in the others too. Raises BadInput, RedactionError."""
     done = redactor.redact(parsed.text)
 
     def short(text: str) -> str:
@@ -24,12 +25,37 @@ def cleared(parsed: Parsed, redactor: Redactor) -> Parsed:
 
     outline = tuple((done.moved(at), level, short(words)) for at, level, words in parsed.outline)
     spans = _spans(parsed, done, redactor)
-    return replace(parsed, title=short(parsed.title), text=done.text, spans=spans, outline=outline)
+    metadata = _metadata(parsed.metadata, redactor, done.echoes)
+    return replace(parsed, title=short(parsed.title), text=done.text, spans=spans, outline=outline, metadata=metadata)
 
 
 def cleared_failure(failure: Failure, redactor: Redactor) -> Failure:
     """What went wrong, without the values at which it did."""
     return replace(failure, got=redactor.redact(failure.got).text)
+
+
+def _metadata(metadata: Metadata, redactor: Redactor, echoes: Echoes) -> Metadata:
+    """All of it is read as one text, a line for each value under its name: names tell what values are. A number of
+    which something is hidden becomes a text."""
+    lines = [(name, value) for name, said in metadata.items() for value in values_of(said)]
+    if not lines:
+        return metadata
+    done = redactor.redact("\n".join(f"{name}: {value}" for name, value in lines), echoes)
+    if not done.replaced:
+        return metadata
+    found: dict[str, list[Single]] = {}
+    named: dict[str, str] = {}
+    at = 0
+    for name, value in lines:
+        colon, text = at + len(name), str(value)
+        named.setdefault(name, done.text[done.moved(at) : done.moved(colon, end=True)])
+        now = done.text[done.moved(colon + 2) : done.moved(colon + 2 + len(text), end=True)]
+        found.setdefault(name, []).append(value if now == text else now)
+        at = colon + len(text) + 3
+    made: dict[str, MetadataValue] = {}
+    for name, values in found.items():
+        made.setdefault(named[name], tuple(values) if isinstance(metadata[name], tuple) else values[0])
+    return metadata_of(made)
 
 
 def _spans(parsed: Parsed, done: Redacted, redactor: Redactor) -> tuple[Span, ...]:

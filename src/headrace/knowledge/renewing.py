@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import structlog
@@ -25,6 +25,7 @@ from headrace.knowledge.succession import Succession
 from headrace.log import Log
 from headrace.sources import Comparable, Source
 from headrace.stores import Store
+from headrace.stores.audit import HeldDocument
 from headrace.stores.dead_letters import DeadLetterDraft
 from headrace.stores.knowledge import DocumentDraft
 from headrace.stores.stock import StoredDocument
@@ -288,7 +289,7 @@ class Renewal:
             return
         async with self._store.snapshot() as snapshot:
             held = {h.id: h for h in await snapshot.audit.held([d.id for d in drafts])}
-        same = [d for d in drafts if d.failure is None and d.id in held and not compare(d, held[d.id])]
+        same = [d for d in drafts if d.failure is None and d.id in held and _alike(d, held[d.id])]
         kept = {d.id for d in same}
         mended = [d for d in drafts if d.failure is None and d.id in held and held[d.id].failed]
         async with self._turn, self._store.transaction() as transaction:
@@ -318,6 +319,11 @@ class Renewal:
 
     def _state(self, state: Literal["running", "waiting", "done"], left: Mapping[str, int]) -> None:
         self.now = Renewing(state, self.now.progress, self.now.changed, left)
+
+
+def _alike(draft: DocumentDraft, held: HeldDocument) -> bool:
+    """Whether at most its metadata are others: they stand with the version alone: no chunk is made anew."""
+    return not compare(replace(draft, metadata=held.metadata), held)
 
 
 def _changed(due: _Due, chains: Mapping[str, Chain]) -> Sequence[str]:

@@ -15,6 +15,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from headrace.access import Readers, readers
 from headrace.change import Change, Row, Schema, Value, key_text
 from headrace.errors import BadInput, ConfigError
+from headrace.metadata import Metadata, flat, metadata_of
 
 VERSION = 1
 """Raised when the same template may give another text for the same row."""
@@ -31,6 +32,27 @@ class RowTemplate:
     owner: str | None = None
     groups: str | None = None
     """Columns that say whom a row is for."""
+    metadata: tuple[str, ...] = ()
+    """Columns that are its metadata."""
+
+    def said(self, change: Change) -> Metadata:
+        """The row's metadata. Raises BadInput for a column that is not there."""
+        if not self.metadata:
+            return {}
+        assert change.after is not None
+        try:
+            read = {
+                c: _plainly(change.after[n := change.schema.index(c)], change.schema.columns[n].type)
+                for c in self.metadata
+            }
+        except KeyError as error:
+            raise BadInput(
+                step=f"read the metadata of {self.topic} {key_text(change.key)}",
+                expected="columns of the table: " + ", ".join(c.name for c in change.schema.columns),
+                got=f"no column {error}",
+                remedy="Correct `metadata` of that entry in headrace.toml.",
+            ) from None
+        return metadata_of(dict(flat(read)))
 
     def readers(self, change: Change) -> Readers | None:
         """Whom the row after the change is for: with such columns, those that they name and nobody else. Raises
@@ -55,9 +77,11 @@ class RowTemplate:
         return render(self.template, change.schema, change.after, f"{self.topic} {key_text(change.key)}")
 
 
-def row_template(topic: str, text: str, owner: str | None = None, groups: str | None = None) -> RowTemplate:
+def row_template(
+    topic: str, text: str, owner: str | None = None, groups: str | None = None, metadata: Sequence[str] = ()
+) -> RowTemplate:
     """Compiles a template. Raises ConfigError."""
-    return RowTemplate(topic, compile_template(topic, text), text, owner, groups)
+    return RowTemplate(topic, compile_template(topic, text), text, owner, groups, tuple(metadata))
 
 
 def names_in(value: Value) -> Sequence[str]:
@@ -97,6 +121,32 @@ def _of_array(text: str) -> Sequence[str]:
             found.append(re.sub(r"\\(.)", r"\1", plain.strip(), flags=re.DOTALL))
         at = match.end()
     return found
+
+
+_NUMERIC = frozenset("numeric decimal int2 int4 int8 float4 float8".split())
+_TIMES = frozenset({"timestamp", "timestamptz", "datetime"})
+
+
+def _plainly(value: Value, kind: str) -> object:
+    """A column's value as somebody would write it: numbers as numbers, arrays as lists, times as ISO 8601 has them."""
+    if not isinstance(value, str):
+        return None if isinstance(value, bytes) else value
+    kind = kind.lower().partition("(")[0].strip()
+    try:
+        if kind in JSON_TYPES:
+            return msgspec.json.decode(value)
+        if kind in _NUMERIC:
+            return int(value) if re.fullmatch(r"[-+]?\d{1,300}", value) else float(value)
+        if kind == "bool":
+            return {"t": True, "f": False}.get(value, value)
+        if kind in _TIMES:
+            return datetime.fromisoformat(value)
+        if kind.startswith("_") or kind.endswith("[]"):
+            inside = kind.removeprefix("_").removesuffix("[]")
+            return [_plainly(element, inside) for element in names_in(value)]
+    except (ValueError, msgspec.MsgspecError):  # such as `infinity`: as it stands
+        return value
+    return value
 
 
 def _column(change: Change, name: str) -> Value:

@@ -18,7 +18,7 @@ from headrace.clock import rfc3339
 from headrace.errors import BadRequest
 from headrace.knowledge.operator import KNOWLEDGE
 from headrace.knowledge.stages import COMING, Stage
-from headrace.server.shapes import JsonObject, told_json
+from headrace.server.shapes import JsonObject, metadata_json, told_json
 from headrace.stores.knowledge import DocumentInfo, Listing
 from headrace.uploads import Given, by_name
 
@@ -166,6 +166,7 @@ def _row(core: Core, info: DocumentInfo, newer: Coming | None, letters: Mapping[
         "error": msgspec.to_builtins(info.error) if info.error else None,
         "dead_letter": letters.get(info.id) if info.error else None,
         "searchable": info.error is None,
+        "metadata": metadata_json(info.metadata),
         **told_json(info),
         "dated": None if info.dated is None else rfc3339(info.dated),
         "changed_at": rfc3339(info.stamp.committed_at),
@@ -179,7 +180,7 @@ def _row(core: Core, info: DocumentInfo, newer: Coming | None, letters: Mapping[
 def _new(core: Core, one: Coming) -> JsonObject:
     """What the index has nothing of."""
     nothing: JsonObject = {"title": None, "media": None, "chunks": 0, "error": None, "dead_letter": None}
-    nothing |= {"labels": None, "summary": None}
+    nothing |= {"metadata": {}, "labels": None, "summary": None}
     named = _named(one.id, one.source, one.given)
     return {**named, **nothing, "searchable": False, "dated": None, **_at(core, one)}
 

@@ -14,8 +14,10 @@ from headrace.answer.retrieve import Retrieval
 from headrace.answer.service import Asked, Reader
 from headrace.clock import now_us, rfc3339, to_us
 from headrace.errors import BadRequest
+from headrace.metadata import Metadata
 from headrace.place import Place
 from headrace.server.identity import viewer_of
+from headrace.stores.conditions import conditions_of
 from headrace.stores.knowledge import Blend, Document, DocumentInfo, Filter, Passage, Retriever
 from headrace.stores.profiles import Fact, Profile
 
@@ -36,7 +38,10 @@ Short = Annotated[str, Field(max_length=2000)]
 
 class FilterBody(_Body):
     """What a search is limited to. `title`: words in it, in whatever case. `since`, `until` (excluded): RFC 3339 times
-    of the documents: their own where they state one, else their commits'. `label`: one that they were given."""
+    of the documents: their own where they state one, else their commits'. `label`: one that they were given.
+
+    `metadata`: of the fields that documents state of themselves, all of these: `{"category": "bags"}`,
+    `{"dept": ["a", "b"]}` (one of), or an object with `eq`, `ne`, `any`, `all`, `gt`, `gte`, `lt`, `lte`, `exists`."""
 
     source: Short | None = None
     document_prefix: Short | None = None
@@ -45,6 +50,7 @@ class FilterBody(_Body):
     since: datetime | None = None
     until: datetime | None = None
     label: Short | None = None
+    metadata: Annotated[dict[str, Any], Field(max_length=64)] = Field(default_factory=dict[str, Any])
 
 
 class SearchBody(_Body):
@@ -117,7 +123,8 @@ def filter_of(body: FilterBody | None) -> Filter:
     if body is None:
         return Filter()
     times = (None if t is None else to_us(t if t.tzinfo else t.replace(tzinfo=UTC)) for t in (body.since, body.until))
-    return Filter(body.source, body.document_prefix, body.topic, body.title, *times, label=body.label)
+    named = (body.source, body.document_prefix, body.topic, body.title)
+    return Filter(*named, *times, label=body.label, metadata=conditions_of(body.metadata))
 
 
 def retrieval_of(body: SearchBody) -> Retrieval:
@@ -156,6 +163,7 @@ def passage_json(reader: Reader, passage: Passage) -> JsonObject:
         "start": passage.start,
         "end": passage.end,
         "place": place_json(passage.place),
+        "metadata": metadata_json(passage.metadata),
         "score": round(passage.score, 6),
         **({} if passage.rerank_score is None else {"rerank_score": round(passage.rerank_score, 6)}),
         "stamp": reader.stamp(passage.stamp),
@@ -168,6 +176,10 @@ def passage_json(reader: Reader, passage: Passage) -> JsonObject:
 def place_json(place: Place | None) -> JsonObject | None:
     """What is known of it: `page`, `last_page`, `slide`, `sheet`, `member`."""
     return place.to_object() if place else None
+
+
+def metadata_json(metadata: Metadata) -> JsonObject:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in metadata.items()}
 
 
 def _said(passage: Passage) -> JsonObject:
@@ -193,6 +205,7 @@ def document_info_json(reader: Reader, info: DocumentInfo) -> JsonObject:
         "stage": info.stage,
         "error": msgspec.to_builtins(info.error) if info.error else None,
         **({} if info.dated is None else {"dated": rfc3339(info.dated)}),
+        "metadata": metadata_json(info.metadata),
         **told_json(info),
     }
 

@@ -35,9 +35,11 @@ from headrace.uploads import (
     Uploads,
     UploadsFull,
     by_name,
+    checked_metadata,
     checked_name,
     checked_readers,
     checked_title,
+    read_metadata,
 )
 
 _GONE = 499
@@ -53,6 +55,9 @@ Match = Annotated[
 ]
 Owner = Annotated[str | None, Query(max_length=400, description="the user whom it is for")]
 Groups = Annotated[str | None, Query(max_length=20_000, description="the groups that it is for, between commas")]
+Said = Annotated[
+    str | None, Query(max_length=32_000, description="a JSON object: its metadata, beside what the content states")
+]
 NoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="`*`: it must not be there yet")]
 
 
@@ -109,13 +114,19 @@ class AccessBody(BaseModel):
 
 class ChangeBody(BaseModel):
     """What is to be said otherwise. `name`: renames it; an empty `title` or `time`: what it states itself counts.
-    `access`: whom it is for from now on; null: nothing is said of that any more."""
+    `metadata`: all that is said of them; null or `{}`: nothing any more. `access`: whom it is for from now on; null:
+    nothing is said of that any more."""
 
     model_config = ConfigDict(extra="forbid")
     name: Annotated[str, Field(max_length=2000)] | None = None
     title: Annotated[str, Field(max_length=4000)] | None = None
     time: Annotated[str, Field(max_length=60)] | None = None
+    metadata: dict[str, Any] | None = None
     access: AccessBody | None = None
+
+    @property
+    def said(self) -> str | None:
+        return checked_metadata(self.metadata or {}) if "metadata" in self.model_fields_set else None
 
     @property
     def readers(self) -> Readers | Unsaid | None:
@@ -137,17 +148,18 @@ class _Said:
     replace: bool = False
     owner: str | None = None
     groups: str | None = None
+    metadata: str | None = None
 
     def take(self, part: forms.Field) -> None:
         match part.name:
-            case "source" | "name" | "title" | "time" | "owner" | "groups":
+            case "source" | "name" | "title" | "time" | "owner" | "groups" | "metadata":
                 setattr(self, part.name, part.value)
             case "replace":
                 self.replace = _truth(part.value)
             case _:
                 raise BadRequest(
                     step="read the form",
-                    expected="files, and the fields source, name, title, time, owner, groups and replace",
+                    expected="files, and the fields source, name, title, time, owner, groups, metadata and replace",
                     got=part.name[:60],
                     remedy="Leave that field out, or send the file with a file name.",
                 )
@@ -157,11 +169,12 @@ class _Said:
             title=None if self.title is None else checked_title(self.title),
             time=parse_rfc3339(self.time) if self.time else None,
             readers=checked_readers(self.owner, None if self.groups is None else self.groups.split(",")),
+            metadata=None if self.metadata is None else read_metadata(self.metadata),
         )
 
     def file_done(self) -> None:
         """These were of that file alone."""
-        self.name, self.title, self.time, self.owner, self.groups = "", None, None, None, None
+        self.name, self.title, self.time, self.owner, self.groups, self.metadata = "", None, None, None, None, None
 
 
 @dataclass(slots=True)
@@ -198,14 +211,15 @@ def upload_router(app: App) -> APIRouter:
         replace: Annotated[bool, Query(description="in the place of a document of the same name")] = False,
         owner: Owner = None,
         groups: Groups = None,
+        metadata: Said = None,
     ) -> Response:
         """Takes documents in: a form with one or several files, or one file as the body. Answers when all is on disk.
 
         A document that is there already with the same content is `unchanged`. In a form the fields `name`, `title`,
-        `time`, `owner` and `groups` are of the file that comes next; what is wrong with one file does not keep the
-        others out.
+        `time`, `owner`, `groups` and `metadata` are of the file that comes next; what is wrong with one file does not
+        keep the others out.
         """
-        said, result = _Said(source, name, title, time, replace, owner, groups), _Result()
+        said, result = _Said(source, name, title, time, replace, owner, groups, metadata), _Result()
         try:
             if forms.is_form(request.headers):
                 await _take_form(app, request, said, result)
@@ -232,13 +246,14 @@ def upload_router(app: App) -> APIRouter:
         time: Time = None,
         owner: Owner = None,
         groups: Groups = None,
+        metadata: Said = None,
         if_match: Match = None,
         if_none_match: NoneMatch = None,
     ) -> Response:
         """The body as the document's content, in the place of what is there or new. Searches see the old version until
         they see all of the new one."""
         source, name = _found(app, id)
-        said = _Said(source.name, checked_name(name), title, time, owner=owner, groups=groups)
+        said = _Said(source.name, checked_name(name), title, time, owner=owner, groups=groups, metadata=metadata)
         try:
             with source.slot():
                 async with spool(source.scratch, source.max_bytes) as file:
@@ -261,14 +276,15 @@ def upload_router(app: App) -> APIRouter:
     async def describe(  # pyright: ignore[reportUnusedFunction]
         id: str, body: ChangeBody, if_match: Match = None
     ) -> Response:
-        """Another name, title or time, or other readers; the content as it is. A rename makes no vector anew, and of
-        other readers nothing is: whom the document is taken from cannot read it from this moment on."""
+        """Another name, title, time or metadata, or other readers; the content as it is. A rename makes no vector anew,
+        and of other readers nothing is: whom the document is taken from cannot read it from this moment on."""
         source, name = _found(app, id)
         changes = Description(
             None if body.name is None else checked_name(body.name),
             None if body.title is None else checked_title(body.title),
             None if body.time is None else parse_rfc3339(body.time) if body.time else 0,
             body.readers,
+            body.said,
         )
         done = await source.describe(name, changes, _only(if_match, None))
         await app.core.engine.durable()
@@ -467,6 +483,7 @@ _FORM_OR_FILE: dict[str, Any] = {
                         "time": {"type": "string", "format": "date-time"},
                         "owner": {"type": "string", "description": "the user whom the next file is for"},
                         "groups": {"type": "string", "description": "the groups that it is for, between commas"},
+                        "metadata": {"type": "string", "description": "the next file's, a JSON object"},
                         "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
                     },
                 }

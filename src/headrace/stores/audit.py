@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace.access import OPEN, Access
 from headrace.change import Position, Stamp
+from headrace.metadata import Metadata, MetadataValue
 from headrace.stores.knowledge import DocumentDraft
 from headrace.stores.values import Object
 
@@ -52,6 +53,7 @@ class HeldDocument:
     access: Access = OPEN
     summary: str | None = None
     gist: HeldChunk | None = None
+    metadata: Metadata = field(default_factory=dict[str, MetadataValue], hash=False)
 
 
 @dataclass(frozen=True, slots=True)

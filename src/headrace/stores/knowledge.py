@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from headrace.access import OPEN, Access, Readers
 from headrace.change import Stamp
+from headrace.metadata import Metadata, MetadataValue
 from headrace.place import Place
+from headrace.stores.conditions import Condition
 from headrace.stores.values import Counts, Failure, Terms, Vector
 
 
@@ -41,7 +43,7 @@ class DocumentDraft:
 
     `media` is its content's type; `dated` the time that it states of itself (microseconds), if any. `made`: the key of
     the steps that made it; `layout`: what of its text's form is not in the text, to cut it again (empty: not kept).
-    `access`: who may read it.
+    `access`: who may read it. `metadata`: what it says of itself.
     """
 
     id: str
@@ -57,6 +59,7 @@ class DocumentDraft:
     made: str = ""
     layout: bytes = b""
     access: Access = OPEN
+    metadata: Metadata = field(default_factory=dict[str, MetadataValue], hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,9 @@ class KnowledgeWriter(Protocol):
     also keeps out drafts older than the removal that come later.
 
     `renew` puts each draft in the place of the present version of the very same change, as if that had never been (what
-    a language model told of the same title and text stays); `adopt` only notes that such a version is what the draft's
-    steps make. Both leave alone what is of another change by now, or no longer there, and give the ids of those that
-    they did not.
+    a language model told of the same title and text stays); `adopt` only notes that such a version, with the draft's
+    metadata, is what the draft's steps make. Both leave alone what is of another change by now, or no longer there, and
+    give the ids of those that they did not.
 
     A version is read by those whom its draft's `access` lets in, from the moment on that it is there. `narrow` lets
     nobody read a document whom a coming change does not let in, until that change, or a later one, is applied; what is
@@ -133,6 +136,8 @@ class Passage:
     before: str = ""
     behind: str = ""
     rerank_score: float | None = None
+    metadata: Metadata = field(default_factory=dict[str, MetadataValue], hash=False)
+    """Its document's."""
 
     @property
     def at(self) -> int:
@@ -156,6 +161,7 @@ class DocumentInfo:
     dated: int | None = None
     labels: tuple[str, ...] | None = None
     summary: str | None = None
+    metadata: Metadata = field(default_factory=dict[str, MetadataValue], hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,8 @@ class Filter:
     since: int | None = None
     until: int | None = None
     label: str | None = None
+    metadata: tuple[Condition, ...] = ()
+    """What must hold of the document's metadata, all of it."""
 
 
 @dataclass(frozen=True, slots=True)

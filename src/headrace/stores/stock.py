@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from headrace.access import OPEN, Access
 from headrace.change import Stamp
+from headrace.metadata import Metadata, MetadataValue
 from headrace.stores.values import JSON
 
 
@@ -40,6 +41,7 @@ class StoredDocument:
     made: str
     layout: bytes
     access: Access = OPEN
+    metadata: Metadata = field(default_factory=dict[str, MetadataValue], hash=False)
 
 
 class Stock(Protocol):

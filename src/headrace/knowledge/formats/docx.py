@@ -33,8 +33,8 @@ def parse(file: File) -> Parsed:
     for kind, each in _NOTES:
         for _, name in [p for p in parts if p[0] == kind]:
             draft.add(reader.notes(name, each))
-    title, dated = core(package)
-    return draft.done(title or reader.title or name_of(file.path), dated=dated)
+    about = core(package)
+    return draft.done(about.title or reader.title or name_of(file.path), dated=about.dated, metadata=about.metadata)
 
 
 class _Reader:

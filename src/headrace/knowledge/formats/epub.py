@@ -6,10 +6,13 @@ from headrace.knowledge.dates import stated
 from headrace.knowledge.formats.html import of_text
 from headrace.knowledge.formats.package import Package, resolved
 from headrace.knowledge.formats.text import decode, name_of
-from headrace.knowledge.formats.xml import attribute, local, words
+from headrace.knowledge.formats.xml import Element, attribute, local, words
 from headrace.knowledge.parsed import Draft, File, Parsed
+from headrace.metadata import Metadata, metadata_of
 
 _CONTAINER = "META-INF/container.xml"
+_NAMES = {"creator": "author"}
+_TOLD = frozenset("title creator contributor subject description publisher date language identifier rights".split())
 
 
 def parse(file: File) -> Parsed:
@@ -29,4 +32,14 @@ def parse(file: File) -> Parsed:
             file.page()
             chapter = of_text(decode(name, package.read(name)))
             draft.add(chapter.text + "\n\n" if chapter.text else "")
-    return draft.done(said.get("title") or name_of(file.path), dated=stated(said.get("date")))
+    title, dated = said.get("title") or name_of(file.path), stated(said.get("date"))
+    return draft.done(title, dated=dated, metadata=_metadata(book))
+
+
+def _metadata(book: Element) -> Metadata:
+    """Dublin Core of the package; several of a name are several values."""
+    found: dict[str, list[str]] = {}
+    for element in (e for part in book if local(part) == "metadata" for e in part):
+        if local(element) in _TOLD:
+            found.setdefault(_NAMES.get(local(element), local(element)), []).append(words(element))
+    return metadata_of({name: said[0] if len(said) == 1 else said for name, said in found.items()})

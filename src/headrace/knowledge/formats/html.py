@@ -13,6 +13,7 @@ from headrace.knowledge.formats.markdown import headings
 from headrace.knowledge.formats.table import table
 from headrace.knowledge.formats.text import decode, name_of
 from headrace.knowledge.parsed import File, Parsed
+from headrace.metadata import Metadata, keywords_of, metadata_of
 
 _BLOCKS = frozenset(
     """
@@ -30,6 +31,10 @@ _INLINE = frozenset(
 _LONG_LINK = 250
 """A longer address is one that counts its readers: only the words of such a link are kept."""
 _CELLS = frozenset({"td", "th"})
+_TO_BROWSERS = re.compile(
+    r"viewport|referrer|color-scheme|theme-color|format-detection|csrf-.*|.*-verification|msapplication-.*|apple-.*"
+)
+_KEYWORDS = frozenset({"keywords", "news_keywords"})
 _DATES = frozenset({"article:published_time", "date", "dc.date", "dcterms.date", "dcterms.created", "datepublished"})
 
 
@@ -37,7 +42,9 @@ def parse(file: File) -> Parsed:
     text = decode(file.path, file.content, file.charset)
     found = of_text(text)
     file.wrote(len(found.text))
-    return Parsed(found.title or name_of(file.path), found.text, True, file.media, dated=found.dated)
+    return Parsed(
+        found.title or name_of(file.path), found.text, True, file.media, dated=found.dated, metadata=found.metadata
+    )
 
 
 def of_text(text: str) -> Parsed:
@@ -54,7 +61,7 @@ def of_text(text: str) -> Parsed:
     body = re.sub(r"\n{3,}", "\n\n", body).strip()
     first = headings(body)[:1]
     title = " ".join(titles[0].split()) if titles and titles[0].strip() else (first[0][2] if first else "")
-    return Parsed(title, body, True, dated=_dated(root))
+    return Parsed(title, body, True, dated=_dated(root), metadata=_metadata(root))
 
 
 def _dated(root: HtmlElement) -> int | None:
@@ -63,6 +70,19 @@ def _dated(root: HtmlElement) -> int | None:
         if name.lower() in _DATES and (found := stated(meta.get("content"))):
             return found
     return None
+
+
+def _metadata(root: HtmlElement) -> Metadata:
+    """What its `meta` elements say, but for what they say to browsers; several of a name are several values."""
+    found: dict[str, list[str]] = {}
+    if language := root.get("lang"):
+        found["language"] = [language]
+    for meta in root.iter("meta"):
+        name = (meta.get("property") or meta.get("name") or meta.get("itemprop") or "").lower()
+        if name and not _TO_BROWSERS.fullmatch(name):
+            content = meta.get("content") or ""
+            found.setdefault(name, []).extend(keywords_of(content) if name in _KEYWORDS else [content])
+    return metadata_of({name: said[0] if len(said) == 1 else said for name, said in found.items()})
 
 
 class _Page:

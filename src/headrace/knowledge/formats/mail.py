@@ -7,14 +7,18 @@ from email import policy
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.parser import BytesParser
+from email.utils import getaddresses
 
 from headrace.errors import BadInput
 from headrace.knowledge.dates import stated
 from headrace.knowledge.formats.html import of_text
 from headrace.knowledge.formats.text import decode, name_of
 from headrace.knowledge.parsed import Draft, File, Parsed, Reasons, TooMuch
+from headrace.metadata import Metadata, metadata_of, time_text_us
 
 HEADERS = ("From", "To", "Cc", "Date")
+_PEOPLE = ("From", "To", "Cc", "Reply-To")
+_WORDS = ("Subject", "Message-ID", "In-Reply-To", "List-ID")
 
 
 def parse(file: File) -> Parsed:
@@ -33,7 +37,20 @@ def parse(file: File) -> Parsed:
     for name, content in attached:
         attach(file, draft, reasons, name, content)
     draft.add("\n".join(reasons.lines))
-    return draft.done(subject or name_of(file.path), dated=stated(header(message, "Date")))
+    dated = stated(header(message, "Date"))
+    return draft.done(subject or name_of(file.path), dated=dated, metadata=_metadata(message, dated))
+
+
+def _metadata(message: EmailMessage, dated: int | None) -> Metadata:
+    """Its headers, of people their addresses."""
+    people = {name: _addresses(header(message, name)) for name in _PEOPLE}
+    said: dict[str, object] = {n: a[0] if len(a) == 1 else a for n, a in people.items()}
+    return metadata_of({**said, **{n: header(message, n) for n in _WORDS}, "date": time_text_us(dated)})
+
+
+def _addresses(text: str) -> list[str]:
+    """Where none can be told apart, what is written."""
+    return [address for _, address in getaddresses([text]) if "@" in address] or [text]
 
 
 def attach(file: File, draft: Draft, reasons: Reasons, name: str, content: bytes) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from headrace.knowledge.dates import stated
+from headrace.knowledge.formats.front import FRONT_MATTER, said
 from headrace.knowledge.formats.text import name_of, text_of
 from headrace.knowledge.parsed import File, Parsed
 
@@ -14,16 +15,16 @@ _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))??(?:[ \t]+#+)?[ \t]*")
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
 _NO_PARAGRAPH = re.compile(r"[ \t]*(?:$|[-*+>|][ \t|-]|[-*_=+>|]+$|\d+[.)][ \t])| {4}|\t")
-_FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-_FRONT_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+_FRONT_TITLE = re.compile(r"^title(?::|[ \t]*=)[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 _FRONT_DATE = re.compile(
-    r"^(?:date|published|publish_date|updated|lastmod|last_modified):[ \t]*(.+?)[ \t]*$", re.MULTILINE | re.IGNORECASE
+    r"^(?:date|published|publish_date|updated|lastmod|last_modified)(?::|[ \t]*=)[ \t]*(.+?)[ \t]*$",
+    re.MULTILINE | re.IGNORECASE,
 )
 
 
 def parse(file: File) -> Parsed:
     text = text_of(file)
-    return Parsed(_title(text) or name_of(file.path), text, True, file.media, dated=_dated(text))
+    return Parsed(_title(text) or name_of(file.path), text, True, file.media, dated=_dated(text), metadata=said(text))
 
 
 def headings(text: str) -> list[tuple[int, int, str]]:
@@ -56,7 +57,7 @@ def headings(text: str) -> list[tuple[int, int, str]]:
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Each line behind the front matter with its offset, without its end."""
-    front = _FRONT_MATTER.match(text)
+    front = FRONT_MATTER.match(text)
     at = front.end() if front else 0
     for line in text[at:].split("\n"):
         yield at, line.removesuffix("\r")
@@ -64,8 +65,8 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _title(text: str) -> str:
-    front = _FRONT_MATTER.match(text)
-    named = _FRONT_TITLE.search(front[1]) if front else None
+    front = FRONT_MATTER.match(text)
+    named = _FRONT_TITLE.search(front["said"]) if front else None
     if named:
         return named[1].strip("\"'")
     first = headings(text)[:1]
@@ -74,6 +75,6 @@ def _title(text: str) -> str:
 
 def _dated(text: str) -> int | None:
     """The first date that the front matter names."""
-    front = _FRONT_MATTER.match(text)
-    named = _FRONT_DATE.search(front[1]) if front else None
+    front = FRONT_MATTER.match(text)
+    named = _FRONT_DATE.search(front["said"]) if front else None
     return stated(named[1]) if named else None

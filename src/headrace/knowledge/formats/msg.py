@@ -11,6 +11,7 @@ from headrace.knowledge.formats.html import of_text
 from headrace.knowledge.formats.mail import attach
 from headrace.knowledge.formats.text import name_of
 from headrace.knowledge.parsed import Draft, File, Parsed, Reasons
+from headrace.metadata import Metadata, keywords_of, metadata_of, time_text_us
 
 _HEADERS = (("From", "0C1A"), ("To", "0E04"), ("Cc", "0E03"))
 _SUBJECT, _BODY, _HTML = "0037", "1000", "1013"
@@ -46,7 +47,13 @@ class _Message:
             name = self._text(folder + "/", _LONG_NAME) or self._text(folder + "/", _SHORT_NAME) or f"attachment {n}"
             attach(self._file, draft, reasons, name, self._bytes(folder + "/", _DATA))
         draft.add("\n".join(reasons.lines))
-        return draft.done(subject or name_of(self._file.path), dated=self._dated())
+        dated = self._dated()
+        return draft.done(subject or name_of(self._file.path), dated=dated, metadata=self._metadata(subject, dated))
+
+    def _metadata(self, subject: str, dated: int | None) -> Metadata:
+        people = {name: keywords_of(self._text("", tag)) for name, tag in _HEADERS}
+        said = {name: found[0] if len(found) == 1 else found for name, found in people.items()}
+        return metadata_of({**said, "subject": subject, "date": time_text_us(dated)})
 
     def _text(self, folder: str, tag: str) -> str:
         wide = self._stream(f"{folder}__substg1.0_{tag}001F")

@@ -3,21 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
+from headrace.errors import BadInput
 from headrace.knowledge.dates import stated
 from headrace.knowledge.formats.package import Package
 from headrace.knowledge.formats.table import table
-from headrace.knowledge.formats.xml import Element, child, local, words
+from headrace.knowledge.formats.xml import Element, attribute, child, local, words
+from headrace.knowledge.parsed import TooMuch
+from headrace.metadata import Metadata, MetadataValue, keywords_of, metadata_of, time_text_us
 
-_CORE = "docProps/core.xml"
+_CORE, _CUSTOM = "docProps/core.xml", "docProps/custom.xml"
+_NAMES = {"creator": "author", "lastModifiedBy": "last_modified_by", "contentStatus": "status"}
+_TIMES = frozenset({"created", "modified", "lastPrinted"})
+_WHOLE = frozenset({"i1", "i2", "i4", "i8", "int", "ui1", "ui2", "ui4", "ui8", "uint"})
 
 
-def core(package: Package) -> tuple[str, int | None]:
-    """The title, and when it was changed last or else made."""
-    if not package.has(_CORE):
-        return "", None
-    said = {local(e): words(e) for e in package.xml(_CORE)}
-    return said.get("title", ""), stated(said.get("modified")) or stated(said.get("created"))
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What a package states of its document; `dated`: when it was changed last or else made."""
+
+    title: str = ""
+    dated: int | None = None
+    metadata: Metadata = field(default_factory=dict[str, MetadataValue])
+
+
+def core(package: Package) -> Core:
+    """Core and custom properties (ECMA-376 part 2, 11, and part 1, 22.3)."""
+    said = {local(e): words(e) for e in package.xml(_CORE)} if package.has(_CORE) else {}
+    named: dict[str, object] = {_NAMES.get(n, n): _core_value(n, text) for n, text in said.items()}
+    dated = stated(said.get("modified")) or stated(said.get("created"))
+    return Core(said.get("title", ""), dated, metadata_of(_custom(package), named))
+
+
+def _core_value(name: str, text: str) -> object:
+    if name in _TIMES:
+        return time_text_us(stated(text))
+    return keywords_of(text) if name == "keywords" else text
+
+
+def _custom(package: Package) -> dict[str, object]:
+    """What people have added; a part that cannot be read says nothing."""
+    try:
+        root = package.xml(_CUSTOM) if package.has(_CUSTOM) else ()
+    except TooMuch:
+        raise
+    except BadInput:
+        return {}
+    return {attribute(e, "name") or "": _custom_value(v) for e in root if local(e) == "property" for v in e}
+
+
+def _custom_value(element: Element) -> object:
+    kind, text = local(element), words(element)
+    try:
+        if kind in _WHOLE:
+            return int(text)
+        if kind in ("r4", "r8", "decimal"):
+            return float(text)
+    except ValueError:
+        return text
+    if kind == "bool":
+        return text.lower() in ("true", "1")
+    return time_text_us(stated(text)) if kind in ("filetime", "date") else text
 
 
 def chart(root: Element) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import pypdfium2 as pdfium
 from pypdfium2 import raw
@@ -12,6 +13,7 @@ from headrace.knowledge.dates import stated_in_pdf
 from headrace.knowledge.formats.ocr import Reader, reader
 from headrace.knowledge.formats.text import name_of
 from headrace.knowledge.parsed import Draft, File, Parsed
+from headrace.metadata import Metadata, keywords_of, metadata_of, time_text_us
 from headrace.place import Place
 
 SCANNED = 16
@@ -75,7 +77,9 @@ class _Pages:
         title = " ".join(about.get("Title", "").replace("\0", "").split())
         dated = stated_in_pdf(about.get("ModDate", "")) or stated_in_pdf(about.get("CreationDate", ""))
         named = "" if _UNTITLED.fullmatch(title) else title
-        return self._draft.done(named or name_of(self._file.path), markdown=False, dated=dated, outline=self._outline())
+        title = named or name_of(self._file.path)
+        said = _metadata(about, named)
+        return self._draft.done(title, markdown=False, dated=dated, outline=self._outline(), metadata=said)
 
     def _page(self, n: int) -> str:
         page = self._document[n]
@@ -126,6 +130,19 @@ class _Pages:
             upto = at if at >= 0 else start
             found.append((upto, mark.level + 1, words))
         return tuple(found)
+
+
+def _metadata(about: Mapping[str, str], title: str) -> Metadata:
+    """The document information dictionary (ISO 32000-1, 14.3.3)."""
+    return metadata_of(
+        {
+            "title": title,
+            **{name: about.get(name.capitalize(), "") for name in ("author", "subject", "creator", "producer")},
+            "keywords": keywords_of(about.get("Keywords", "")),
+            "created": time_text_us(stated_in_pdf(about.get("CreationDate", ""))),
+            "modified": time_text_us(stated_in_pdf(about.get("ModDate", ""))),
+        }
+    )
 
 
 def _pictured(page: pdfium.PdfPage) -> bool:

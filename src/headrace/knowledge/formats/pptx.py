@@ -34,9 +34,9 @@ def parse(file: File) -> Parsed:
         title, text = _slide(package, name)
         first = first or title
         draft.add(f"# {title or f'Slide {number}'}\n\n{text}{_notes(package, name)}")
-    title, dated = core(package)
-    plain = title if title.lower() not in ("", "powerpoint presentation") else ""
-    return draft.done(plain or first or name_of(file.path), dated=dated)
+    about = core(package)
+    plain = about.title if about.title.lower() not in ("", "powerpoint presentation") else ""
+    return draft.done(plain or first or name_of(file.path), dated=about.dated, metadata=about.metadata)
 
 
 def _relation(element: Element) -> str:

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, ZipError
 
-from headrace.knowledge.formats.office import core
+from headrace.knowledge.formats.office import Core, core
 from headrace.knowledge.formats.package import Package
 from headrace.knowledge.formats.table import table
 from headrace.knowledge.formats.text import name_of
@@ -20,23 +20,23 @@ _WHAT = "a spreadsheet"
 
 
 def parse(file: File) -> Parsed:
-    title, dated = "", None
+    about = Core()
     if file.content.startswith(b"PK"):
         package = Package(file, _WHAT)
         for name in package.infos:
             info = package.infos[name]
             file.member(info.file_size, info.compress_size)
-        title, dated = core(package)
+        about = core(package)
     draft = Draft(file)
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(file.content)) as book:
-            for about in book.sheets_metadata:
-                if about.typ is not SheetTypeEnum.WorkSheet:
+            for sheet in book.sheets_metadata:
+                if sheet.typ is not SheetTypeEnum.WorkSheet:
                     continue
                 file.page()
-                draft.begin(Place(sheet=about.name))
-                draft.add(f"## {about.name}\n\n")
-                for line in table(_rows(book.get_sheet_by_name(about.name).iter_rows())):
+                draft.begin(Place(sheet=sheet.name))
+                draft.add(f"## {sheet.name}\n\n")
+                for line in table(_rows(book.get_sheet_by_name(sheet.name).iter_rows())):
                     draft.add(line)
                 draft.add("\n")
     except PasswordError:
@@ -46,7 +46,7 @@ def parse(file: File) -> Parsed:
     except (CalamineError, ZipError, OSError, ValueError) as error:
         got = " ".join(str(error).split())[:200]
         raise file.refused("a spreadsheet that is whole", f"a damaged one ({got})", "Save it again.") from None
-    return draft.done(title or name_of(file.path), dated=dated)
+    return draft.done(about.title or name_of(file.path), dated=about.dated, metadata=about.metadata)
 
 
 def _rows(rows: Iterator[Sequence[Cell]]) -> Iterator[list[str]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from headrace.access import access_of
 from headrace.change import Position, Stamp
 from headrace.link import Link
+from headrace.metadata import restored
 from headrace.sqlfile import load
 from headrace.stores.audit import Findable, HeldChunk, HeldDocument, HeldTopic, Stray
 from headrace.stores.postgres.fingerprints import Expected, Found, of_chunks
@@ -169,7 +170,7 @@ def _terms(terms: bytes, counts: bytes) -> tuple[NDArray[np.int64], NDArray[np.u
 def _document(row: Sequence[Any], chunks: Sequence[HeldChunk], gist: HeldChunk | None) -> HeldDocument:
     _, id, topic, source, major, minor, at, digest, title, text, failed, media, dated, stated, _, made, *more = row
     access, read_by = access_of(more[0]), access_of(more[1])
-    summary, of_this = more[2:]
+    summary, of_this, metadata = more[2:]
     stamp = Stamp(source, Position(major, minor), at)
     ordinals = [c.ordinal for c in chunks]
     faults = [] if stated == len(chunks) else [f"it says that it has {stated} chunks, and has {len(chunks)}"]
@@ -179,5 +180,5 @@ def _document(row: Sequence[Any], chunks: Sequence[HeldChunk], gist: HeldChunk |
     faults += [f"its summary's entry: {fault}" for fault in gist.faults] if gist else []
     return HeldDocument(
         id, topic, stamp, digest, title, bytes(text), failed, media, dated, stated, chunks, tuple(faults), made, access,
-        summary, gist,
+        summary, gist, restored(metadata),
     )  # fmt: skip

@@ -18,7 +18,7 @@ select version_id, document, topic, source, opened_major, opened_minor, opened_a
                                 jsonb_build_object('owner', a.owner, 'groups', to_jsonb(a.groups)))
           from document_access a
          where a.document = v.document and a.tenant = v.tenant and (a.major, a.minor) <= (v.opened_major, v.opened_minor)),
-       summary, told_of = '' or told_of = sha256(convert_to(title || chr(10) || text, 'UTF8'))
+       summary, told_of = '' or told_of = sha256(convert_to(title || chr(10) || text, 'UTF8')), metadata
   from document_versions v
  where tenant = %(tenant)s and document = any(%(documents)s::text[]) and closed_at is null;
 

@@ -11,6 +11,7 @@ from pgvector import HalfVector
 from headrace.access import Readers
 from headrace.change import START, Position
 from headrace.link import Answer, Link
+from headrace.metadata import encoded
 from headrace.sqlfile import load
 from headrace.stores.knowledge import DocumentDraft, Narrowing, Removal
 from headrace.stores.values import DEFAULT_TENANT
@@ -80,6 +81,7 @@ class PostgresKnowledgeWriter:
             "versions": [standing[d.id][0] for d in same],
             "mades": [d.made for d in same],
             "layouts": [d.layout for d in same],
+            "metadatas": [encoded(d.metadata) for d in same],
         }
         await self._link.execute(SQL["adopt"], args)
         return [d.id for d in same]
@@ -200,6 +202,7 @@ class PostgresKnowledgeWriter:
             "mades": [d.made for d in drafts],
             "layouts": [d.layout for d in drafts],
             "accesses": [msgspec.json.encode(o).decode() if (o := d.access.to_object()) else None for d in drafts],
+            "metadatas": [encoded(d.metadata) for d in drafts],
         }
         await self._link.execute(SQL["open_documents"], args)
         await self._forget_access([(d.id, d.stamp.position) for d in drafts])

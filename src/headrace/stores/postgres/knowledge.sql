@@ -78,15 +78,16 @@ select %(tenant)s, e.document, e.source, e.topic, e.major, e.minor, e.at, e.majo
 -- name: open_documents
 -- New present versions.
 insert into document_versions (version_id, tenant, document, source, topic, opened_major, opened_minor, opened_at,
-                               content_hash, title, text, chunks, failure, media, dated, made, layout, access)
+                               content_hash, title, text, chunks, failure, media, dated, made, layout, access, metadata)
 select d.version_id, %(tenant)s, d.document, d.source, d.topic, d.major, d.minor, d.at, d.hash, d.title, d.text, d.chunks,
-       d.failure::jsonb, d.media, d.dated, d.made, d.layout, d.access::jsonb
+       d.failure::jsonb, d.media, d.dated, d.made, d.layout, d.access::jsonb, d.metadata::jsonb
   from unnest(%(versions)s::bigint[], %(documents)s::text[], %(sources)s::text[], %(topics)s::text[],
               %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[], %(hashes)s::text[], %(titles)s::text[],
               %(texts)s::text[], %(chunk_counts)s::integer[], %(failures)s::text[], %(medias)s::text[],
-              %(dates)s::bigint[], %(mades)s::text[], %(layouts)b::bytea[], %(accesses)s::text[])
+              %(dates)s::bigint[], %(mades)s::text[], %(layouts)b::bytea[], %(accesses)s::text[],
+              %(metadatas)s::text[])
        as d(version_id, document, source, topic, major, minor, at, hash, title, text, chunks, failure, media, dated,
-            made, layout, access);
+            made, layout, access, metadata);
 
 -- name: forget_access
 -- Who may read documents no longer counts as said up to given positions.
@@ -165,9 +166,10 @@ update corpus set chunks = corpus.chunks - g.chunks, tokens = corpus.tokens - g.
  where corpus.tenant = %(tenant)s and g.chunks > 0;
 
 -- name: adopt
--- Notes that present versions are what other steps make too.
-update document_versions v set made = a.made, layout = a.layout
-  from unnest(%(versions)s::bigint[], %(mades)s::text[], %(layouts)b::bytea[]) as a(version_id, made, layout)
+-- Notes that present versions are what other steps make too, but for their metadata.
+update document_versions v set made = a.made, layout = a.layout, metadata = a.metadata::jsonb
+  from unnest(%(versions)s::bigint[], %(mades)s::text[], %(layouts)b::bytea[], %(metadatas)s::text[])
+           as a(version_id, made, layout, metadata)
  where v.version_id = a.version_id;
 
 -- name: add_chunks

@@ -15,11 +15,13 @@ from pgvector import HalfVector
 from headrace.access import Viewer
 from headrace.change import Position, Stamp
 from headrace.link import Answer, Link
+from headrace.metadata import restored
 from headrace.place import Place
 from headrace.sqlfile import load
 from headrace.stores import AsOf
 from headrace.stores.knowledge import HYBRID, Blend, Document, DocumentInfo, Filter, Listing, Passage
 from headrace.stores.postgres import vector_index
+from headrace.stores.postgres.conditions import Conditions
 from headrace.stores.postgres.fusing import FLAT, Candidates, Found, Spread, fuse, lexical_spread, spread
 from headrace.stores.postgres.knowledge import OPERATOR
 from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, held, score
@@ -143,7 +145,7 @@ class PostgresKnowledgeReader:
         if unlimited or self._memory.chunks <= vector_index.EXACT_CHUNKS:
             return None
         args = {"limit": FEW_INSIDE + 1, **self._limits(where)}
-        statement = self._inside(SQL["few_inside"], where, of_all=True)
+        statement = self._inside(SQL["few_inside"], where, of_all=True, metadata=b"t.metadata")
         row = await (await self._link.execute(statement, args, binary=True)).fetchone()
         return np.array(row[0], np.int64) if row and len(row[0]) <= FEW_INSIDE else None
 
@@ -208,7 +210,7 @@ class PostgresKnowledgeReader:
         chunks, looked_at = self._memory.chunks, vector_index.EXACT_CHUNKS
         sampled, all_of_them = chunks <= min(SAMPLE, looked_at), exact or chunks <= looked_at
         name = "nearest_of_few" if sampled else "nearest_exact" if all_of_them else "nearest_indexed"
-        statement = self._memory.index.conditions(self._inside(SQL[name], where))
+        statement = self._memory.index.conditions(self._inside(SQL[name], where, every=name != "nearest_indexed"))
         return await self._link.execute(_sized(statement, self._dimensions), args)
 
     async def _allowed(self, ids: Ids, scores: Scores, deep: int, where: Filter, few: Ids | None) -> tuple[Ids, Scores]:
@@ -235,7 +237,8 @@ class PostgresKnowledgeReader:
         """Looks at every chunk that was valid then, so that scores are exactly what they were."""
         query = HalfVector(vector if vector is not None else np.zeros(self._dimensions, np.float32))
         args = {"vector": query, **self._valid.args, **self._limits(where)}
-        statement = self._inside(_valid(_sized(SQL["past_chunks"], self._dimensions), self._valid.sql), where)
+        statement = _valid(_sized(SQL["past_chunks"], self._dimensions), self._valid.sql)
+        statement = self._inside(statement, where, metadata=b"v.metadata")
         rows = await (await self._link.execute(statement, args, binary=True)).fetchall()
         recent = [_recent(r) for r in rows]
         postings = gather([], recent, terms.tolist(), np.empty(0, np.int64))
@@ -269,10 +272,10 @@ class PostgresKnowledgeReader:
         found = {
             chunk: Passage(
                 document, f"{document}#{ordinal}", ordinal, title, heading, text, start, end, scores[chunk],
-                Stamp(source, Position(major, minor), at), _place(place), dated,
+                Stamp(source, Position(major, minor), at), _place(place), dated, metadata=restored(said),
             )
-            for chunk, document, ordinal, title, heading, text, start, end, source, major, minor, at, place, dated, _
-            in rows
+            for chunk, document, ordinal, title, heading, text, start, end, source, major, minor, at, place, dated,
+                said, _ in rows
         }  # fmt: skip
         self._chunks |= {found[row[0]].chunk: row[-1] for row in rows}
         return [found[chunk] for chunk in scores if chunk in found]
@@ -298,9 +301,12 @@ class PostgresKnowledgeReader:
         info = _info(id, stamp, digest, title, count, failure, media, dated, *told)
         cursor = await self._link.execute(SQL["document_chunks"], {"version": version})
         chunks = [
-            Passage(id, f"{id}#{ordinal}", ordinal, title, heading, body, start, end, 0.0, stamp, _place(place), dated)
+            Passage(
+                id, f"{id}#{ordinal}", ordinal, title, heading, body, start, end, 0.0, stamp, _place(place), dated,
+                metadata=info.metadata,
+            )
             for _, ordinal, heading, body, start, end, place in await cursor.fetchall()
-        ]
+        ]  # fmt: skip
         return Document(info, text, chunks)
 
     async def documents(self, source: str | None) -> AsyncIterator[DocumentInfo]:
@@ -339,11 +345,18 @@ class PostgresKnowledgeReader:
         return where == Filter() and self._viewing.all
 
     def _limits(self, where: Filter) -> dict[str, Any]:
-        return {"tenant": DEFAULT_TENANT, **_filter(where), **self._viewing.args}
+        return {"tenant": DEFAULT_TENANT, **_filter(where), **Conditions(where.metadata).args, **self._viewing.args}
 
-    def _inside(self, sql: bytes, where: Filter, *, of_all: bool = False) -> bytes:
-        """A statement over chunks with only those conditions that are set, so that it is planned for them."""
+    def _inside(
+        self, sql: bytes, where: Filter, *, of_all: bool = False, every: bool = False, metadata: bytes = b""
+    ) -> bytes:
+        """A statement over chunks with only those conditions that are set, so that it is planned for them. `metadata`:
+        the column that it has them in; where it has none, `every` says that it looks at all chunks."""
         wanted = [SQL[f"inside_{name}"].rstrip(b"; \n") for name, value in _filter(where).items() if value is not None]
+        if where.metadata:
+            conditions = Conditions(where.metadata)
+            said = conditions.of(metadata) if metadata else conditions.of_every_chunk if every else conditions.of_chunk
+            wanted.append(said)
         if not self._viewing.all:
             wanted.append(self._viewing.of_version if self._past else self._viewing.of("t", of_all=of_all))
         return sql.replace(b"{inside}", b" and ".join(wanted) or b"true")
@@ -392,10 +405,10 @@ def _valid(sql: bytes, condition: str) -> bytes:
 
 def _info(
     id: str, stamp: Stamp, digest: str, title: str, chunks: int, failure: Any, media: str | None, dated: int | None,
-    labels: Sequence[str] | None, summary: str | None,
+    labels: Sequence[str] | None, summary: str | None, metadata: Any,
 ) -> DocumentInfo:  # fmt: skip
     error = msgspec.convert(failure, Failure) if failure else None
-    told = (None if labels is None else tuple(labels), summary)
+    told = (None if labels is None else tuple(labels), summary, restored(metadata))
     return DocumentInfo(id, stamp, digest, title, chunks, "failed" if error else "ready", error, media, dated, *told)
 
 

@@ -51,7 +51,8 @@ t.at < %(until)s;
 -- The present chunks inside a filter, no more than a number of them. By their documents, of which there are fewer.
 select coalesce(array_agg(f.chunk_id), '{}') from (
     select c.chunk_id
-      from (select version_id, tenant, source, document, topic, title, labels, coalesce(dated, opened_at) as at
+      from (select version_id, tenant, source, document, topic, title, labels, metadata,
+                   coalesce(dated, opened_at) as at
               from document_versions where closed_at is null) t
       join chunks c using (version_id)
      where t.tenant = %(tenant)s and {inside} limit %(limit)s) f;
@@ -117,7 +118,7 @@ select t.chunk_id from chunk_vectors t
 -- name: passages
 -- Chunks with what stands around them; found by its summary (ordinal -1), a document's first one.
 select c.chunk_id, v.document, s.ordinal, v.title, s.heading, s.text, s.start_char, s.end_char, v.source,
-       v.opened_major, v.opened_minor, v.opened_at, s.place, v.dated, s.chunk_id
+       v.opened_major, v.opened_minor, v.opened_at, s.place, v.dated, v.metadata, s.chunk_id
   from chunks c join document_versions v using (version_id)
   join chunks s on s.version_id = c.version_id and s.ordinal = greatest(c.ordinal, 0)
  where c.tenant = %(tenant)s and c.chunk_id = any(%(ids)s::bigint[]) and {readable};
@@ -144,7 +145,7 @@ select c.chunk_id, n.ordinal - c.ordinal, n.text
 -- name: document
 -- One document's version.
 select v.version_id, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.text, v.chunks,
-       v.failure, v.media, v.dated, v.labels, v.summary
+       v.failure, v.media, v.dated, v.labels, v.summary, v.metadata
   from document_versions v where v.tenant = %(tenant)s and v.document = %(document)s and {valid} and {readable}
  order by v.opened_major desc, v.opened_minor desc limit 1;
 
@@ -156,7 +157,7 @@ select chunk_id, ordinal, heading, text, start_char, end_char, place from chunks
 -- name: documents
 -- Documents by id, a page behind a given one.
 select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.chunks, v.failure,
-       v.media, v.dated, v.labels, v.summary
+       v.media, v.dated, v.labels, v.summary, v.metadata
   from document_versions v
  where v.tenant = %(tenant)s and {valid} and (%(source)s::text is null or v.source = %(source)s)
    and v.document > %(after)s and {readable}
@@ -165,7 +166,7 @@ select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.cont
 -- name: listed
 -- Some documents by id, behind a given one; ids of a prefix, and so of a source, are a range of the index.
 select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.content_hash, v.title, v.chunks, v.failure,
-       v.media, v.dated, v.labels, v.summary
+       v.media, v.dated, v.labels, v.summary, v.metadata
   from document_versions v
  where v.tenant = %(tenant)s and {valid} and (%(source)s::text is null or v.source = %(source)s)
    and (%(ids)s::text[] is null or v.document = any(%(ids)s))

@@ -8,6 +8,7 @@ from pathlib import Path
 from headrace.access import access_of
 from headrace.change import Position, Stamp
 from headrace.link import Link
+from headrace.metadata import restored
 from headrace.sqlfile import load
 from headrace.stores.stock import MadeBy, StoredDocument
 from headrace.stores.values import DEFAULT_TENANT, JSON
@@ -38,10 +39,10 @@ class PostgresStock:
         return [
             StoredDocument(
                 id, topic, Stamp(source, Position(major, minor), at), digest, title, text, failed, media, dated, made,
-                bytes(layout), access_of(access),
+                bytes(layout), access_of(access), restored(metadata),
             )
-            for id, topic, source, major, minor, at, digest, title, text, failed, media, dated, made, layout, access
-            in await answer.fetchall()
+            for id, topic, source, major, minor, at, digest, title, text, failed, media, dated, made, layout, access,
+                metadata in await answer.fetchall()
         ]  # fmt: skip
 
     async def ever(self, source: str, after: str, limit: int) -> Sequence[str]:

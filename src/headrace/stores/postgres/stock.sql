@@ -16,7 +16,7 @@ select document, source, opened_major, opened_minor, opened_at from document_ver
 -- name: stored
 -- Present versions with everything that they can be cut from again.
 select document, topic, source, opened_major, opened_minor, opened_at, content_hash, title, text, failure is not null,
-       media, dated, made, layout, access
+       media, dated, made, layout, access, metadata
   from document_versions
  where tenant = %(tenant)s and document = any(%(documents)s::text[]) and closed_at is null;
 

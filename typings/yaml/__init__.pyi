@@ -1,0 +1,9 @@
+# What Headrace uses of PyYAML, which carries no types.
+from collections.abc import Iterator
+
+from yaml.events import Event
+
+class YAMLError(Exception): ...
+class SafeLoader: ...
+
+def parse(stream: str, Loader: type[SafeLoader]) -> Iterator[Event]: ...
