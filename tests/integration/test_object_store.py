@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from headrace.findings import Level
-from headrace.objects import NotUploaded, ObjectStoreError, ObjectStoreRefused
-from headrace.objects.s3 import S3, open_objects
+from headrace.objects import NotUploaded, ObjectStore, ObjectStoreError, ObjectStoreRefused
+from headrace.objects.s3 import open_objects
 from tests.object_store import ENVIRONMENT
 from tests.servers import free_port
 
@@ -94,7 +94,7 @@ def cuts(handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
-async def fetched(store: S3) -> int:
+async def fetched(store: ObjectStore) -> int:
     try:
         async with store.open("the-key") as stored:
             return sum([len(piece) async for piece in stored.pieces()])

@@ -12,7 +12,8 @@ import pytest
 from headrace.config import Config, parse
 from headrace.errors import ConfigError
 from headrace.objects import Announced, ObjectStoreRefused, Target
-from headrace.objects.s3 import open_objects, parsed
+from headrace.objects.s3 import open_objects
+from headrace.objects.s3.address import parsed
 from tests.object_store import ENVIRONMENT
 
 HASH = "sha256:" + "ab" * 32
@@ -98,6 +99,13 @@ async def test_without_credentials_it_says_where_to_put_them(monkeypatch: pytest
         await target(MINIO)
 
 
+def test_a_profile_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "none-of-this-name")
+
+    with pytest.raises(ConfigError, match="AWS_PROFILE"):
+        open_objects(MINIO)
+
+
 @pytest.mark.parametrize(
     ("url", "told"),
     [
@@ -130,7 +138,8 @@ def test_a_prefix_ends_with_one_slash() -> None:
 
 def test_without_the_package_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    monkeypatch.delitem(sys.modules, "headrace.objects.s3")
+    for name in ("headrace.objects.s3", "headrace.objects.s3.requests"):
+        monkeypatch.delitem(sys.modules, name)
 
     with pytest.raises(ConfigError, match=r"headrace\[aws\]"):
         import_module("headrace.objects.s3")
