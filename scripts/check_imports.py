@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PACKAGE = "headrace"
-PORTS = ("sources", "log", "stores", "models", "redaction")
+PORTS = ("sources", "log", "stores", "models", "redaction", "objects")
 
 # Layer -> what it may import besides itself. First match of MEMBERS names a module's layer.
 LAYERS: dict[str, frozenset[str]] = {
@@ -32,13 +32,13 @@ LAYERS: dict[str, frozenset[str]] = {
     "evaluation": frozenset({"ground", "settings", "port", "domain", "answer"}),
     "app": frozenset({"ground", "settings", "port", "domain", "answer", "ops", "engine"}),
     "server": frozenset({"ground", "settings", "port", "domain", "answer", "ops", "engine", "app"}),
-    "running": frozenset({"ground", "settings", "app", "server"}),
+    "running": frozenset({"ground", "settings", "port", "app", "server"}),
     "demo": frozenset({"ground", "settings", "port", "app", "server", "running"}),
     "integration": frozenset({"ground", "settings"}),
     "cli": frozenset({"ground", "settings", "port", "answer", "app", "server", "running", "demo", "ops", "evaluation"}),
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
-    (r"(__init__|access|change|described|metadata|place|position|token|codec|envelope|errors|findings)", "ground"),
+    (r"(__init__|access|change|described|metadata|place|position|ticket|token|codec|envelope|errors|findings)", "ground"),
     (r"(breaker|clock|link|sqlfile)", "ground"),
     (r"envelopes(\..+)?", "ground"),
     (r"(config|registry)(\..+)?", "settings"),

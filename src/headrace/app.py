@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -26,6 +27,7 @@ from headrace.config import (
     Documents,
     Models,
     SourceEntry,
+    UploadSettings,
     duration_us,
     without_secrets,
 )
@@ -34,7 +36,7 @@ from headrace.config import Summarise as SummariseEntry
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
 from headrace.findings import Finding, ok
-from headrace.folder import hold
+from headrace.folder import hold, own_key
 from headrace.knowledge.asked import Asked
 from headrace.knowledge.asking import Task
 from headrace.knowledge.chain import Settings
@@ -52,6 +54,7 @@ from headrace.knowledge.teller import STEPS, Teller
 from headrace.knowledge.verifier import NoWork, Verifier
 from headrace.log import Log
 from headrace.models import Embedder, Generator, Reranker, Served
+from headrace.objects import ObjectStore
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import ChildRule, RecordRule
 from headrace.redaction.policy import Policy, Redactor
@@ -60,6 +63,7 @@ from headrace.registry import (
     GENERATORS,
     LOGS,
     MIGRATIONS,
+    OBJECT_STORES,
     SERVERS,
     SOURCES,
     STORES,
@@ -71,6 +75,7 @@ from headrace.sources import Source, SourceSettings
 from headrace.stores import Store
 from headrace.stores.profiles import Aggregate, FactRule
 from headrace.stores.stock import WorkCache
+from headrace.ticket import KEY_BYTES, Tickets
 
 logger = structlog.get_logger("headrace.app")
 DATABASE = "headrace"
@@ -90,6 +95,17 @@ class Postgres(Protocol):
     async def ensure_database(self, name: str) -> None: ...
     async def wait_dead(self) -> object: ...
     async def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Presigning:
+    """Uploads by way of an object store: where they lie, what signs for them, and for how long (seconds)."""
+
+    objects: ObjectStore
+    tickets: Tickets
+    seconds: int
+    min_bytes: int
+    keep_objects: bool
 
 
 class Core:
@@ -141,6 +157,7 @@ class App:
         self._ranking: Ranking | None = None
         self._generator: Generator | None = None
         self._models: dict[str, Generator] = {}
+        self._presigning: Presigning | None = None
         self._trouble: str | None = "it is starting"
 
     @property
@@ -174,6 +191,11 @@ class App:
     def generator(self) -> Generator | None:
         return self._generator
 
+    @property
+    def presigning(self) -> Presigning | None:
+        """What uploads by way of an object store need; None where there is none."""
+        return self._presigning
+
     async def start(self, *, capture: bool = True) -> None:
         """Brings everything up once. Raises what prevents it. Without `capture` it only answers."""
         self._take_folder()
@@ -184,6 +206,8 @@ class App:
         if self.config.models.generation:
             url = self.config.models.generation
             self._generator = lookup("generators", GENERATORS, url)(url)
+        if self.config.uploads.object_store:
+            self._presigning = await asyncio.to_thread(_presigning, self.config.uploads, self.data)
         self._core = await self._build()
 
     async def run(self) -> None:
@@ -239,6 +263,8 @@ class App:
         for generator in (self._generator, *self._models.values()):
             if generator:
                 await generator.close()
+        if self._presigning:
+            await self._presigning.objects.close()
         if self._postgres:
             await self._postgres.stop()
         if self._folder is not None:
@@ -464,6 +490,15 @@ def source_settings(entry: SourceEntry, data: Path, id: str) -> SourceSettings:
         scratch=str(data / "scratch"),
         options=entry.options,
     )
+
+
+def _presigning(settings: UploadSettings, data: Path) -> Presigning:
+    """Raises ConfigError, StoreError."""
+    url = settings.object_store or ""
+    objects: ObjectStore = lookup("objects", OBJECT_STORES, url)(url)
+    tickets = Tickets(own_key(data, "tickets.key", KEY_BYTES))
+    seconds = duration_us(settings.expires) // 1_000_000
+    return Presigning(objects, tickets, seconds, settings.min_bytes, settings.keep_objects)
 
 
 def known_identity(data: Path) -> str:

@@ -313,6 +313,8 @@ def upload(
             return await upload_files(client, found, how, told=progress)
 
     sent: Sent = _run(send())
+    for name, why in [] if as_json else sent.through:
+        _err.print(f"{name}: sent through Headrace; the object store did not take it: {why}", markup=False)
     for name, why in [] if as_json else sent.refused:
         _err.print(f"{name}: {why}", markup=False)
     value = {"documents": sent.documents, "refused": dict(sent.refused), "token": sent.token}

@@ -215,6 +215,25 @@ class Documents(Struct, frozen=True, forbid_unknown_fields=True):
     ocr: Annotated[bool, Meta(description="whether pictures and scanned pages are read; needs `headrace[ocr]`")] = True
 
 
+class UploadSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[uploads]`: large documents past Headrace, by way of an object store."""
+
+    object_store: Annotated[
+        str | None,
+        Meta(
+            description="`s3://bucket/prefix?region=…`, see [documents](documents.md#large-files-by-an-object-store); "
+            "without it everything is sent to Headrace"
+        ),
+    ] = None
+    min_bytes: Annotated[
+        int, Meta(ge=0, description="files of so many bytes and more the page and `headrace upload` put there")
+    ] = 16_777_216
+    expires: Annotated[
+        str, Meta(description="how long an address to put a file to is valid, such as `1h`; at most `7d`")
+    ] = "1h"
+    keep_objects: Annotated[bool, Meta(description="whether objects stay there once they are fetched")] = False
+
+
 class RowEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """`[[knowledge.rows]]`: a table whose rows are documents too."""
 
@@ -325,6 +344,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     models: Models = field(default_factory=Models)
     sources: list[SourceEntry] = field(default_factory=list[SourceEntry])
     documents: Documents = field(default_factory=Documents)
+    uploads: UploadSettings = field(default_factory=UploadSettings)
     knowledge: Knowledge = field(default_factory=Knowledge)
     profiles: Profiles = field(default_factory=Profiles)
     answer: AnswerSettings = field(default_factory=AnswerSettings)
@@ -443,7 +463,7 @@ def _plain(kind: Any) -> Any:
     return kind
 
 
-_ADDRESSES = ("url", "store", "log", "embedding", "reranker", "generation", "model")
+_ADDRESSES = ("url", "store", "log", "embedding", "reranker", "generation", "model", "object_store")
 _SECRETS = re.compile(
     r"^[a-z][a-z0-9+.-]*://[^/?#@:]*:(?P<word>[^@]+)@|[?&](?:password|sslpassword|key|token|secret)=(?P<value>[^&#]+)"
 )
@@ -523,6 +543,7 @@ def _checked(config: Config) -> Config:
     duration_us(config.headrace.retention)
     duration_us(config.documents.timeout)
     _check_identity(config.server)
+    _check_expires(config.uploads.expires)
     names = [s.name for s in config.sources]
     for name in names:
         if names.count(name) > 1:
@@ -566,6 +587,15 @@ def _check_labels(where: str, told: Classify) -> None:
             raise _bad(step, expected, repr(label), "Rename the label.")
         if (told.many and label.casefold() == "none") or [x.casefold() for x in labels].count(label.casefold()) > 1:
             raise _bad(step, f"labels that differ, and none named `none`, in [{where}]", repr(label), "Rename it.")
+
+
+LONGEST_SIGNED_S = 7 * 86_400
+"""So long an address that is signed with Signature Version 4 can be valid."""
+
+
+def _check_expires(text: str) -> None:
+    if not 0 < duration_us(text) <= LONGEST_SIGNED_S * 1_000_000:
+        raise _bad("read [uploads] expires", "a duration of at most 7d", repr(text), "Correct it.")
 
 
 LEAST_SECRET = 16

@@ -12,11 +12,12 @@ from pathlib import Path
 import structlog
 
 from headrace.app import known_identity, partitions, redaction_findings, source_settings
-from headrace.config import Config, SourceEntry
+from headrace.config import Config, Server, SourceEntry
 from headrace.embedding import embedding_findings
 from headrace.errors import ConfigError, HeadraceError
 from headrace.findings import Finding, Level, error, failed, note, ok, warning
-from headrace.registry import DOCTORS, LOGS, SOURCES, STORE_DOCTORS, lookup
+from headrace.objects import ObjectStore
+from headrace.registry import DOCTORS, LOGS, OBJECT_STORES, SOURCES, STORE_DOCTORS, lookup
 from headrace.reranking import reranking_findings
 from headrace.server.serve import bind
 
@@ -28,7 +29,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Diagnosis = Mapping[str, Sequence[Finding]]
 """By what was looked at: `data`, `store`, `log`, `embedding`, `reranker` where there is one, `redaction`, `server`,
-then each source by its name."""
+`uploads` where there is an object store for them, then each source by its name."""
 
 logger = structlog.get_logger("headrace.doctor")
 
@@ -45,6 +46,8 @@ async def examine(config: Config, *, running: str | None = None) -> Diagnosis:
         "redaction": _guarded(lambda: redaction_findings(config)),
         "server": _guarded(lambda: _server(config, running)),
     }
+    if config.uploads.object_store:
+        looks["uploads"] = _guarded(lambda: _uploads(config, config.uploads.object_store or ""))
     found = dict(zip(looks, await asyncio.gather(*looks.values()), strict=True))
     return {**found, **{f"source {name}": seen for name, seen in (await sources(config)).items()}}
 
@@ -139,6 +142,23 @@ async def _log(config: Config) -> Sequence[Finding]:
 
 async def _embedding(config: Config) -> Sequence[Finding]:
     return await embedding_findings(config.models.embedding, config.knowledge.chunk_tokens)
+
+
+async def _uploads(config: Config, url: str) -> Sequence[Finding]:
+    objects: ObjectStore = await asyncio.to_thread(lookup("objects", OBJECT_STORES, url), url)
+    try:
+        found = list(await objects.examine(_origins(config.server)))
+    finally:
+        await objects.close()
+    if not any(s.url.startswith("upload:") for s in config.sources):
+        remedy = 'Add [[sources]] name = "uploads" url = "upload:".'
+        found.append(warning("source", expected="a source that uploads go to", got="none", remedy=remedy))
+    return found
+
+
+def _origins(server: Server) -> list[str]:
+    """Of the page: here, and behind what makes its further names reachable."""
+    return [f"http://{server.host}:{server.port}", *(f"https://{name}" for name in server.hosts)]
 
 
 async def _server(config: Config, running: str | None) -> Sequence[Finding]:

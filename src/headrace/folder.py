@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 from pathlib import Path
 
 from headrace.errors import StoreError
@@ -38,3 +39,29 @@ def hold(data: Path) -> int:
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
+
+
+def own_key(data: Path, name: str, size: int) -> bytes:
+    """A secret of this Headrace that nobody else needs: random bytes, made once, which only this user may read.
+
+    Raises StoreError.
+    """
+    file = data / name
+    try:
+        if file.exists() and len(key := file.read_bytes()) == size:
+            return key
+        key, made = secrets.token_bytes(size), data / f"{name}.new"
+        made.unlink(missing_ok=True)
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(key)
+            out.flush()
+            os.fsync(out.fileno())
+        made.replace(file)
+    except OSError as error:
+        raise StoreError(
+            step="keep a key in the data folder",
+            expected=f"to read and write {file}",
+            got=error.strerror or str(error),
+            remedy="Let this user write there.",
+        ) from None
+    return key

@@ -105,6 +105,8 @@ FORMATS = {
     "image/bmp": "headrace.knowledge.formats.image:parse",
 }
 """What reads a document, by its content type."""
+OBJECT_STORES = {"s3": "headrace.objects.s3:open_objects"}
+"""Where clients put large uploads."""
 OCR = {"rapidocr": "headrace.knowledge.formats.rapid:engine"}
 
 

@@ -92,6 +92,14 @@ ALWAYS = Only()
 
 
 @dataclass(frozen=True, slots=True)
+class Once:
+    """Names a request: until then (microseconds) the same again changes nothing, and is answered what it was before."""
+
+    id: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What came of a request. `document` is None once it is deleted; `position`: everything of it is at or before."""
 
@@ -137,6 +145,8 @@ class Uploads(Protocol):
     - `slot`: a place for one upload under way. Raises UploadsFull.
     - `put`: a document's content, new or in the place of what is there, with what is said of it; what is not said
       stays. With the same content and description nothing is written. Raises NameTaken where it should be new.
+    - `came_of`: what a `put` that was named `once` did, whatever has become of the document since; None where there
+      was none. It stands in the log with the change itself.
     - `describe`: another description or name, the content as it is. Raises NotFound, NameTaken.
     - `remove`: deletes it. Raises NotFound.
     - `given`, `count`: one document, and how many there are.
@@ -155,7 +165,10 @@ class Uploads(Protocol):
     @property
     def count(self) -> int: ...
     def slot(self) -> AbstractContextManager[None]: ...
-    async def put(self, name: str, content: Content, changes: Description, only: Only) -> Done: ...
+    async def put(
+        self, name: str, content: Content, changes: Description, only: Only, once: Once | None = None
+    ) -> Done: ...
+    async def came_of(self, id: str) -> Done | None: ...
     async def describe(self, name: str, changes: Description, only: Only) -> Done: ...
     async def remove(self, name: str, only: Only) -> Done: ...
     def given(self, name: str) -> Given | None: ...

@@ -100,6 +100,25 @@ async def test_a_body_without_a_length_is_counted_as_it_comes() -> None:
     assert too_large.status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/v1/documents", 200),
+        ("PUT", "/v1/documents/uploads/a.md", 200),
+        ("PUT", "/v1/documents/presigned/a.md", 200),
+        ("POST", "/v1/documents/presigned", 413),
+        ("POST", "/v1/documents/presigned/t1.x", 413),
+        ("PATCH", "/v1/documents/uploads/a.md", 413),
+        ("POST", "/v1/ask", 413),
+    ],
+)
+async def test_only_what_is_taken_in_as_it_comes_may_be_larger(method: str, path: str, status: int) -> None:
+    guard = Guard(Echo(), names=[], max_body=MAX_BODY, max_stream=2 * MAX_BODY)
+    transport = httpx2.ASGITransport(app=guard)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8420") as http:
+        assert (await http.request(method, path, content=b"x" * (MAX_BODY + 1))).status_code == status
+
+
 @pytest.mark.parametrize("length", ["many", "-1", "1.5", "\xb2"])
 async def test_a_length_that_is_none_is_refused(length: str) -> None:
     sent = await through("http", {b"host": b"localhost", b"content-length": length.encode("latin-1")})

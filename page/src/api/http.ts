@@ -90,19 +90,49 @@ function problemOf(status: number, statusText: string, text: string): Problem {
   }
 }
 
+type Told = (share: number) => void;
+
 /** Sends a file and tells how much of it is sent: what `fetch` cannot say. Rejects with a ProblemError, or when stopped. */
-export function sendFile<T>(path: string, file: Blob, told: (share: number) => void, signal: AbortSignal): Promise<T> {
+export async function sendFile<T>(path: string, file: Blob, told: Told, signal: AbortSignal): Promise<T> {
+  const headers = { accept: "application/json", "content-type": "application/octet-stream" };
+  const request = await sent("POST", path, headers, file, told, signal);
+  if (!request) throw new ProblemError(UNREACHABLE);
+  if (request.status < 400) return JSON.parse(request.responseText) as T;
+  throw new ProblemError(problemOf(request.status, request.statusText, request.responseText));
+}
+
+/** Puts a file to another server: why that did not take it, or null. A browser does not tell a server that is away from
+    one that lets this page put nothing there. Rejects only when stopped. */
+export async function putFile(
+  url: string,
+  headers: Record<string, string>,
+  file: Blob,
+  told: Told,
+  signal: AbortSignal,
+): Promise<string | null> {
+  // Its length a browser says by itself, and nobody else may.
+  const own = Object.fromEntries(Object.entries(headers).filter(([name]) => name !== "content-length"));
+  const request = await sent("PUT", url, own, file, told, signal);
+  if (!request) return "it does not answer, or its CORS rules keep this page out";
+  return request.status < 300 ? null : `it answered ${request.status}`;
+}
+
+/** An answer, or null when there is none. */
+function sent(
+  method: Method,
+  url: string,
+  headers: Record<string, string>,
+  file: Blob,
+  told: Told,
+  signal: AbortSignal,
+): Promise<XMLHttpRequest | null> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", path);
-    request.setRequestHeader("accept", "application/json");
-    request.setRequestHeader("content-type", "application/octet-stream");
+    request.open(method, url);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => told(event.lengthComputable && event.total > 0 ? event.loaded / event.total : 0);
-    request.onload = () => {
-      if (request.status < 400) resolve(JSON.parse(request.responseText) as T);
-      else reject(new ProblemError(problemOf(request.status, request.statusText, request.responseText)));
-    };
-    request.onerror = () => reject(new ProblemError(UNREACHABLE));
+    request.onload = () => resolve(request);
+    request.onerror = () => resolve(null);
     request.onabort = () => reject(new DOMException("stopped", "AbortError"));
     signal.addEventListener("abort", () => request.abort());
     request.send(file);

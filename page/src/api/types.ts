@@ -167,6 +167,13 @@ export interface DocumentPage {
   token: string;
 }
 
+/** Where a large file is put by ourselves, and what is asked for when it is there. */
+export interface Presigned {
+  url: string;
+  headers: Record<string, string>;
+  complete: string;
+}
+
 /** What one upload came to. */
 export interface Uploaded {
   documents: { id: string; outcome: "created" | "replaced" | "unchanged" | "described" }[];
@@ -238,7 +245,8 @@ export interface SourceStatus {
   reads_again?: boolean;
   retained?: Retained | null;
   pushed?: Pushed | null;
-  uploads?: { documents: number; max_bytes: number } | null;
+  /** `presigned`: files of so many bytes and more are put to an object store. */
+  uploads?: { documents: number; max_bytes: number; presigned?: { min_bytes: number } | null } | null;
   rate: number;
   errors: number;
   last_error?: string | null;

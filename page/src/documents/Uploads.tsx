@@ -7,7 +7,7 @@ import { Empty } from "../ui/Empty";
 import { ProblemNote } from "../ui/ProblemNote";
 import { dropped } from "./dropped";
 import { StageName } from "./Stage";
-import { add, again, dismiss, isOver, stop, uploads, type Upload } from "./uploads";
+import { add, again, dismiss, isOver, isTaken, stop, uploads, type Upload } from "./uploads";
 
 interface UploadsProps {
   sources: readonly SourceStatus[];
@@ -34,7 +34,7 @@ export function Uploads({ sources, onSent }: UploadsProps) {
     );
   }
   function take(list: Iterable<{ file: File; name: string }>): void {
-    if (source) add(list, source.name);
+    if (source) add(list, source.name, source.uploads?.presigned?.min_bytes);
   }
   async function drop(event: DragEvent): Promise<void> {
     event.preventDefault();
@@ -124,18 +124,15 @@ function OneFile({ one }: { one: Upload }) {
         {one.state === "refused" && <Refused one={one} />}
       </div>
       {one.state === "sending" && <Progress value={one.share * 100} size="sm" aria-label={`Upload of ${one.name}`} />}
+      {one.note && <p className="source-detail">Sent through Headrace: the object store did not take it ({one.note}).</p>}
       {one.entry?.error && (
         <p className="card-error">
           Got {one.entry.error.got}. {one.entry.error.remedy}
         </p>
       )}
-      {one.state === "refused" && one.problem && (isTaken(one) ? <Taken /> : <ProblemNote problem={one.problem} />)}
+      {one.state === "refused" && one.problem && (isTaken(one.problem) ? <Taken /> : <ProblemNote problem={one.problem} />)}
     </li>
   );
-}
-
-function isTaken(one: Upload): boolean {
-  return one.problem?.status === 409;
 }
 
 function Taken() {
@@ -161,7 +158,7 @@ function Progressed({ one }: { one: Upload }) {
 }
 
 function Refused({ one }: { one: Upload }) {
-  const taken = isTaken(one);
+  const taken = isTaken(one.problem);
   return (
     <span className="row-buttons">
       <Button

@@ -1,16 +1,18 @@
-import { ProblemError, asProblem, getJson, sendFile } from "../api/http";
-import type { DocumentEntry, DocumentPage, Problem, Uploaded } from "../api/types";
+import { ProblemError, asProblem, getJson, putFile, sendFile, sendJson } from "../api/http";
+import type { DocumentEntry, DocumentPage, Presigned, Problem, Uploaded } from "../api/types";
 import { Store } from "../lib/store";
 
 export type UploadState = "waiting" | "sending" | "sent" | "refused" | "stopped";
 
 /** One file on its way. `share` of it is sent; `id` is its document's, once it is on the server's disk, and `entry` what
-    the registry says of that then. */
+    the registry says of that then. `apart`: it goes to the object store; `note`: why it did not. */
 export interface Upload {
   key: number;
   name: string;
   file: File;
   source: string;
+  apart: boolean;
+  note: string;
   state: UploadState;
   share: number;
   id: string | null;
@@ -21,6 +23,10 @@ export interface Upload {
 
 const AT_ONCE = 2;
 const BUSY = new Set([429, 503]);
+/** The object store is not there any more, or refuses: files go through the server then. */
+const ROUND = new Set([404, 502]);
+/** What lies there is nothing to go on with: it is gone, another content, or its ticket is over. */
+const USELESS = new Set([400, 409, 410, 422]);
 const AGAIN_MS = 1000;
 const LOOK_MS = 400;
 const LOOKED_AT = 8;
@@ -29,12 +35,16 @@ const LOOKED_AT = 8;
 export const uploads = new Store<readonly Upload[]>([]);
 const stops = new Map<number, AbortController>();
 const replacing = new Set<number>();
+/** What files at the object store are completed by, until they are. */
+const lying = new Map<number, string>();
 let last = 0;
 
-export function add(files: Iterable<{ file: File; name: string }>, source: string): void {
+/** `apartFrom`: files of so many bytes and more go to the object store. */
+export function add(files: Iterable<{ file: File; name: string }>, source: string, apartFrom = Infinity): void {
   const fresh = [...files].map(({ file, name }): Upload => {
     last += 1;
-    return { key: last, name, file, source, state: "waiting", share: 0, id: null, outcome: "", entry: null, problem: null };
+    const begun = { apart: file.size >= apartFrom, note: "", state: "waiting", share: 0 } as const;
+    return { key: last, name, file, source, ...begun, id: null, outcome: "", entry: null, problem: null };
   });
   uploads.set([...uploads.get(), ...fresh]);
   next();
@@ -54,6 +64,7 @@ export function stop(key: number): void {
 }
 
 export function dismiss(keys: readonly number[]): void {
+  for (const key of keys) lying.delete(key);
   uploads.set(uploads.get().filter((one) => !keys.includes(one.key)));
 }
 
@@ -68,11 +79,8 @@ async function send(one: Upload): Promise<void> {
   const stopping = new AbortController();
   stops.set(one.key, stopping);
   change(one.key, { state: "sending" });
-  const query = new URLSearchParams({ name: one.name, source: one.source });
-  if (replacing.has(one.key)) query.set("replace", "true");
   try {
-    const told = (share: number) => change(one.key, { share });
-    const answer = await sendFile<Uploaded>(`/v1/documents?${query}`, one.file, told, stopping.signal);
+    const answer = (one.apart && (await byStore(one, stopping.signal))) || (await through(one, stopping.signal));
     const [document] = answer.documents;
     change(one.key, { state: "sent", share: 1, id: document?.id ?? null, outcome: document?.outcome ?? "" });
     follow();
@@ -88,6 +96,59 @@ async function send(one: Upload): Promise<void> {
     stops.delete(one.key);
     next();
   }
+}
+
+/** Sent to the server itself. */
+function through(one: Upload, signal: AbortSignal): Promise<Uploaded> {
+  const query = new URLSearchParams({ name: one.name, source: one.source });
+  if (replacing.has(one.key)) query.set("replace", "true");
+  return sendFile<Uploaded>(`/v1/documents?${query}`, one.file, (share) => change(one.key, { share }), signal);
+}
+
+/** Put to the object store, then fetched by the server; null where that does not work. */
+async function byStore(one: Upload, signal: AbortSignal): Promise<Uploaded | null> {
+  try {
+    const why = lying.has(one.key) ? null : await put(one, signal);
+    signal.throwIfAborted();
+    return why === null ? await completed(one) : around(one, why);
+  } catch (error) {
+    if (error instanceof ProblemError && ROUND.has(error.problem.status ?? 0)) return around(one, error.problem.got ?? "");
+    throw error;
+  }
+}
+
+/** Why the object store did not take it, or null. */
+async function put(one: Upload, signal: AbortSignal): Promise<string | null> {
+  const announced = { name: one.name, source: one.source, size: one.file.size, replace: replacing.has(one.key) };
+  const signed = await sendJson<Presigned>("POST", "/v1/documents/presigned", announced);
+  signal.throwIfAborted();
+  const why = await putFile(signed.url, signed.headers, one.file, (share) => change(one.key, { share }), signal);
+  if (why === null) lying.set(one.key, signed.complete);
+  return why;
+}
+
+/** What lies there is not put a second time, unless it turns out to be of no use. */
+async function completed(one: Upload): Promise<Uploaded> {
+  try {
+    const answer = await sendJson<Uploaded>("POST", `${lying.get(one.key)}?replace=${replacing.has(one.key)}`);
+    lying.delete(one.key);
+    return answer;
+  } catch (error) {
+    const problem = error instanceof ProblemError ? error.problem : null;
+    if (!isTaken(problem) && USELESS.has(problem?.status ?? 0)) lying.delete(one.key);
+    throw error;
+  }
+}
+
+function around(one: Upload, note: string): null {
+  lying.delete(one.key);
+  change(one.key, { apart: false, share: 0, note });
+  return null;
+}
+
+/** Whether another document has the name: the same status says of an object that it is not there yet. */
+export function isTaken(problem: Problem | null): boolean {
+  return problem?.status === 409 && problem.title !== "Not uploaded yet";
 }
 
 /** Whether nothing more will come of it. */

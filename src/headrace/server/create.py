@@ -22,6 +22,7 @@ from headrace.server.guard import Guard
 from headrace.server.identify import Identify
 from headrace.server.identity import Identity
 from headrace.server.log import log_router
+from headrace.server.presigned import presigned_router
 from headrace.server.push import push_router
 from headrace.server.pushed import CountPushes
 from headrace.server.reads import read_router
@@ -59,13 +60,14 @@ def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
         changes_router(feed),
         push_router(app),
         upload_router(app),
+        presigned_router(app),
         log_router(app),
         snapshot_router(app),
         verify_router(app),
         *extra,
     ):
         web.include_router(router)
-    _page(web)
+    _page(web, app)
     server = app.config.server
     web.add_middleware(Identify, identity=Identity(server))
     web.add_middleware(
@@ -76,7 +78,7 @@ def create(app: App, *, extra: Sequence[APIRouter] = ()) -> FastAPI:
     return web
 
 
-def _page(web: FastAPI) -> None:
+def _page(web: FastAPI, app: App) -> None:
     """The built page at /, its hashed assets cached for good."""
     static = Path(str(files("headrace.server").joinpath("static")))
     index = static / "index.html"
@@ -87,7 +89,7 @@ def _page(web: FastAPI) -> None:
     async def page() -> Response:  # pyright: ignore[reportUnusedFunction]
         if not index.is_file():
             return HTMLResponse(_NO_PAGE)
-        return FileResponse(index, headers={"cache-control": "no-cache", "content-security-policy": _POLICY})
+        return FileResponse(index, headers={"cache-control": "no-cache", "content-security-policy": _policy(app)})
 
     @web.get("/{name}", include_in_schema=False)
     async def icon(name: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -97,7 +99,12 @@ def _page(web: FastAPI) -> None:
         return Response(status_code=404)
 
 
-_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"  # noqa: E501
+_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'{store}; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"  # noqa: E501
+
+
+def _policy(app: App) -> str:
+    """The page talks to this server, and puts large files to the object store."""
+    return _POLICY.format(store=f" {app.presigning.objects.origin}" if app.presigning else "")
 
 
 class _Assets(StaticFiles):

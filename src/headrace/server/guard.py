@@ -82,7 +82,9 @@ class Guard:
         """Pushed lines and uploads are taken in as they come: they may be larger than what is read as a whole."""
         kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
         streamed = scope["path"].startswith("/v1/changes/") and kind in LINES
-        streamed = streamed or (scope["path"].startswith("/v1/documents") and scope.get("method") in ("POST", "PUT"))
+        method = scope.get("method")
+        streamed = streamed or (method == "POST" and scope["path"] == "/v1/documents")
+        streamed = streamed or (method == "PUT" and scope["path"].startswith("/v1/documents/"))
         return self._max_stream if streamed else self._max_body
 
     def _too_large(self, size: int, limit: int) -> TooLarge:

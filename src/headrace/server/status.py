@@ -82,7 +82,8 @@ async def describe(app: App) -> dict[str, Any]:
     heads = {h.source: h for h in await core.log.heads()}
     letters = await core.store.letters()
     ready, failed, profiles, version, size = await core.store.counts()
-    sources = [_source(engine, s, heads.get(s.name), letters) for s in engine.sources.values()]
+    presigned = {"min_bytes": app.presigning.min_bytes} if app.presigning else None
+    sources = [_source(engine, s, heads.get(s.name), letters, presigned) for s in engine.sources.values()]
     embedders = [_embedder(e) for e in app.embedders]
     reranker = None if app.ranking is None else _reranker(app.ranking)
     return {
@@ -157,7 +158,13 @@ def _coming(core: Core) -> dict[str, int]:
     return {**counted, **({Stage.RECEIVED.value: received} if received else {})}
 
 
-def _source(engine: EmbeddedEngine, source: Source, head: SourceHead | None, letters: object) -> dict[str, Any]:
+def _source(
+    engine: EmbeddedEngine,
+    source: Source,
+    head: SourceHead | None,
+    letters: object,
+    presigned: dict[str, int] | None,
+) -> dict[str, Any]:
     track = engine.tracker.sources.get(source.name)
     meter = engine.captured[source.name]
     copying = source.snapshot
@@ -178,11 +185,15 @@ def _source(engine: EmbeddedEngine, source: Source, head: SourceHead | None, let
         "reads_again": isinstance(source, Snapshotting),
         "retained": _retained(source.retained) if isinstance(source, Retaining) else None,
         "pushed": dataclasses.asdict(source.counts) if isinstance(source, Inbox) else None,
-        "uploads": {"documents": source.count, "max_bytes": source.max_bytes} if isinstance(source, Uploads) else None,
+        "uploads": _uploads(source, presigned) if isinstance(source, Uploads) else None,
         "rate": round(meter.rate, 2),
         "errors": meter.errors,
         "last_error": meter.last_error,
     }
+
+
+def _uploads(source: Uploads, presigned: dict[str, int] | None) -> dict[str, Any]:
+    return {"documents": source.count, "max_bytes": source.max_bytes, "presigned": presigned}
 
 
 def _retained(seen: Retained | None) -> dict[str, Any] | None:

@@ -310,7 +310,7 @@ async def _take_form(app: App, request: Request, said: _Said, result: _Result) -
                 said.take(part)
             case forms.FileBegin():
                 files += 1
-                source = _chosen(app, said.source)
+                source = chosen(app, said.source)
                 with source.slot():
                     await _take_part(source, part, parts, said, result)
                 said.file_done()
@@ -348,7 +348,7 @@ async def _take_part(
 
 
 async def _take_file(app: App, request: Request, said: _Said, result: _Result) -> None:
-    source = _chosen(app, said.source)
+    source = chosen(app, said.source)
     name = checked_name(said.name)
     with source.slot():
         async with spool(source.scratch, source.max_bytes) as file:
@@ -364,7 +364,13 @@ def _body(app: App, request: Request) -> AsyncIterator[bytes]:
     return inflated(lively(request.stream()), coding_of(request.headers), most)
 
 
-def _chosen(app: App, name: str) -> Uploads:
+def answer_of(source: Uploads, done: Done) -> JsonObject:
+    """What a request with this one document is answered."""
+    return _Result([(source, done)]).shown()
+
+
+def chosen(app: App, name: str) -> Uploads:
+    """The source of uploads of that name, or the only one. Raises NotFound, BadRequest."""
     there = by_name(app.core.engine.sources)
     if name in there:
         return there[name]

@@ -8,6 +8,8 @@ written and taken away with the change itself, in one append. So they are there 
 short the log's retention; they are given again when they are to be read in another way, and what `headrace verify`
 finds wrong is repaired from them.
 
+A request that has a name (`Once`) leaves `o:<name>` there, what came of it, as long as somebody may come back with it.
+
 Order: as requests come; a position is (hybrid clock of the append, place in it).
 """
 

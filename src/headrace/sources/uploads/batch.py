@@ -14,7 +14,8 @@ from headrace.clock import HybridClock, now_us
 from headrace.described import NOTHING, About, about_text, described_schema
 from headrace.errors import HeadraceError, NotFound, SourceError
 from headrace.sources.uploads.kept import DOCUMENT, ORIGINAL, Documents, digest_of, encode, packed, unpacked
-from headrace.uploads import Content, Description, Done, Given, NameTaken, Only, Outcome, Outdated
+from headrace.sources.uploads.once import MARK, Marks, decode_mark, encode_mark
+from headrace.uploads import Content, Description, Done, Given, NameTaken, Once, Only, Outcome, Outdated
 
 LARGE = 262_144
 """Bytes from which on a content is packed and hashed in a thread."""
@@ -31,6 +32,7 @@ class Put:
     content: Content
     changes: Description
     only: Only
+    once: Once | None = None
 
     @property
     def size(self) -> int:
@@ -74,10 +76,13 @@ class Batch:
 
 
 class Builder:
-    """Takes requests one after the other. `documents` is changed as if the batch were appended already."""
+    """Takes requests one after the other. `documents` and `marks` are changed as if the batch were appended already."""
 
-    def __init__(self, source: str, documents: Documents, clock: HybridClock, fetch: Fetch, batch: Batch) -> None:
+    def __init__(
+        self, source: str, documents: Documents, marks: Marks, clock: HybridClock, fetch: Fetch, batch: Batch
+    ) -> None:
         self.batch = batch
+        self._marks = marks
         self._schema = described_schema(source)
         self._documents = documents
         self._clock = clock
@@ -88,7 +93,7 @@ class Builder:
         before = self._documents.get(request.name)
         match request:
             case Put():
-                return await self._put(request, before)
+                return await self._put_once(request, before)
             case Describe():
                 return await self._describe(request, _known(request.name, before, request.only))
             case Remove():
@@ -147,6 +152,25 @@ class Builder:
         return Done(Outcome.UNCHANGED, given.name, given, given.position)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
+
+    async def _put_once(self, request: Put, before: Given | None) -> Done:
+        once = request.once
+        if once is None:
+            return await self._put(request, before)
+        return await self._first(once) or self._marked(once, await self._put(request, before))
+
+    async def _first(self, once: Once) -> Done | None:
+        """What the same request did before, perhaps in this batch."""
+        if not self._marks.has(once.id):
+            return None
+        value = self.batch.state.get(MARK + once.id) or await self._fetch(MARK + once.id)
+        return None if value is None else decode_mark(value)
+
+    def _marked(self, once: Once, done: Done) -> Done:
+        self.batch.state[MARK + once.id] = encode_mark(once, done)
+        self._marks.add(once)
+        self.batch.state.update(self._marks.forgotten(now_us()))
+        return done
 
     def _position(self) -> Position:
         return Position(self._clock.next())

@@ -12,12 +12,13 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from headrace.change import START, Position, Style
-from headrace.clock import HybridClock
+from headrace.clock import HybridClock, now_us
 from headrace.errors import HeadraceError, SourceError
 from headrace.sources import Captured, Resume, SnapshotProgress, SourceSettings, State
 from headrace.sources.uploads.batch import Again, Batch, Builder, Describe, Put, Remove, Request, original_of
 from headrace.sources.uploads.kept import DOCUMENT, Documents
-from headrace.uploads import SCRATCH_PREFIX, Content, Description, Done, Given, Only, UploadsFull
+from headrace.sources.uploads.once import MARK, Marks, decode_mark
+from headrace.uploads import SCRATCH_PREFIX, Content, Description, Done, Given, Once, Only, UploadsFull
 
 MOST_UPLOADS = 64
 """Uploads under way at once, each with at most one content in the scratch folder."""
@@ -83,8 +84,14 @@ class UploadSource:
         finally:
             self._uploads -= 1
 
-    async def put(self, name: str, content: Content, changes: Description, only: Only) -> Done:
-        return await self._do(Put(name, content, changes, only))
+    async def put(
+        self, name: str, content: Content, changes: Description, only: Only, once: Once | None = None
+    ) -> Done:
+        return await self._do(Put(name, content, changes, only, once))
+
+    async def came_of(self, id: str) -> Done | None:
+        value = await self._fetch(MARK + id)
+        return None if value is None else decode_mark(value)
 
     async def describe(self, name: str, changes: Description, only: Only) -> Done:
         return await self._do(Describe(name, changes, only))
@@ -105,17 +112,18 @@ class UploadSource:
             raise RuntimeError(f"the source {self.name} is being read already")
         await asyncio.to_thread(_sweep, self.scratch)
         documents = self._documents = Documents(await resume.state.scan(DOCUMENT))
+        marks = Marks(await resume.state.scan(MARK))
         frontier = self._frontier = max(resume.position, self._frontier or START)
         clock = HybridClock(frontier.major)
         self._state = resume.state
         taken: list[_Waiting] = []
         try:
-            yield Captured(frontier)
+            yield Captured(frontier, state=marks.forgotten(now_us()))
             self._begun.set()
             while not self._closed:
                 await self._wake()
                 taken = self._take()
-                builder = Builder(self.name, documents, clock, self._fetch, Batch(self._frontier))
+                builder = Builder(self.name, documents, marks, clock, self._fetch, Batch(self._frontier))
                 answers = [(waiting, await _answered(builder, waiting.request)) for waiting in taken]
                 if builder.batch.changes or builder.batch.state:
                     yield Captured(builder.batch.frontier, builder.batch.changes, builder.batch.state)
