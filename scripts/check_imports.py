@@ -38,7 +38,10 @@ LAYERS: dict[str, frozenset[str]] = {
     "cli": frozenset({"ground", "settings", "port", "answer", "app", "server", "running", "demo", "ops", "evaluation"}),
 }
 MEMBERS: tuple[tuple[str, str], ...] = (
-    (r"(__init__|access|change|described|metadata|place|position|ticket|token|codec|envelope|errors|findings)", "ground"),
+    (
+        r"(__init__|access|change|described|metadata|place|position|ticket|token|codec|envelope|errors|findings)",
+        "ground",
+    ),
     (r"(breaker|clock|link|sqlfile)", "ground"),
     (r"envelopes(\..+)?", "ground"),
     (r"(config|registry)(\..+)?", "settings"),
