@@ -41,7 +41,7 @@ async def test_retrieval_keeps_its_floor_and_fusion_is_ahead_of_both_parts(cache
 
     # And again, with a reranker that knows nothing: no text is embedded twice, and without it the figures are the same.
     again = await report(cache, said, opened_reranker(f"onnx:{cross_encoder(tmp_path / 'cross')}"))
-    assert first.embedded >= (first.documents or 0)
+    assert first.embedded >= 30
     assert again.embedded == 0
     reranked, without, *others = again.settings
     assert (reranked.setting, without.setting) == ("default", "without reranker")
