@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.texts import told, vocabulary
 from headrace.change import Position, Stamp
 from headrace.knowledge.terms import bag
-from headrace.stores import ChunkDraft, DocumentDraft
+from headrace.stores.knowledge import ChunkDraft, DocumentDraft
 
 DIMENSIONS = 384
 CHUNKS = 10

@@ -30,7 +30,8 @@ from bench.vectors import (
     recall,
 )
 from headrace.access import ANYBODY, OPERATOR, Readers, Viewer
-from headrace.stores import HYBRID, Filter, Store
+from headrace.stores import Store
+from headrace.stores.knowledge import HYBRID, Filter
 
 DOCUMENTS = 20_000
 QUESTIONS = 200

@@ -35,9 +35,9 @@ def vocabulary(seed: int, count: int = 30_000) -> list[str]:
     return random.Random(seed).choices(sorted(set(_VOCABULARY)), k=count)
 
 
-def write(folder: Path, documents: int) -> None:
-    """`documents` files of `SECTIONS` chunks each."""
-    for number in range(documents):
+def write(folder: Path, documents: int, *, first: int = 0) -> None:
+    """`documents` files of `SECTIONS` chunks each, from the number `first` on."""
+    for number in range(first, first + documents):
         path = folder / f"part{number // PER_FOLDER:03d}" / f"document{number:06d}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n\n".join(sections(number)) + "\n", encoding="utf-8")

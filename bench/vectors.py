@@ -26,7 +26,8 @@ from bench.report import Figure, Goal, Outcome, Settings, spread
 from headrace.access import OPERATOR, Viewer
 from headrace.knowledge.terms import query_terms
 from headrace.registry import MIGRATIONS, SERVERS, STORES, lookup
-from headrace.stores import HYBRID, Blend, Filter, Passage, Store
+from headrace.stores import Store
+from headrace.stores.knowledge import HYBRID, Blend, Filter, Passage
 from headrace.stores.postgres import vector_index
 
 DOCUMENTS = 20_000

@@ -44,6 +44,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"(config|registry)(\..+)?", "settings"),
     (r"redaction(\.(checks|echoes|overlap|policy))?", "port"),
     (rf"({'|'.join(PORTS)}|operators|inbox|uploads)", "port"),
+    (r"stores\.(audit|beside|conversations|dead_letters|knowledge|profiles|stock|told|values)", "port"),
     (rf"({'|'.join(PORTS)})\..+", "adapter"),
     (r"(knowledge|profiles)(\..+)?", "domain"),
     (r"answer(\..+)?", "answer"),

@@ -1,7 +1,7 @@
 import { Tabs } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { useEffect, useState } from "react";
-import type { DemoState, Status } from "./api/types";
+import type { Status } from "./api/types";
 import { AskPane } from "./ask/AskPane";
 import { useDemo } from "./demo";
 import { DeskPane } from "./desk/DeskPane";
@@ -16,19 +16,28 @@ const TABS = ["ask", "live", "desk", "documents", "status"] as const;
 type Tab = (typeof TABS)[number];
 const NAMES: Record<Tab, string> = { ask: "Ask", live: "Live", desk: "Desk", documents: "Documents", status: "Status" };
 const STATUS_EVERY_MS = 1500;
+const REFUSED_EVERY_MS = 60_000;
+/** Views of what only operators are told. */
+const OPERATORS: ReadonlySet<Tab> = new Set(["desk", "status"]);
 
 export function App() {
   const wide = useMediaQuery("(min-width: 60em)", true, { getInitialValueInEffect: false });
   const demo = useDemo();
-  const status = usePolled<Status>("/v1/status", STATUS_EVERY_MS);
+  const [reader, setReader] = useState(false);
+  const status = usePolled<Status>("/v1/status", reader ? REFUSED_EVERY_MS : STATUS_EVERY_MS);
+  const refused = status.problem?.status === 403;
+  useEffect(() => setReader(refused), [refused]);
   const [tab, setTab] = useTab();
-  const shown = tabFor(tab, wide, demo.state);
+  const tabs = TABS.filter(
+    (one) => (one !== "ask" || !wide) && (one !== "desk" || demo.state) && !(refused && OPERATORS.has(one)),
+  );
+  const shown = tabs.includes(tab) ? tab : "live";
   return (
     <div className="app">
       <a className="skip" href="#main" onClick={focusMain}>
         Skip to the content
       </a>
-      <Header status={status} clock={demo.state?.now ?? null} onStatus={() => setTab("status")} />
+      <Header status={status} reader={refused} clock={demo.state?.now ?? null} onStatus={() => setTab("status")} />
       <main id="main" tabIndex={-1} className={wide ? "main main-wide" : "main"}>
         {wide && <AskPane demo={demo} />}
         <Tabs
@@ -38,7 +47,7 @@ export function App() {
           keepMounted={false}
         >
           <Tabs.List aria-label="Views" grow={!wide}>
-            {TABS.filter((one) => (one !== "ask" || !wide) && (one !== "desk" || demo.state)).map((one) => (
+            {tabs.map((one) => (
               <Tabs.Tab key={one} value={one}>
                 {!wide && one === "documents" ? "Docs" : NAMES[one]}
               </Tabs.Tab>
@@ -50,13 +59,13 @@ export function App() {
             </Tabs.Panel>
           )}
           <Tabs.Panel value="live" tabIndex={0}>
-            <LivePane status={status.value} simulator={demo.state?.simulator ?? null} onChanged={demo.refresh} />
+            <LivePane status={status.value} reader={refused} simulator={demo.state?.simulator ?? null} onChanged={demo.refresh} />
           </Tabs.Panel>
           <Tabs.Panel value="desk" tabIndex={0}>
             <DeskPane onAsk={() => !wide && setTab("ask")} />
           </Tabs.Panel>
           <Tabs.Panel value="documents" tabIndex={0}>
-            <DocumentsPane status={status.value} />
+            <DocumentsPane status={status.value} reader={refused} />
           </Tabs.Panel>
           <Tabs.Panel value="status" tabIndex={0}>
             <StatusPane status={status} />
@@ -66,11 +75,6 @@ export function App() {
       <EvidencePanel />
     </div>
   );
-}
-
-function tabFor(tab: Tab, wide: boolean, demo: DemoState | null): Tab {
-  if (wide && tab === "ask") return "live";
-  return tab === "desk" && !demo ? "live" : tab;
 }
 
 /** The open view, kept in the address so that a reload and a link find it. */

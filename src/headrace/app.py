@@ -70,7 +70,9 @@ from headrace.registry import (
     lookup,
 )
 from headrace.sources import Source, SourceSettings
-from headrace.stores import Aggregate, FactRule, Store, WorkCache
+from headrace.stores import Store
+from headrace.stores.profiles import Aggregate, FactRule
+from headrace.stores.stock import WorkCache
 from headrace.ticket import KEY_BYTES, Tickets
 
 logger = structlog.get_logger("headrace.app")

@@ -25,13 +25,14 @@ class Told:
     def __init__(self, **first_source: object) -> None:
         self.first_source = dict(first_source)
         self.more: list[dict[str, object]] = []
+        self.instead: dict[str, object] = {}
 
     async def status(self, route: Route) -> None:
         response = await route.fetch()
         told: dict[str, Any] = await response.json()
         first: dict[str, Any] = told["sources"][0]
         told["sources"] = [{**first, **self.first_source}, *({**first, **other} for other in self.more)]
-        await route.fulfill(response=response, json=told)
+        await route.fulfill(response=response, json={**told, **self.instead})
 
 
 async def told(screen: Screen, **first_source: object) -> Told:
@@ -201,3 +202,38 @@ async def test_every_state_can_be_read_by_everybody(open_page: Open, scheme: str
     await opener(screen).click()
     assert await screen.sideways() <= 0
     assert await screen.serious() == []
+
+
+async def test_how_it_goes_with_the_models_that_make_vectors(open_page: Open) -> None:
+    # given the model of this process
+    screen = await open_page(view="status")
+    models = screen.page.get_by_role("region", name="Embedding models")
+    await expect(models.get_by_role("article")).to_contain_text("in this process")
+    await expect(models.get_by_role("article")).to_contain_text("384")
+    # when one behind an address is left alone
+    service = {
+        "reason": "ask the embedder: expected 200, got 503", "again_at": "2126-01-02T03:04:05.000000Z", "requests": 1,
+        "failures": 2, "texts": 4200, "tokens": 812_345, "estimated": True, "cost": 0.0162,
+    }  # fmt: skip
+    now = await told(screen)
+    now.instead = {"embedders": [{"model": "far/model", "dimensions": None, "state": "open", "service": service}]}
+    # then it says why, when it is asked again, and what was spent
+    card = models.get_by_role("article", name="far/model")
+    await expect(card).to_contain_text("left alone")
+    await expect(card).to_contain_text("got 503")
+    await expect(card).to_contain_text("Asked again in")
+    await expect(card).to_contain_text("1 time, 2 failed")
+    await expect(card).to_contain_text("about 812,345")
+    await expect(card).to_contain_text("0.02")
+
+
+async def test_a_vector_index_that_is_built_shows_how_far_it_is(open_page: Open) -> None:
+    # given a large load whose index is being built
+    screen = await open_page(view="status")
+    building = {"done": 120_000, "total": 200_000, "rate": 2000.0, "eta_s": 40.0}
+    now = await told(screen)
+    # when the status tells it
+    now.instead = {"store": {"version": "18.1", "bytes": 1, "index": {"waiting": 200_000, "building": building}}}
+    # then it stands among the figures
+    await expect(screen.page.locator(".figures")).to_contain_text("120,000 of 200,000")
+    await expect(screen.page.locator(".figures")).to_contain_text("about 40.0 s to go")

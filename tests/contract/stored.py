@@ -12,22 +12,12 @@ from numpy.typing import NDArray
 
 from headrace.change import Position, Stamp
 from headrace.knowledge.terms import bag, query_terms
-from headrace.stores import (
-    PRESENT,
-    Applied,
-    AsOf,
-    ChunkDraft,
-    DocumentDraft,
-    FactRule,
-    Failure,
-    Filter,
-    Passage,
-    Profile,
-    Removal,
-    Store,
-)
+from headrace.stores import PRESENT, Applied, AsOf, Store
+from headrace.stores.knowledge import ChunkDraft, DocumentDraft, Filter, Passage, Removal
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres.store import PostgresStore
+from headrace.stores.profiles import FactRule, Profile
+from headrace.stores.values import Failure
 from headrace.token import Token
 from tests.making import EPOCH
 from tests.servers import FreshDatabases

@@ -12,7 +12,9 @@ import pytest_asyncio
 from headrace.access import ANYBODY, EVERYBODY, NOBODY, OPEN, OPERATOR, Access, Readers, Viewer
 from headrace.errors import NotFound
 from headrace.knowledge.terms import query_terms
-from headrace.stores import PRESENT, AsOf, Filter, Listing, Narrowing, Store, Turn
+from headrace.stores import PRESENT, AsOf, Store
+from headrace.stores.conversations import Turn
+from headrace.stores.knowledge import Filter, Listing, Narrowing
 from headrace.stores.postgres import search as searching
 from headrace.stores.postgres import vector_index
 from tests.contract.stored import (

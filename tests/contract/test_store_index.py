@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from headrace.knowledge.terms import query_terms
-from headrace.stores import Filter, Store
+from headrace.stores import Store
+from headrace.stores.knowledge import Filter
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres import vector_index
 from headrace.stores.postgres.vector_index import LEAST_MEMORY_MB, MOST_MEMORY_MB, due, memory_mb

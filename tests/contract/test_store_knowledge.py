@@ -14,9 +14,11 @@ import pytest_asyncio
 from headrace.errors import Forgotten
 from headrace.knowledge.terms import query_terms
 from headrace.operators import OVERTAKING
-from headrace.stores import PRESENT, AsOf, Filter, Listing, MadeBy, Passage, Store
+from headrace.stores import PRESENT, AsOf, Store
+from headrace.stores.knowledge import Filter, Listing, Passage
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres import compact, vector_index
+from headrace.stores.stock import MadeBy
 from headrace.token import heads
 from tests.contract.stored import (
     FAILURE,

@@ -9,19 +9,10 @@ import pytest
 import pytest_asyncio
 
 from headrace.change import Row
-from headrace.stores import (
-    JSON,
-    Aggregate,
-    AsOf,
-    Cleared,
-    FactDraft,
-    FactRule,
-    Profile,
-    ProfileChange,
-    RecordDraft,
-    Store,
-)
+from headrace.stores import AsOf, Store
 from headrace.stores.postgres.components import Record, unify
+from headrace.stores.profiles import Aggregate, Cleared, FactDraft, FactRule, Profile, ProfileChange, RecordDraft
+from headrace.stores.values import JSON
 from tests.contract.stored import new_store, profile, profiles, seconds, stamp, token
 from tests.servers import FreshDatabases
 

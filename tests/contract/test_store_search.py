@@ -12,10 +12,12 @@ import pytest
 import pytest_asyncio
 
 from headrace.knowledge.terms import query_terms
-from headrace.stores import PRESENT, AsOf, Blend, Filter, Passage, Store, Vector
+from headrace.stores import PRESENT, AsOf, Store
+from headrace.stores.knowledge import Blend, Filter, Passage
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres import search as searching
 from headrace.stores.postgres import vector_index
+from headrace.stores.values import Vector
 from tests.contract.stored import draft, new_store, open_store, ranked, search, seconds, swap, vector
 from tests.servers import FreshDatabases
 

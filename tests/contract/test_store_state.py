@@ -10,8 +10,11 @@ import pytest_asyncio
 
 from headrace.change import Position
 from headrace.errors import BadInput, ConfigError, NotFound, StoreError
-from headrace.stores import DeadLetterDraft, Failure, Store, Turn
+from headrace.stores import Store
+from headrace.stores.conversations import Turn
+from headrace.stores.dead_letters import DeadLetterDraft
 from headrace.stores.migrate import migrate
+from headrace.stores.values import Failure
 from tests.contract.stored import FAILURE, applied, draft, new_store, open_store, seconds, stamp, swap, texts
 from tests.servers import FreshDatabases
 

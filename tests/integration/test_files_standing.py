@@ -18,7 +18,8 @@ from headrace.knowledge.standing import Compared, Standing
 from headrace.operators import Progress
 from headrace.sources import Comparable, SourceSettings
 from headrace.sources.files.source import FileSource
-from headrace.stores import DocumentDraft, Store
+from headrace.stores import Store
+from headrace.stores.knowledge import DocumentDraft
 from tests.contract.stored import new_store, stamp
 from tests.servers import FreshDatabases
 

@@ -28,7 +28,7 @@ from headrace.knowledge.succession import Serving, Succession
 from headrace.knowledge.verifier import Ask, NoWork, Verifier
 from headrace.log.memory import Memory, MemoryLog
 from headrace.models import Vectors
-from headrace.stores import Filter
+from headrace.stores.knowledge import Filter
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres import vector_index
 from headrace.stores.postgres.store import PostgresStore

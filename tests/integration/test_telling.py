@@ -31,7 +31,9 @@ from headrace.log.memory import Memory, MemoryLog
 from headrace.models.openai import OpenAIGenerator, open_generator
 from headrace.redaction.policy import Policy, Redactor
 from headrace.redaction.rules import Rules
-from headrace.stores import AsOf, DocumentInfo, Filter, Listing, Model
+from headrace.stores import AsOf
+from headrace.stores.beside import Model
+from headrace.stores.knowledge import DocumentInfo, Filter, Listing
 from headrace.stores.migrate import migrate
 from headrace.stores.postgres.store import PostgresStore
 from headrace.token import Token

@@ -38,6 +38,6 @@ async def test_retrieval_keeps_its_floor_and_fusion_is_ahead_of_both_parts(cache
 
     # And again: no text is embedded twice, and the figures are the same.
     again = await report(cache, said)
-    assert first.embedded > 60
+    assert first.embedded >= 30
     assert again.embedded == 0
     assert again.settings == first.settings

@@ -12,7 +12,7 @@ from headrace.clock import now_us, parse_rfc3339
 from headrace.evaluation.beir import Item
 from headrace.evaluation.indexed import Indexed, indexed
 from headrace.evaluation.run import opened
-from headrace.stores import Blend
+from headrace.stores.knowledge import Blend
 from tests.news import Asked, Story, news
 
 WORDS = Retrieval(Blend("lexical"), newest=False)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.stores import HYBRID, Blend
+from headrace.stores.knowledge import HYBRID, Blend
 from headrace.stores.postgres.fusing import FLAT, Candidates, Found, Spread, fuse, lexical_spread, spread
 
 NOTHING = Candidates(np.empty(0, np.int64), np.empty(0, np.float64))

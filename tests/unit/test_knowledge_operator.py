@@ -26,7 +26,8 @@ from headrace.knowledge.rows import row_template
 from headrace.knowledge.stages import Stage, Stages
 from headrace.knowledge.terms import bag
 from headrace.models import Vectors
-from headrace.stores import DocumentDraft, Narrowing, Removal, StoredDocument
+from headrace.stores.knowledge import DocumentDraft, Narrowing, Removal
+from headrace.stores.stock import StoredDocument
 from tests import documents as make
 from tests.making import ITEMS, change, put, truncate
 from tests.simulation.virtual_time import VirtualLoop
@@ -59,7 +60,7 @@ class Embedder:
 
 
 class Work:
-    """Implements `headrace.stores.WorkCache` over what a test put in."""
+    """Implements `headrace.stores.stock.WorkCache` over what a test put in."""
 
     def __init__(self) -> None:
         self.known: dict[bytes, NDArray[np.float32]] = {}

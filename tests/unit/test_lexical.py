@@ -142,9 +142,34 @@ def test_what_is_held_of_a_query_is_by_how_rare_its_words_are() -> None:
 
     share = held(found, [3, -5], 10, ids)
     assert share == pytest.approx(1.0)
-    assert held(found, [3, -5], 10, ids[:9]) < 0.1
+    assert held(found, [3, -5], 10, ids[:9]) == pytest.approx(0.5)
     assert 0.3 < held(found, [3, -5, 0], 10, ids) < 0.6
     assert held(found, [3], 10, ids[:0]) == held(found, [], 10, ids) == 0.0
+
+
+def test_words_of_everyday_speech_do_not_outweigh_the_number_that_was_asked_for() -> None:
+    # Given: rows built alike of numbers of their own, and one text beside them that speaks as people do.
+    row, number, still, price = 3, 17, -5, -6
+    corpus: dict[int, Chunk] = {n: {row: 1, 100 + n // 30: 1} for n in range(3000)}
+    corpus |= {n: {row: 1, number: 1} for n in range(30)} | {3000: {still: 1, price: 1}}
+    asked = [row, number, still, price]
+    found = gather([], [recent(n, c) for n, c in corpus.items()], asked, np.empty(0, np.int64))
+
+    # Then: the row holds a good third of what was asked, though each word that it lacks is far rarer than its number.
+    assert held(found, asked, len(corpus), np.array([0])) > 0.33
+    # And: more when it holds one of them too.
+    corpus[0] = {row: 1, number: 1, still: 1}
+    found = gather([], [recent(n, c) for n, c in corpus.items()], asked, np.empty(0, np.int64))
+    assert held(found, asked, len(corpus), np.array([0])) > 0.6
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6, unique=True), st.integers(1, 40))
+def test_the_share_is_all_where_every_word_is_held_and_none_where_none_is(rest: list[int], spread: int) -> None:
+    corpus: dict[int, Chunk] = {0: dict.fromkeys(rest, 1)} | {n: {rest[n % len(rest)]: 1} for n in range(1, spread + 1)}
+    found = gather([], [recent(n, c) for n, c in corpus.items()], [*rest, 99], np.empty(0, np.int64))
+    assert held(found, rest, len(corpus), np.array([0])) == pytest.approx(1.0)
+    assert held(found, [99], len(corpus), np.array([0])) == 0.0
+    assert 0 < held(found, [*rest, 99], len(corpus), np.array([0])) < 1
 
 
 def test_the_best_of_very_many_are_those_of_a_plain_sort() -> None:

@@ -16,8 +16,9 @@ from headrace.knowledge.rows import compile_template
 from headrace.profiles.identifiers import identifier, normalise
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import ChildRule, RecordRule
-from headrace.stores import JSON, Cleared, FactDraft, FactRule, RecordDraft
 from headrace.stores.postgres.components import Record, profile_id, survivors, unify
+from headrace.stores.profiles import Cleared, FactDraft, FactRule, RecordDraft
+from headrace.stores.values import JSON
 from tests.making import EPOCH, truncate
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)

@@ -18,7 +18,7 @@ from headrace.place import Place
 from headrace.redaction import GROUPS, KINDS, Detection
 from headrace.redaction.policy import Action, Policy, Redactor
 from headrace.redaction.rules import Rules
-from headrace.stores import Failure
+from headrace.stores.values import Failure
 from tests.unit.test_chunk import tokenizer
 from tests.unit.test_knowledge_operator import Embedder, Work, document
 

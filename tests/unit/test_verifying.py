@@ -16,7 +16,8 @@ from headrace.change import Change, Op, Position, Style, document_id
 from headrace.knowledge.comparing import compare, faults, words
 from headrace.knowledge.replaying import Reach, TooMany, replay
 from headrace.log.memory import Memory, MemoryLog
-from headrace.stores import DocumentDraft, HeldChunk, HeldDocument
+from headrace.stores.audit import HeldChunk, HeldDocument
+from headrace.stores.knowledge import DocumentDraft
 from headrace.stores.postgres.compact import Postings, packed
 from headrace.stores.postgres.fingerprints import Expected, Found, of_chunks
 from headrace.stores.postgres.lexical import Recent, unpack

@@ -298,6 +298,30 @@ export interface Telling {
   labels: string[];
 }
 
+/** A model that makes vectors; `service`: how it goes with one behind an address. */
+export interface EmbedderStatus {
+  model: string;
+  dimensions: number | null;
+  state: "ok" | "failing" | "open";
+  service: {
+    reason: string | null;
+    again_at: string | null;
+    requests: number;
+    failures: number;
+    texts: number;
+    tokens: number;
+    estimated: boolean;
+    cost: number | null;
+  } | null;
+}
+
+export interface IndexBuild {
+  done: number;
+  total: number;
+  rate: number;
+  eta_s: number | null;
+}
+
 export interface Status {
   status: "ok" | "degraded";
   started_at: string;
@@ -308,11 +332,12 @@ export interface Status {
   renewal?: Renewal;
   succession?: Succession | null;
   telling?: Telling;
+  embedders?: EmbedderStatus[];
   profiles: number;
   store: {
     version: string;
     bytes: number;
-    index: { waiting: number; building: { done: number; total: number; rate: number; eta_s: number | null } | null };
+    index: { waiting: number; building: IndexBuild | null };
   };
 }
 

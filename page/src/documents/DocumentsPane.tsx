@@ -9,8 +9,9 @@ import { Uploads } from "./Uploads";
 const EVERY_MS = 2000;
 const ALL: Wanted = { source: "", stage: "", label: "", text: "", limit: FIRST };
 
-/** The knowledge base: put documents in, search it as an answer does, and see how far each document is. */
-export function DocumentsPane({ status }: { status: Status | null }) {
+/** The knowledge base: put documents in, search it as an answer does, and see how far each document is. A `reader`, who
+ * is no operator, changes nothing here. */
+export function DocumentsPane({ status, reader }: { status: Status | null; reader: boolean }) {
   const [wanted, setWanted] = useState(ALL);
   const [asked] = useDebouncedValue(wanted, 180);
   const page = usePolled<DocumentPage>(`/v1/documents?${query(asked)}`, EVERY_MS);
@@ -25,6 +26,7 @@ export function DocumentsPane({ status }: { status: Status | null }) {
         labels={status?.telling?.labels ?? []}
         wanted={wanted}
         onWanted={setWanted}
+        changing={!reader}
         page={page}
       />
     </div>

@@ -28,11 +28,13 @@ interface RegistryProps {
   labels: readonly string[];
   wanted: Wanted;
   onWanted: (wanted: Wanted) => void;
+  /** Whether whoever looks may try again and delete. */
+  changing: boolean;
   page: Polled<DocumentPage>;
 }
 
 /** Every document with its stage; what failed can be tried again, what was uploaded deleted. */
-export function Registry({ sources, labels, wanted, onWanted, page: { value, problem, refresh } }: RegistryProps) {
+export function Registry({ sources, labels, wanted, onWanted, changing, page: { value, problem, refresh } }: RegistryProps) {
   const filter = (some: Partial<Wanted>) => onWanted({ ...wanted, limit: FIRST, ...some });
   return (
     <section className="listing" aria-label="All documents">
@@ -69,7 +71,7 @@ export function Registry({ sources, labels, wanted, onWanted, page: { value, pro
       {value?.documents.length === 0 && (
         <Empty title="No document">Nothing here matches, or the sources are still being read.</Empty>
       )}
-      {value && value.documents.length > 0 && <Table entries={value.documents} onChanged={refresh} />}
+      {value && value.documents.length > 0 && <Table entries={value.documents} changing={changing} onChanged={refresh} />}
       {value?.next && wanted.limit < MOST && (
         <div className="pager">
           <span>The first {count(value.documents.length)}.</span>
@@ -84,7 +86,7 @@ export function Registry({ sources, labels, wanted, onWanted, page: { value, pro
 }
 
 // The roles are said because a phone shows rows as blocks, which would take them away.
-function Table({ entries, onChanged }: { entries: readonly DocumentEntry[]; onChanged: () => void }) {
+function Table({ entries, changing, onChanged }: { entries: readonly DocumentEntry[]; changing: boolean; onChanged: () => void }) {
   return (
     <table className="registry" role="table" aria-label="Documents">
       <thead role="rowgroup">
@@ -94,21 +96,23 @@ function Table({ entries, onChanged }: { entries: readonly DocumentEntry[]; onCh
               {name}
             </th>
           ))}
-          <th role="columnheader" scope="col">
-            <span className="unseen">Actions</span>
-          </th>
+          {changing && (
+            <th role="columnheader" scope="col">
+              <span className="unseen">Actions</span>
+            </th>
+          )}
         </tr>
       </thead>
       <tbody role="rowgroup">
         {entries.map((entry) => (
-          <Row key={entry.id} entry={entry} onChanged={onChanged} />
+          <Row key={entry.id} entry={entry} changing={changing} onChanged={onChanged} />
         ))}
       </tbody>
     </table>
   );
 }
 
-function Row({ entry, onChanged }: { entry: DocumentEntry; onChanged: () => void }) {
+function Row({ entry, changing, onChanged }: { entry: DocumentEntry; changing: boolean; onChanged: () => void }) {
   const action = useAction(onChanged);
   return (
     <tr role="row">
@@ -136,12 +140,14 @@ function Row({ entry, onChanged }: { entry: DocumentEntry; onChanged: () => void
       <td role="cell" title={dateTime(entry.changed_at)}>
         <LiveAge since={entry.changed_at} />
       </td>
-      <td role="cell">
-        <span className="row-buttons">
-          {entry.dead_letter !== null && <Retry entry={entry} action={action} />}
-          {entry.uploaded && <Delete entry={entry} action={action} />}
-        </span>
-      </td>
+      {changing && (
+        <td role="cell">
+          <span className="row-buttons">
+            {entry.dead_letter !== null && <Retry entry={entry} action={action} />}
+            {entry.uploaded && <Delete entry={entry} action={action} />}
+          </span>
+        </td>
+      )}
     </tr>
   );
 }

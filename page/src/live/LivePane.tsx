@@ -8,12 +8,14 @@ const FEW = 50; // changes behind that are only those on their way
 interface Props {
   simulator: Simulator | null;
   status: Status | null;
+  /** Whoever looks is told of no status. */
+  reader: boolean;
   onChanged: () => void;
 }
 
-export function LivePane({ simulator, status, onChanged }: Props) {
+export function LivePane({ simulator, status, reader, onChanged }: Props) {
   const behind = Math.max(0, ...(status?.operators.map((operator) => operator.lag.changes) ?? []));
-  const starting = status?.sources.some((source) => source.state === "snapshot" || source.state === "starting") ?? true;
+  const starting = status?.sources.some((source) => source.state === "snapshot" || source.state === "starting") ?? !reader;
   return (
     <div className="pane live">
       <h2>Live changes</h2>

@@ -1,4 +1,4 @@
-import type { OperatorStatus, Renewal, SourceStatus, Status, Telling, TopicStatus } from "../api/types";
+import type { IndexBuild, OperatorStatus, Renewal, SourceStatus, Status, Telling, TopicStatus } from "../api/types";
 import { bytes, count, duration, plural, rate } from "../lib/format";
 import type { Polled } from "../lib/poll";
 import { LiveAge } from "../ui/Age";
@@ -6,6 +6,7 @@ import { Empty, Loading } from "../ui/Empty";
 import { Pair } from "../ui/Pair";
 import { ProblemNote } from "../ui/ProblemNote";
 import { DeadLetters } from "./DeadLetters";
+import { Embedders } from "./Embedders";
 import { ReadAgain, Running } from "./Snapshots";
 import { SourceCard } from "./SourceCard";
 
@@ -29,6 +30,7 @@ export function StatusPane({ status: { value, problem, refresh } }: { status: Po
             ))}
           </section>
           <Operators operators={value.operators} />
+          <Embedders embedders={value.embedders ?? []} />
           <Topics topics={value.topics} sources={value.sources} onChanged={refresh} />
         </>
       )}
@@ -56,6 +58,7 @@ function Overview({ status }: { status: Status }) {
         />
       )}
       {status.telling && <Told telling={status.telling} />}
+      {status.store.index.building && <Indexed building={status.store.index.building} />}
       <Figure name="Profiles" value={count(status.profiles)} />
       <Figure name="Store" value={bytes(status.store.bytes)} note={`PostgreSQL ${status.store.version}`} />
       <div className="figure">
@@ -84,6 +87,11 @@ function Told({ telling: { state, left, eta_s: seconds, error } }: { telling: Te
   if (state === "waiting")
     return <Figure name={name} value={count(left)} note={error ?? "the language model does not answer"} tone="bad" />;
   return <Figure name={name} value={count(left)} note={togo(seconds)} />;
+}
+
+/** Shown while the vector index is built anew, as after a large load. */
+function Indexed({ building: { done, total, eta_s: left } }: { building: IndexBuild }) {
+  return <Figure name="In the new vector index" value={`${count(done)} of ${count(total)}`} note={togo(left)} />;
 }
 
 function togo(seconds: number | null): string {

@@ -5,11 +5,13 @@ import { SchemeSwitch } from "./SchemeSwitch";
 
 interface Props {
   status: Polled<Status>;
+  /** Whoever looks is no operator. */
+  reader: boolean;
   clock: string | null;
   onStatus: () => void;
 }
 
-export function Header({ status, clock, onStatus }: Props) {
+export function Header({ status, reader, clock, onStatus }: Props) {
   return (
     <header className="header">
       <h1 className="brand">
@@ -21,10 +23,17 @@ export function Header({ status, clock, onStatus }: Props) {
           It is <time dateTime={clock}>{airlineTime(clock)}</time> at the airline
         </p>
       )}
-      <button type="button" className={`pulse pulse-${toneOf(status)}`} onClick={onStatus}>
-        <span className="pulse-dot" aria-hidden="true" />
-        {pulseText(status)}
-      </button>
+      {reader ? (
+        <span className="pulse pulse-unknown">
+          <span className="pulse-dot" aria-hidden="true" />
+          what you may read
+        </span>
+      ) : (
+        <button type="button" className={`pulse pulse-${toneOf(status)}`} onClick={onStatus}>
+          <span className="pulse-dot" aria-hidden="true" />
+          {pulseText(status)}
+        </button>
+      )}
       <SchemeSwitch />
     </header>
   );

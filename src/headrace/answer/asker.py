@@ -13,7 +13,7 @@ from headrace.answer.naming import plural, quoted, singular
 from headrace.answer.question import Question, Term, kinds
 from headrace.answer.wording import Follow, Selector
 from headrace.answer.words import TOKEN, Stems, is_code, stem, stems
-from headrace.stores import Fact, Profile
+from headrace.stores.profiles import Fact, Profile
 
 
 def select(q: Question, profile: Profile | None, facts: Sequence[Fact], now: int, zone: int) -> Own:

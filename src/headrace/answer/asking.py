@@ -19,7 +19,10 @@ from headrace.clock import now_us, to_us
 from headrace.errors import EmbeddingError, GenerationError
 from headrace.models import Generator
 from headrace.profiles.identifiers import normalise
-from headrace.stores import Failure, Filter, Passage, Store, Turn, Vector
+from headrace.stores import Store
+from headrace.stores.conversations import Turn
+from headrace.stores.knowledge import Filter, Passage
+from headrace.stores.values import Failure, Vector
 
 HISTORY_TURNS = 12
 

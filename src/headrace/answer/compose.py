@@ -14,7 +14,7 @@ from headrace.answer.question import retrieval_queries
 from headrace.answer.remember import Remembered
 from headrace.errors import EmbeddingError, GenerationError
 from headrace.models import Generator
-from headrace.stores import Failure
+from headrace.stores.values import Failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from headrace.clock import now_us
 from headrace.knowledge.terms import STOP, term, words
-from headrace.stores import Passage
+from headrace.stores.knowledge import Passage
 
 Terms = frozenset[int]
 LOOKED_AT = 16

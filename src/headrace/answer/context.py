@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 from headrace.change import Stamp
 from headrace.place import Place
-from headrace.stores import Fact, Object, Passage, Profile, Turn
+from headrace.stores.conversations import Turn
+from headrace.stores.knowledge import Passage
+from headrace.stores.profiles import Fact, Profile
+from headrace.stores.values import Object
 
 Similarities = Mapping[str, float]
 """Cosine of a quotable text and the question, by the text as `extractive.candidates` gives it."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from headrace.stores import Passage
+from headrace.stores.knowledge import Passage
 
 SHINGLE = 3
 """Words that overlap together."""

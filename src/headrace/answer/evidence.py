@@ -25,7 +25,7 @@ from headrace.answer.weighing import (
 )
 from headrace.answer.wording import Expect
 from headrace.answer.words import Stems, stem
-from headrace.stores import Passage
+from headrace.stores.knowledge import Passage
 
 _EMPTY: Stems = frozenset()
 STALE = 0.4

@@ -18,7 +18,8 @@ from headrace.answer.units import Shape
 from headrace.answer.weighing import Limits
 from headrace.answer.wording import PAYING, Expect, Follow
 from headrace.answer.words import Stems, is_general, stem, stems
-from headrace.stores import Fact, Passage
+from headrace.stores.knowledge import Passage
+from headrace.stores.profiles import Fact
 
 NOT_THERE = "The sources do not answer this"
 WHO = (

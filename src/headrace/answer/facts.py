@@ -12,7 +12,7 @@ from headrace.answer.naming import plain_value, plural, quoted, singular
 from headrace.answer.question import Question, Term, kinds
 from headrace.answer.wording import Selector
 from headrace.answer.words import TOKEN, Stems, forms, is_code, stem, stem_set, stems, synonyms
-from headrace.stores import Fact
+from headrace.stores.profiles import Fact
 
 _EMPTY: Stems = frozenset()
 SHOWN = 5

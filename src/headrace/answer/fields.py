@@ -11,7 +11,8 @@ from headrace.answer.naming import plain_value, plural, singular
 from headrace.answer.question import Question
 from headrace.answer.wording import Selector, stems_of
 from headrace.answer.words import stems
-from headrace.stores import JSON, Fact, Object, Profile
+from headrace.stores.profiles import Fact, Profile
+from headrace.stores.values import JSON, Object
 
 _TOTAL = re.compile(r"\b(?:how\s+much|total|altogether|in\s+all|sum|average|overall)\b", re.I)
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from headrace.answer.dates import Dates
-from headrace.stores import JSON, Fact, Object, Turn
+from headrace.stores.conversations import Turn
+from headrace.stores.profiles import Fact
+from headrace.stores.values import JSON, Object
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from headrace.answer.context import Citation, cited
 from headrace.answer.reading import read
 from headrace.answer.units import Shape
 from headrace.answer.words import stems
-from headrace.stores import Fact, Passage
+from headrace.stores.knowledge import Passage
+from headrace.stores.profiles import Fact
 
 _MARKER = re.compile(r"[ \t]*[\[【]\s*(?P<list>F?\d{1,3}(?:\s*[,;]\s*F?\d{1,3})*)\s*[\]】]", re.I)
 _OPEN = re.compile(r"[ \t]*(?:[\[【][\sFf\d,;]{0,40})?$")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from headrace.stores import JSON
+from headrace.stores.values import JSON
 
 
 def plain_value(value: JSON) -> str:

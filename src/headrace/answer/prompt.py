@@ -9,7 +9,8 @@ from headrace.answer.context import Context
 from headrace.answer.naming import plain_value
 from headrace.clock import rfc3339
 from headrace.models import Message
-from headrace.stores import Fact, Passage, Profile
+from headrace.stores.knowledge import Passage
+from headrace.stores.profiles import Fact, Profile
 
 NOT_FOUND = "The sources do not answer this"
 

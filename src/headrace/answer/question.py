@@ -36,7 +36,9 @@ from headrace.answer.wording import (
     Selector,
 )
 from headrace.answer.words import TOKEN, is_code, is_general, is_stop, stem, stems
-from headrace.stores import Fact, Object, Profile, Turn
+from headrace.stores.conversations import Turn
+from headrace.stores.profiles import Fact, Profile
+from headrace.stores.values import Object
 
 
 @dataclass(frozen=True, slots=True)

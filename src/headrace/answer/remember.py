@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headrace.models import Embedder, Vectors
-from headrace.stores import Vector
+from headrace.stores.values import Vector
 
 REMEMBERED = 4096
 """Texts; with 384 dimensions, 6 MB."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from headrace.answer.contested import newest_first
 from headrace.answer.distinct import distinct
 from headrace.knowledge.terms import query_terms
-from headrace.stores import HYBRID, Blend, Filter, KnowledgeReader, Passage, Vector
+from headrace.stores.knowledge import HYBRID, Blend, Filter, KnowledgeReader, Passage
+from headrace.stores.values import Vector
 
 SPARE = 6
 """So many passages more are looked at: duplicates fall away, and what is newer may stand a little further down."""

@@ -14,7 +14,9 @@ from headrace.change import Position, Stamp, Style, format_position, stamp_json
 from headrace.clock import now_us, parse_rfc3339
 from headrace.errors import BadRequest, EmbeddingError, Lagging
 from headrace.operators import OVERTAKING, Lag, Marks, Progress
-from headrace.stores import Applied, AsOf, Failure, Filter, Passage, Snapshot, Store, Vector
+from headrace.stores import Applied, AsOf, Snapshot, Store
+from headrace.stores.knowledge import Filter, Passage
+from headrace.stores.values import Failure, Vector
 from headrace.token import Token, heads, parse_token
 
 MAX_WAIT_MS = 60_000

@@ -23,7 +23,9 @@ from headrace.inbox import Inbox
 from headrace.log import Log, SourceHead
 from headrace.operators import OVERTAKING, Lag, Marks, Operator
 from headrace.sources import Captured, Hinted, Rejected, Resume, Source
-from headrace.stores import Applied, DeadLetter, DeadLetterDraft, Failure, Store
+from headrace.stores import Applied, Store
+from headrace.stores.dead_letters import DeadLetter, DeadLetterDraft
+from headrace.stores.values import Failure
 
 CAPTURE = "capture"
 SYNC_S = 0.2

@@ -18,7 +18,9 @@ from headrace.engines.tracker import Tracker
 from headrace.errors import HeadraceError, StoreError
 from headrace.log import Append, Log
 from headrace.operators import OVERTAKING, Operator
-from headrace.stores import Applied, DeadLetterDraft, Failure, Store
+from headrace.stores import Applied, Store
+from headrace.stores.dead_letters import DeadLetterDraft
+from headrace.stores.values import Failure
 
 SLICE = 128
 """Changes applied in one transaction: bounds how long a large batch keeps its first row waiting."""

@@ -11,7 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from headrace.models import Embedder, Vectors
-from headrace.stores import Vector
+from headrace.stores.values import Vector
 
 
 class CachedEmbedder:

@@ -14,7 +14,8 @@ from headrace.evaluation.beir import Item
 from headrace.knowledge.operator import Knowledge
 from headrace.models import Embedder
 from headrace.registry import MIGRATIONS, SERVERS, STORES, lookup
-from headrace.stores import Filter, Store
+from headrace.stores import Store
+from headrace.stores.knowledge import Filter
 
 SOURCE = "corpus"
 AT_A_TIME = 200

@@ -16,7 +16,7 @@ from headrace.evaluation.indexed import Say, indexed
 from headrace.evaluation.measures import ndcg, recall, reciprocal_rank
 from headrace.models import Embedder
 from headrace.registry import embedder_at
-from headrace.stores import Blend
+from headrace.stores.knowledge import Blend
 
 DEPTH = 100
 """Passages that are asked for: enough for fifty documents."""

@@ -12,7 +12,7 @@ from headrace.errors import GenerationError
 from headrace.knowledge.asking import BadAnswer, Outcome, Task
 from headrace.knowledge.steps import Step
 from headrace.models import Generator
-from headrace.stores import ToTell
+from headrace.stores.told import ToTell
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 LONGEST_ANSWER = 100_000

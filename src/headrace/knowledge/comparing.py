@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from headrace.stores import ChunkDraft, Counts, DocumentDraft, HeldChunk, HeldDocument, Terms
+from headrace.stores.audit import HeldChunk, HeldDocument
+from headrace.stores.knowledge import ChunkDraft, DocumentDraft
+from headrace.stores.values import Counts, Terms
 
 SHOWN = 4
 """So many things are named of one document."""

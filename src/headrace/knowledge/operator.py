@@ -31,18 +31,11 @@ from headrace.knowledge.steps import CLASSIFY, SUMMARISE, Chain
 from headrace.knowledge.terms import Bag, bag
 from headrace.models import Embedder, Vectors
 from headrace.redaction.policy import Redactor
-from headrace.stores import (
-    ChunkDraft,
-    DeadLetterDraft,
-    Document,
-    DocumentDraft,
-    Failure,
-    Narrowing,
-    Removal,
-    StoredDocument,
-    Transaction,
-    WorkCache,
-)
+from headrace.stores import Transaction
+from headrace.stores.dead_letters import DeadLetterDraft
+from headrace.stores.knowledge import ChunkDraft, Document, DocumentDraft, Narrowing, Removal
+from headrace.stores.stock import StoredDocument, WorkCache
+from headrace.stores.values import Failure
 
 KNOWLEDGE = "knowledge"
 LARGE = 32_768

@@ -8,7 +8,7 @@ from headrace.knowledge.parsed import Parsed, Span
 from headrace.place import Place
 from headrace.redaction.echoes import Echoes
 from headrace.redaction.policy import Redacted, Redactor
-from headrace.stores import Failure
+from headrace.stores.values import Failure
 
 VERSION = 1
 """Raised when the same detections may leave another text."""

@@ -24,7 +24,10 @@ from headrace.knowledge.steps import Chain, read_chain
 from headrace.knowledge.succession import Succession
 from headrace.log import Log
 from headrace.sources import Comparable, Source
-from headrace.stores import DeadLetterDraft, DocumentDraft, Store, StoredDocument
+from headrace.stores import Store
+from headrace.stores.dead_letters import DeadLetterDraft
+from headrace.stores.knowledge import DocumentDraft
+from headrace.stores.stock import StoredDocument
 
 BATCH = 8
 """Documents prepared together and put in place in one transaction: live changes wait no longer than for these."""

@@ -12,7 +12,8 @@ from headrace.knowledge.replaying import pages, replay
 from headrace.knowledge.report import Telling
 from headrace.knowledge.verifying import BATCH, Found, reach
 from headrace.log import Log, TopicPartition
-from headrace.stores import Restored, Snapshot, Store, Transaction
+from headrace.stores import Snapshot, Store, Transaction
+from headrace.stores.audit import Restored
 
 STRAYS = 1000
 

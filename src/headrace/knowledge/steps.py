@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from headrace.stores import JSON
+from headrace.stores.values import JSON
 
 Setting = str | int | bool
 PARSE, RENDER, REDACT, CHUNK, WORDS = "parse", "render", "redact", "chunk", "words"

@@ -13,7 +13,8 @@ from headrace.errors import EmbeddingError
 from headrace.knowledge.operator import indexed_text, text_hash
 from headrace.knowledge.report import Progress
 from headrace.models import Embedder, Vectors
-from headrace.stores import BareChunk, Model, Store
+from headrace.stores import Store
+from headrace.stores.beside import BareChunk, Model
 
 BATCH = 64
 LAST = 16

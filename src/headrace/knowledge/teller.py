@@ -22,7 +22,10 @@ from headrace.knowledge.asked import Asked
 from headrace.knowledge.asking import BadAnswer, Outcome
 from headrace.knowledge.operator import FIRST_PAUSE_S, LONGEST_PAUSE_S, Knowledge, source_of
 from headrace.knowledge.steps import CLASSIFY, SUMMARISE, Chain, read_chain
-from headrace.stores import JSON, DeadLetter, DeadLetterDraft, Failure, Store, ToldBy, ToTell, Transaction
+from headrace.stores import Store, Transaction
+from headrace.stores.dead_letters import DeadLetter, DeadLetterDraft
+from headrace.stores.told import ToldBy, ToTell
+from headrace.stores.values import JSON, Failure
 
 STEPS = (CLASSIFY, SUMMARISE)
 ATTEMPTS = 3

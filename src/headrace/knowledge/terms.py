@@ -14,7 +14,7 @@ from itertools import chain
 import numpy as np
 import snowballstemmer
 
-from headrace.stores import Counts, Terms
+from headrace.stores.values import Counts, Terms
 
 VERSION = 1
 """Raised when the same text may come to other terms."""

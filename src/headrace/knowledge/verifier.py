@@ -19,7 +19,8 @@ from headrace.knowledge.verifying import MOST, Found, Verification
 from headrace.log import Log
 from headrace.operators import Progress as Reached
 from headrace.sources import Comparable, Snapshotting, Source
-from headrace.stores import Store, StoredDocument
+from headrace.stores import Store
+from headrace.stores.stock import StoredDocument
 
 Tell = Callable[[Progress], None]
 
@@ -35,7 +36,7 @@ class Ask:
 
 
 class NoWork:
-    """Implements `headrace.stores.WorkCache`: what stands in the store is what is in doubt."""
+    """Implements `headrace.stores.stock.WorkCache`: what stands in the store is what is in doubt."""
 
     async def vectors(self, text_hashes: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         del text_hashes

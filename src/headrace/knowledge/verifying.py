@@ -13,7 +13,8 @@ from headrace.knowledge.replaying import Last, Reach, TooMany, pages, replay
 from headrace.knowledge.report import Difference, Kind, Tally, Telling
 from headrace.log import Log, TopicPartition
 from headrace.operators import OVERTAKING
-from headrace.stores import Applied, Audit, HeldDocument, HeldTopic, Snapshot, Stray
+from headrace.stores import Applied, Snapshot
+from headrace.stores.audit import Audit, HeldDocument, HeldTopic, Stray
 
 MOST = 100_000
 """So many documents of a topic are in memory at once; larger topics are looked at in parts."""

@@ -21,7 +21,7 @@ from headrace.log import Append, Logged, SourceHead, TopicPartition
 from headrace.log.partition import once, split
 from headrace.log.tail import Tail
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT
+from headrace.stores.values import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("postgres.sql"))
 READ_AHEAD, READ_AHEAD_BYTES = 2000, 16 * 1024 * 1024

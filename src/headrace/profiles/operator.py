@@ -16,16 +16,10 @@ from headrace.errors import BadInput
 from headrace.knowledge.rows import JSON_TYPES, render
 from headrace.profiles.identifiers import identifier
 from headrace.profiles.rules import ChildRule, RecordRule
-from headrace.stores import (
-    JSON,
-    Cleared,
-    DeadLetterDraft,
-    FactDraft,
-    Failure,
-    ProfileChange,
-    RecordDraft,
-    Transaction,
-)
+from headrace.stores import Transaction
+from headrace.stores.dead_letters import DeadLetterDraft
+from headrace.stores.profiles import Cleared, FactDraft, ProfileChange, RecordDraft
+from headrace.stores.values import JSON, Failure
 
 PROFILES = "profiles"
 

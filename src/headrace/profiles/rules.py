@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jinja2 import Template
 
-from headrace.stores import FactRule
+from headrace.stores.profiles import FactRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from headrace.server.shapes import (
     profile_json,
     retrieval_of,
 )
-from headrace.stores import Profile
+from headrace.stores.profiles import Profile
 
 LISTED = 100
 """Documents on a page of the registry that says nothing else."""

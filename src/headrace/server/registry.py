@@ -19,7 +19,7 @@ from headrace.errors import BadRequest
 from headrace.knowledge.operator import KNOWLEDGE
 from headrace.knowledge.stages import COMING, Stage
 from headrace.server.shapes import JsonObject, told_json
-from headrace.stores import DocumentInfo, Listing
+from headrace.stores.knowledge import DocumentInfo, Listing
 from headrace.uploads import Given, by_name
 
 StageName = Literal["received", "chunked", "embedded", "ready", "failed"]

@@ -16,7 +16,8 @@ from headrace.clock import now_us, rfc3339, to_us
 from headrace.errors import BadRequest
 from headrace.place import Place
 from headrace.server.identity import viewer_of
-from headrace.stores import Blend, Document, DocumentInfo, Fact, Filter, Passage, Profile, Retriever
+from headrace.stores.knowledge import Blend, Document, DocumentInfo, Filter, Passage, Retriever
+from headrace.stores.profiles import Fact, Profile
 
 JsonObject = dict[str, Any]
 _encoder = msgspec.json.Encoder()

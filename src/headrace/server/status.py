@@ -28,7 +28,8 @@ from headrace.server.shapes import json_response
 from headrace.server.snapshots import shown
 from headrace.server.verify import progress_json
 from headrace.sources import Retained, Retaining, Snapshotting, Source
-from headrace.stores import DeadLetter, Indexing
+from headrace.stores import Indexing
+from headrace.stores.dead_letters import DeadLetter
 from headrace.uploads import Uploads
 
 

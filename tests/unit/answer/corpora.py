@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from headrace.answer.words import stems
 from headrace.change import Position, Stamp
 from headrace.clock import parse_rfc3339
-from headrace.stores import JSON, Fact, Passage, Profile
+from headrace.stores.knowledge import Passage
+from headrace.stores.profiles import Fact, Profile
+from headrace.stores.values import JSON
 
 NOW = parse_rfc3339("2024-05-15T15:00:00Z")
 

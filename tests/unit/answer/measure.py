@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from headrace.answer.context import Answer, Context, Similarities
 from headrace.answer.extractive import candidates, extract
 from headrace.answer.question import retrieval_queries
-from headrace.stores import Turn
+from headrace.stores.conversations import Turn
 from tests.unit.answer.cases import CASES, Case
 from tests.unit.answer.corpora import NOW, WORLDS
 

@@ -8,7 +8,7 @@ import pytest
 
 from headrace.answer.contested import newest_first
 from headrace.change import Position, Stamp
-from headrace.stores import Passage
+from headrace.stores.knowledge import Passage
 
 DAY = 86_400_000_000
 NOW = 20_000 * DAY

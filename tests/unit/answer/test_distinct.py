@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headrace.answer.distinct import distinct
 from headrace.change import Position, Stamp
-from headrace.stores import Passage
+from headrace.stores.knowledge import Passage
 
 LONG = (
     "Whoever loses a book replaces it with the same edition or pays what a new copy costs, plus 4 euros for the work; "

@@ -13,7 +13,9 @@ from headrace.answer.focus import read_focus
 from headrace.answer.question import retrieval_queries
 from headrace.answer.reading import read
 from headrace.answer.units import split
-from headrace.stores import JSON, Passage, Turn
+from headrace.stores.conversations import Turn
+from headrace.stores.knowledge import Passage
+from headrace.stores.values import JSON
 from tests.unit.answer.cases import CASES
 from tests.unit.answer.corpora import MIA, NOW, WORLDS, chunks, stamp
 from tests.unit.answer.test_cases import assert_sound

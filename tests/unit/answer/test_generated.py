@@ -15,7 +15,7 @@ from headrace.answer.markers import Cited, Delta, FactUsed, MarkerStream, citati
 from headrace.answer.prompt import prompt, rough_tokens
 from headrace.errors import GenerationError
 from headrace.models import Message
-from headrace.stores import Turn
+from headrace.stores.conversations import Turn
 from tests.unit.answer.corpora import AIRLINE, MIA, NOW, chunks
 
 PASSAGES = AIRLINE.search(["free checked bags", "cancel business flight"], 6)

@@ -10,7 +10,8 @@ from headrace.answer.dates import asked_dates, dates_in
 from headrace.answer.question import retrieval_queries, understand
 from headrace.answer.wording import Expect, Follow, Selector
 from headrace.answer.words import is_code, stem
-from headrace.stores import Object, Turn
+from headrace.stores.conversations import Turn
+from headrace.stores.values import Object
 from tests.unit.answer.corpora import MIA, NOW
 
 WEDNESDAY = date(2024, 5, 15)

@@ -14,11 +14,12 @@ from headrace.access import access_of
 from headrace.change import Position, Stamp
 from headrace.link import Link
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, Findable, HeldChunk, HeldDocument, HeldTopic, Stray
+from headrace.stores.audit import Findable, HeldChunk, HeldDocument, HeldTopic, Stray
 from headrace.stores.postgres.fingerprints import Expected, Found, of_chunks
 from headrace.stores.postgres.knowledge import SQL as KNOWLEDGE
 from headrace.stores.postgres.knowledge import positions
 from headrace.stores.postgres.lexical import Ids, Recent, unpack
+from headrace.stores.values import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("audit.sql"))
 PAGE = 1000
@@ -29,7 +30,7 @@ UNIT = 0.01
 
 
 class PostgresAudit:
-    """Implements `headrace.stores.Audit` on a link that holds a snapshot."""
+    """Implements `headrace.stores.audit.Audit` on a link that holds a snapshot."""
 
     def __init__(self, link: Link, dimensions: int) -> None:
         self._link = link

@@ -17,10 +17,11 @@ from psycopg_pool import AsyncConnectionPool
 from headrace.errors import StoreError
 from headrace.link import LinkedConnection
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, BareChunk, Model
+from headrace.stores.beside import BareChunk, Model
 from headrace.stores.postgres import vector_index
 from headrace.stores.postgres.failing import named
 from headrace.stores.postgres.gate import Gate
+from headrace.stores.values import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("beside.sql"))
 STATE = load(Path(__file__).with_name("state.sql"))
@@ -32,8 +33,8 @@ ACTIVE, ADDRESS, COMING = "embedding", "embedding_address", "embedding_next"
 
 
 class PostgresBeside:
-    """Implements `headrace.stores.Beside`. `readers`: through this gate goes everybody who reads vectors; `swapped` is
-    called while it is closed."""
+    """Implements `headrace.stores.beside.Beside`. `readers`: through this gate goes everybody who reads vectors;
+    `swapped` is called while it is closed."""
 
     def __init__(
         self,

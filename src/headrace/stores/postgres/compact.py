@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from psycopg import AsyncConnection
 
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT
 from headrace.stores.postgres.lexical import Ids, Recent
+from headrace.stores.values import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("compact.sql"))
 PACK_AT = 256

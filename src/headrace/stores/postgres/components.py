@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.change import Stamp
-from headrace.stores import JSON, Object
+from headrace.stores.values import JSON, Object
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from headrace.change import Position
 from headrace.clock import now_us
 from headrace.link import Link
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, DeadLetterDraft
+from headrace.stores.dead_letters import DeadLetterDraft
+from headrace.stores.values import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("state.sql"))
 
 
 class PostgresDeadLetterWriter:
-    """Implements `headrace.stores.DeadLetterWriter` on a link whose transaction the caller holds."""
+    """Implements `headrace.stores.dead_letters.DeadLetterWriter` on a link whose transaction the caller holds."""
 
     def __init__(self, link: Link, maybe_open: set[tuple[str, str, str]]) -> None:
         self._link = link

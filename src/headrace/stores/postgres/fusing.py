@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.stores import HYBRID, Blend
+from headrace.stores.knowledge import HYBRID, Blend
 from headrace.stores.postgres.lexical import Ids, Scores
 
 WEIGHT = 0.3

@@ -12,7 +12,8 @@ from headrace.access import Readers
 from headrace.change import START, Position
 from headrace.link import Answer, Link
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, DocumentDraft, Narrowing, Removal
+from headrace.stores.knowledge import DocumentDraft, Narrowing, Removal
+from headrace.stores.values import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("knowledge.sql"))
 TOLD = load(Path(__file__).with_name("told.sql"))
@@ -20,7 +21,7 @@ OPERATOR = "knowledge"
 
 
 class PostgresKnowledgeWriter:
-    """Implements `headrace.stores.KnowledgeWriter` on a link whose transaction the caller holds."""
+    """Implements `headrace.stores.knowledge.KnowledgeWriter` on a link whose transaction the caller holds."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

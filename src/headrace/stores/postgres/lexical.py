@@ -80,15 +80,23 @@ def score(postings: Mapping[int, Posting], chunks: int, tokens: int) -> tuple[Id
 
 
 def held(postings: Mapping[int, Posting], terms: Sequence[int], chunks: int, ids: Ids) -> float:
-    """What share of a query's words, each by how rare it is, the one of some chunks that holds most of them holds."""
-    total, shares = 0.0, np.zeros(len(ids), np.float64)
-    for term in terms:
-        posting = postings.get(term)
-        rarity = _rarity(len(posting.ids) if posting else 0, chunks)
-        total += rarity
-        if posting:
-            shares += rarity * np.array([bool((posting.ids == id).any()) for id in ids.tolist()])
-    return float(shares.max() / total) if len(ids) and total else 0.0
+    """What share of a query's words, each by how rare it is, the one of some chunks that holds most of them holds.
+
+    A word that a chunk lacks counts no more than the rarest that it holds: a word of everyday speech ("still") is rare
+    where all chunks are rows, and would outweigh the very number that was asked for.
+    """
+    found = [postings.get(term) for term in terms]
+    rarity = np.array([_rarity(len(p.ids) if p else 0, chunks) for p in found], np.float64)
+    shares = [_share(rarity, np.array([bool(p and (p.ids == id).any()) for p in found], bool)) for id in ids.tolist()]
+    return max(shares, default=0.0)
+
+
+def _share(rarity: Scores, holds: NDArray[np.bool_]) -> float:
+    """`holds`: which of the words of these rarities a chunk holds."""
+    if not holds.any():
+        return 0.0
+    within = float(rarity[holds].sum())
+    return within / (within + float(np.minimum(rarity[~holds], rarity[holds].max()).sum())) if within else 0.0
 
 
 def best(ids: Ids, scores: Scores, k: int) -> tuple[Ids, Scores]:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from headrace.change import START
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, Restored
+from headrace.stores.audit import Restored
 from headrace.stores.postgres.knowledge import TOLD, PostgresKnowledgeWriter, numbers
+from headrace.stores.values import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("mending.sql"))
 
 
 class PostgresMender(PostgresKnowledgeWriter):
-    """Implements `headrace.stores.Mender` on a link whose transaction the caller holds."""
+    """Implements `headrace.stores.audit.Mender` on a link whose transaction the caller holds."""
 
     async def restore(self, documents: Sequence[Restored]) -> int:
         known = await self._known([d.id for d in documents])

@@ -10,9 +10,11 @@ from typing import Any
 from headrace.change import Position, Stamp
 from headrace.link import Answer, Link
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, JSON, Aggregate, AsOf, Fact, FactRule, Profile
+from headrace.stores import AsOf
 from headrace.stores.postgres.profiles import OPERATOR
 from headrace.stores.postgres.valid import Validity, validity
+from headrace.stores.profiles import Aggregate, Fact, FactRule, Profile
+from headrace.stores.values import DEFAULT_TENANT, JSON
 
 SQL = load(Path(__file__).with_name("profiles.sql"))
 
@@ -32,7 +34,7 @@ _EXPRESSIONS = {
 
 
 class PostgresProfileReader:
-    """Implements `headrace.stores.ProfileReader` on a link that holds a snapshot."""
+    """Implements `headrace.stores.profiles.ProfileReader` on a link that holds a snapshot."""
 
     def __init__(self, link: Link, at: AsOf, rules: Sequence[FactRule]) -> None:
         self._link = link

@@ -12,15 +12,16 @@ import msgspec
 from headrace.change import START, Position, Stamp
 from headrace.link import Link
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, Cleared, FactDraft, ProfileChange, RecordDraft
 from headrace.stores.postgres.components import Record, Unified, unify
+from headrace.stores.profiles import Cleared, FactDraft, ProfileChange, RecordDraft
+from headrace.stores.values import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("profiles.sql"))
 OPERATOR = "profiles"
 
 
 class PostgresProfileWriter:
-    """Implements `headrace.stores.ProfileWriter` on a link whose transaction the caller holds."""
+    """Implements `headrace.stores.profiles.ProfileWriter` on a link whose transaction the caller holds."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

@@ -17,20 +17,8 @@ from headrace.change import Position, Stamp
 from headrace.link import Answer, Link
 from headrace.place import Place
 from headrace.sqlfile import load
-from headrace.stores import (
-    DEFAULT_TENANT,
-    HYBRID,
-    AsOf,
-    Blend,
-    Document,
-    DocumentInfo,
-    Failure,
-    Filter,
-    Listing,
-    Passage,
-    Terms,
-    Vector,
-)
+from headrace.stores import AsOf
+from headrace.stores.knowledge import HYBRID, Blend, Document, DocumentInfo, Filter, Listing, Passage
 from headrace.stores.postgres import vector_index
 from headrace.stores.postgres.fusing import FLAT, Candidates, Found, Spread, fuse, lexical_spread, spread
 from headrace.stores.postgres.knowledge import OPERATOR
@@ -40,6 +28,7 @@ from headrace.stores.postgres.valid import validity
 from headrace.stores.postgres.vector_index import VectorIndex
 from headrace.stores.postgres.viewing import SQL as VIEWING
 from headrace.stores.postgres.viewing import Viewing
+from headrace.stores.values import DEFAULT_TENANT, Failure, Terms, Vector
 
 SQL = load(Path(__file__).with_name("search.sql"))
 PAGE = 1000
@@ -80,7 +69,7 @@ class SearchMemory:
 
 
 class PostgresKnowledgeReader:
-    """Implements `headrace.stores.KnowledgeReader` on a link that holds a snapshot."""
+    """Implements `headrace.stores.knowledge.KnowledgeReader` on a link that holds a snapshot."""
 
     def __init__(self, link: Link, at: AsOf, viewer: Viewer, memory: SearchMemory) -> None:
         self._link = link

@@ -9,14 +9,15 @@ from headrace.access import access_of
 from headrace.change import Position, Stamp
 from headrace.link import Link
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, JSON, MadeBy, StoredDocument
+from headrace.stores.stock import MadeBy, StoredDocument
+from headrace.stores.values import DEFAULT_TENANT, JSON
 
 SQL = load(Path(__file__).with_name("stock.sql"))
 _TENANT = {"tenant": DEFAULT_TENANT}
 
 
 class PostgresStock:
-    """Implements `headrace.stores.Stock` on a link that holds a snapshot."""
+    """Implements `headrace.stores.stock.Stock` on a link that holds a snapshot."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

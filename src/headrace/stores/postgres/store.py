@@ -23,19 +23,9 @@ from headrace.clock import rfc3339
 from headrace.errors import ConfigError, Forgotten, NotFound, StoreError
 from headrace.link import Answer, Link, LinkedConnection
 from headrace.sqlfile import load
-from headrace.stores import (
-    DEFAULT_TENANT,
-    JSON,
-    PRESENT,
-    Applied,
-    AsOf,
-    DeadLetter,
-    FactRule,
-    Failure,
-    Indexing,
-    StoredDocument,
-    Turn,
-)
+from headrace.stores import PRESENT, Applied, AsOf, Indexing
+from headrace.stores.conversations import Turn
+from headrace.stores.dead_letters import DeadLetter
 from headrace.stores.postgres.audit import PostgresAudit
 from headrace.stores.postgres.beside import ACTIVE, ADDRESS, PostgresBeside, save, setting
 from headrace.stores.postgres.compact import compact
@@ -53,6 +43,9 @@ from headrace.stores.postgres.stock import PostgresStock
 from headrace.stores.postgres.told import PostgresToldReader, PostgresToldWriter
 from headrace.stores.postgres.vector_index import VectorIndex
 from headrace.stores.postgres.viewing import Viewing
+from headrace.stores.profiles import FactRule
+from headrace.stores.stock import StoredDocument
+from headrace.stores.values import DEFAULT_TENANT, JSON, Failure
 
 SQL = load(Path(__file__).with_name("state.sql"))
 _RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=120"
@@ -90,7 +83,7 @@ class PostgresTransaction:
 
 
 class PostgresConversations:
-    """Implements `headrace.stores.ConversationReader`."""
+    """Implements `headrace.stores.conversations.ConversationReader`."""
 
     def __init__(self, link: Link, viewer: Viewer) -> None:
         self._link = link
@@ -138,7 +131,7 @@ class PostgresSnapshot:
 
 
 class PostgresWorkCache:
-    """Implements `headrace.stores.WorkCache`: vectors of texts that stand in the store already."""
+    """Implements `headrace.stores.stock.WorkCache`: vectors of texts that stand in the store already."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

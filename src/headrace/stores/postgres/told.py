@@ -7,15 +7,17 @@ from typing import Any
 
 from headrace.change import Position, Stamp
 from headrace.link import Link
-from headrace.stores import DEFAULT_TENANT, ChunkDraft, DocumentDraft, ToldBy, ToTell
+from headrace.stores.knowledge import ChunkDraft, DocumentDraft
 from headrace.stores.postgres.knowledge import TOLD as SQL
 from headrace.stores.postgres.knowledge import PostgresKnowledgeWriter
+from headrace.stores.told import ToldBy, ToTell
+from headrace.stores.values import DEFAULT_TENANT
 
 _TENANT = {"tenant": DEFAULT_TENANT}
 
 
 class PostgresToldReader:
-    """Implements `headrace.stores.ToldReader` on a link that holds a snapshot."""
+    """Implements `headrace.stores.told.ToldReader` on a link that holds a snapshot."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -48,7 +50,7 @@ class PostgresToldReader:
 
 
 class PostgresToldWriter(PostgresKnowledgeWriter):
-    """Implements `headrace.stores.ToldWriter` on a link whose transaction the caller holds."""
+    """Implements `headrace.stores.told.ToldWriter` on a link whose transaction the caller holds."""
 
     async def classify(self, of: ToTell, key: str, labels: Sequence[str] | None) -> bool:
         row = await self._put("classify", of, key=key, labels=None if labels is None else list(labels))

@@ -23,7 +23,8 @@ from psycopg import AsyncConnection
 
 from headrace.clock import now_us
 from headrace.sqlfile import load
-from headrace.stores import DEFAULT_TENANT, Building, Indexing
+from headrace.stores import Building, Indexing
+from headrace.stores.values import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("vector_index.sql"))
 TENANT = {"tenant": DEFAULT_TENANT}
