@@ -29,7 +29,8 @@ class Expired(HeadraceError):
 
 class Ticket(msgspec.Struct, frozen=True, array_like=True):
     """One upload as it was announced: `object` is its key at the object store, `digest` (`sha256:` and hex digits) its
-    content's hash where that was told, `time` and `until` are microseconds. `until`: when the ticket expires."""
+    content's hash where that was told, `time` and `until` are microseconds, `metadata` is JSON. `until`: when the
+    ticket expires."""
 
     object: str
     until: int
@@ -41,6 +42,7 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
     time: int | None = None
     readers: Readers | None = None
     replace: bool = False
+    metadata: str | None = None
 
 
 class Tickets:
@@ -58,9 +60,9 @@ class Tickets:
         if len(written) > LONGEST:
             raise BadRequest(
                 step="write a ticket for an upload",
-                expected=f"a name, a title and readers of {LONGEST} characters together at most",
+                expected=f"a name, a title, readers and metadata of {LONGEST} characters together at most",
                 got=f"{len(written)} characters, as they are encoded",
-                remedy="Say less of it: a shorter title, fewer groups; or send it to POST /v1/documents.",
+                remedy="Say less of it: a shorter title, fewer groups or metadata; or send it to POST /v1/documents.",
             )
         return written
 

@@ -53,7 +53,8 @@ class How:
 
     def announced(self, name: str, size: int) -> dict[str, Any]:
         groups = None if self.groups is None else self.groups.split(",")
-        told = {"source": self.source or None, "owner": self.owner, "groups": groups}
+        metadata = None if self.metadata is None else msgspec.json.decode(self.metadata)
+        told = {"source": self.source or None, "owner": self.owner, "groups": groups, "metadata": metadata}
         return {"name": name, "size": size, "replace": self.replace} | {n: v for n, v in told.items() if v is not None}
 
 

@@ -179,6 +179,25 @@ def test_whom_it_is_for_is_kept(here: Here) -> None:
         assert len(here.post("/v1/search", asked, reader).body["results"]) == found
 
 
+def test_what_is_said_of_its_metadata_is_kept(here: Here, tmp_path: Path) -> None:
+    word = words()
+    target = here.sent("dues.md", f"The {word} is due.".encode(), metadata={"dept": "tax", "year": 2026})
+    token = here.post(target["complete"]).body["token"]
+    for year, found in ((2026, 1), (2025, 0)):
+        asked = {"query": word, "after": token, "wait_ms": 60_000, "filter": {"metadata": {"year": year}}}
+        assert len(here.post("/v1/search", asked).body["results"]) == found
+    # What cannot be metadata is refused before anything is sent,
+    refused = {"name": "a.md", "size": 3, "metadata": {"a": {"b": 1}}}
+    assert here.post("/v1/documents/presigned", refused).status == 400
+    # and the command says the same by this way.
+    large = tmp_path / "large.md"
+    large.write_text(f"{word} " * 1000, encoding="utf-8")
+    before = here.store.puts()
+    done = here.headrace.command("upload", str(large), "--metadata", "dept=law", "--json")
+    assert here.store.puts() == before + 1
+    assert here.headrace.document(done.json["documents"][0]["id"])["metadata"] == {"dept": "law"}
+
+
 def test_who_may_not_upload_may_not_by_this_way_either(here: Here) -> None:
     target = here.sent("notbo.md", b"x")
 

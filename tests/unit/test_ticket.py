@@ -30,6 +30,7 @@ MADE = st.builds(
     time=st.none() | st.integers(-(1 << 60), 1 << 60),
     readers=st.none() | st.builds(Readers, owner=st.none() | NAMES, groups=st.lists(NAMES, max_size=4).map(tuple)),
     replace=st.booleans(),
+    metadata=st.none() | st.text(st.characters(codec="utf-8"), max_size=60),
 )
 ONE = Ticket("key", 1000, "uploads", "a.md", 3)
 

@@ -33,6 +33,7 @@ from headrace.uploads import (
     Only,
     Uploads,
     UploadsFull,
+    checked_metadata,
     checked_name,
     checked_readers,
     checked_title,
@@ -69,6 +70,7 @@ class PresignBody(BaseModel):
     replace: bool = False
     owner: Annotated[str, Field(max_length=400)] | None = None
     groups: Annotated[list[Annotated[str, Field(max_length=400)]], Field(max_length=1000)] | None = None
+    metadata: dict[str, Any] | None = None
 
     @property
     def readers(self) -> Readers | None:
@@ -170,7 +172,8 @@ def _ticket(source: Uploads, body: PresignBody, until: int) -> Ticket:
     if not body.replace:
         _check_free(source, name, body)
     key = secrets.token_urlsafe(24)
-    return Ticket(key, until, source.name, name, body.size, body.content_hash, title, time, readers, body.replace)
+    said = None if body.metadata is None else checked_metadata(body.metadata)
+    return Ticket(key, until, source.name, name, body.size, body.content_hash, title, time, readers, body.replace, said)
 
 
 def _check_free(source: Uploads, name: str, body: PresignBody) -> None:
@@ -215,7 +218,9 @@ async def _fetched(store: Presigning, source: Uploads, ticket: Ticket, only: Onl
                 return done
             content = await file.done()
             _check_content(content, ticket)
-            changes = Description(title=ticket.title, time=ticket.time, readers=ticket.readers)
+            changes = Description(
+                title=ticket.title, time=ticket.time, readers=ticket.readers, metadata=ticket.metadata
+            )
             once = Once(ticket.object, ticket.until)
             return await source.put(ticket.name, content, changes, only, once)
 
