@@ -294,7 +294,7 @@ async def test_files_that_were_read_before_metadata_were_kept_get_theirs_in_plac
     with monkeypatch.context() as earlier:
         earlier.setattr(parse, "VERSION", parse.VERSION - 1)
         await fill(world, Steps(), [*HISTORY, front])
-    await world.rows("update foundversions set metadata = '{}'")
+    await world.rows("update document_versions set metadata = '{}'")
     before = await world.versions()
     world.embedder.embedded.clear()
 
