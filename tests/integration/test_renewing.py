@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from headrace.change import Change, Op, Position
 from headrace.engines.embedded import EmbeddedEngine
+from headrace.knowledge import parse
 from headrace.knowledge.chain import Settings
 from headrace.knowledge.operator import Knowledge
 from headrace.knowledge.renewing import BATCH, Renewal
@@ -284,6 +285,30 @@ async def test_columns_that_become_metadata_are_brought_to_rows_without_making_a
             "shop/public.items/1": {"name": "third"}, "shop/public.items/3": {"name": "fourth [EMAIL]"}
         }  # fmt: skip
         assert (await made.verify()).equal
+
+
+async def test_files_that_were_read_before_metadata_were_kept_get_theirs_in_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front = document(9, "front.md", "---\ncategory: bags\n---\n# Bags\n\nword of bags")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(parse, "VERSION", parse.VERSION - 1)
+        await fill(world, Steps(), [*HISTORY, front])
+    await world.rows("update document_versions set metadata = '{}'")
+    before = await world.versions()
+    world.embedder.embedded.clear()
+
+    async with world.running(Steps()) as made:
+        await renewed(made)
+        assert made.renewal.now.changed == {"shop": ["parse"]}
+        async with world.store.snapshot() as snapshot:
+            found = await snapshot.knowledge.document("shop/front.md")
+        assert found is not None
+        assert found.info.metadata == {"category": "bags"}
+        assert (await made.verify()).equal
+    after = await world.versions()
+    assert {d for d in before if before[d] != after[d]} == {"shop/bad.md"}, "what could not be read is tried again"
+    assert world.embedder.embedded == []
 
 
 async def test_a_template_that_does_not_fit_and_is_corrected(world: World, fresh_database: FreshDatabases) -> None:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from headrace.integrations.http import Search
-from tests.uploading import patch, registry, upload, upload_form, verified
+from tests.uploading import patch, put, registry, upload, upload_form, verified
 from tests.whole import Refused, Whole, whole
 
 SETTINGS = """
@@ -88,6 +88,14 @@ def test_metadata_limit_searches_from_the_file_to_the_filter(tmp_path: Path) -> 
         assert found(headrace, {"category": "sold"}) == {"uploads/c.md": {**c, "category": "sold", "price": 99}}
         assert found(headrace, {"category": "leaves"}) == {"docs/a.md": {**a, "category": "leaves"}}
         assert found(headrace, {"category": "roots"}, as_of=before) == {"docs/a.md": a, "shop/items/1": one}
+        again = put(headrace, "uploads/c.md", b"# Turnips\n\nAnother turnip.", metadata='{"price": 1}')
+        assert again.body["outcome"] == "replaced"
+        headrace.settle()
+        assert found(headrace, {"price": 1}) == {"uploads/c.md": {"price": 1}}
+        (folder.parent / "c.md").write_text(FRONT.format(category="roots", price=99))
+        said = ("--metadata", "price=2", "--metadata", "category=new")
+        sent = headrace.command("upload", str(folder.parent / "c.md"), *said, "--json").json
+        assert sent["documents"][0]["metadata"] == {**c, "category": "new", "price": 2}
         patch(headrace, "uploads/c.md", metadata=None)
         headrace.settle()
         assert headrace.document("uploads/c.md")["metadata"] == {**c, "category": "roots", "price": 99}

@@ -119,6 +119,13 @@ def test_a_mail_s_headers() -> None:
     }  # fmt: skip
 
 
+def test_a_mail_to_everybody_keeps_the_first_addresses() -> None:
+    many = ",".join(f"n{n}@example.com" for n in range(1000))
+    found = said("a.eml", make.mail("Bags", "Hello.").replace(b"To: Bob <bob@example.com>", f"To: {many}".encode()))
+
+    assert found["to"] == tuple(f"n{n}@example.com" for n in range(100))
+
+
 def test_a_pdf_s_information() -> None:
     content = make.pdf(["One."], title="Rules) /Author (Ada) /Keywords (bags; cabin", date="D:20240501120000+02'00'")
     assert said("a.pdf", content) == {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email import policy
 from email.errors import MessageError
 from email.message import EmailMessage
@@ -18,15 +18,18 @@ from headrace.metadata import Metadata, metadata_of, time_text_us
 
 HEADERS = ("From", "To", "Cc", "Date")
 _PEOPLE = ("From", "To", "Cc", "Reply-To")
+_LONGEST = 16_384
+"""Characters of a header in which addresses are looked for: more than are kept."""
 _WORDS = ("Subject", "Message-ID", "In-Reply-To", "List-ID")
 
 
 def parse(file: File) -> Parsed:
     message = BytesParser(_Mail, policy=policy.default).parsebytes(file.content)
     draft = Draft(file)
-    subject = header(message, "Subject")
+    said = {name: header(message, name) for name in dict.fromkeys((*HEADERS, *_PEOPLE, *_WORDS))}
+    subject = said["Subject"]
     draft.add(f"# {subject}\n\n" if subject else "")
-    draft.add("".join(f"{n}: {v}\n" for n in HEADERS if (v := header(message, n))) + "\n")
+    draft.add("".join(f"{n}: {v}\n" for n in HEADERS if (v := said[n])) + "\n")
     reasons = Reasons()
     attached: list[tuple[str, bytes]] = []
     for part in _leaves(message, 0):
@@ -37,20 +40,20 @@ def parse(file: File) -> Parsed:
     for name, content in attached:
         attach(file, draft, reasons, name, content)
     draft.add("\n".join(reasons.lines))
-    dated = stated(header(message, "Date"))
-    return draft.done(subject or name_of(file.path), dated=dated, metadata=_metadata(message, dated))
+    dated = stated(said["Date"])
+    return draft.done(subject or name_of(file.path), dated=dated, metadata=_metadata(said, dated))
 
 
-def _metadata(message: EmailMessage, dated: int | None) -> Metadata:
-    """Its headers, of people their addresses."""
-    people = {name: _addresses(header(message, name)) for name in _PEOPLE}
+def _metadata(headers: Mapping[str, str], dated: int | None) -> Metadata:
+    """Of people their addresses."""
+    people = {name: _addresses(headers[name]) for name in _PEOPLE}
     said: dict[str, object] = {n: a[0] if len(a) == 1 else a for n, a in people.items()}
-    return metadata_of({**said, **{n: header(message, n) for n in _WORDS}, "date": time_text_us(dated)})
+    return metadata_of({**said, **{n: headers[n] for n in _WORDS}, "date": time_text_us(dated)})
 
 
 def _addresses(text: str) -> list[str]:
     """Where none can be told apart, what is written."""
-    return [address for _, address in getaddresses([text]) if "@" in address] or [text]
+    return [address for _, address in getaddresses([text[:_LONGEST]]) if "@" in address] or [text]
 
 
 def attach(file: File, draft: Draft, reasons: Reasons, name: str, content: bytes) -> None:
