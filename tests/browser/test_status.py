@@ -207,7 +207,7 @@ async def test_every_state_can_be_read_by_everybody(open_page: Open, scheme: str
 async def test_how_it_goes_with_the_models_that_make_vectors(open_page: Open) -> None:
     # given the model of this process
     screen = await open_page(view="status")
-    models = screen.page.get_by_role("region", name="Embedding models")
+    models = screen.page.get_by_role("region", name="Models")
     await expect(models.get_by_role("article")).to_contain_text("in this process")
     await expect(models.get_by_role("article")).to_contain_text("384")
     # when one behind an address is left alone
@@ -225,6 +225,16 @@ async def test_how_it_goes_with_the_models_that_make_vectors(open_page: Open) ->
     await expect(card).to_contain_text("1 time, 2 failed")
     await expect(card).to_contain_text("about 812,345")
     await expect(card).to_contain_text("0.02")
+    # and so does a reranker that takes too long
+    reranker = {
+        "model": "far/reranker", "state": "open", "again_at": "2126-01-02T03:04:05.000000Z", "service": None,
+        "searches": {"done": 3, "late": 4, "failed": 0, "skipped": 1}, "passages": 90, "seconds": 1.5,
+    }  # fmt: skip
+    now.instead["reranker"] = reranker
+    card = models.get_by_role("article", name="far/reranker")
+    await expect(card).to_contain_text("3, 5 without it")
+    await expect(card).to_contain_text("500 ms")
+    await expect(card).to_contain_text("searches keep the order in which they were found")
 
 
 async def test_a_vector_index_that_is_built_shows_how_far_it_is(open_page: Open) -> None:

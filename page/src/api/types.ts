@@ -303,21 +303,35 @@ export interface Telling {
   labels: string[];
 }
 
-/** A model that makes vectors; `service`: how it goes with one behind an address. */
+/** How it goes with a model behind an address. */
+export interface ModelService {
+  reason: string | null;
+  again_at: string | null;
+  requests: number;
+  failures: number;
+  texts: number;
+  tokens: number;
+  estimated: boolean;
+  cost: number | null;
+}
+
+/** A model that makes vectors. */
 export interface EmbedderStatus {
   model: string;
   dimensions: number | null;
   state: "ok" | "failing" | "open";
-  service: {
-    reason: string | null;
-    again_at: string | null;
-    requests: number;
-    failures: number;
-    texts: number;
-    tokens: number;
-    estimated: boolean;
-    cost: number | null;
-  } | null;
+  service: ModelService | null;
+}
+
+/** The model that puts the best passages into their last order; `searches`: what became of them. */
+export interface RerankerStatus {
+  model: string;
+  state: "ok" | "failing" | "open";
+  again_at: string | null;
+  searches: { done: number; late: number; failed: number; skipped: number };
+  passages: number;
+  seconds: number;
+  service: ModelService | null;
 }
 
 export interface IndexBuild {
@@ -338,6 +352,7 @@ export interface Status {
   succession?: Succession | null;
   telling?: Telling;
   embedders?: EmbedderStatus[];
+  reranker?: RerankerStatus | null;
   profiles: number;
   store: {
     version: string;

@@ -6,7 +6,7 @@ import { Empty, Loading } from "../ui/Empty";
 import { Pair } from "../ui/Pair";
 import { ProblemNote } from "../ui/ProblemNote";
 import { DeadLetters } from "./DeadLetters";
-import { Embedders } from "./Embedders";
+import { Models } from "./Models";
 import { ReadAgain, Running } from "./Snapshots";
 import { SourceCard } from "./SourceCard";
 
@@ -30,7 +30,7 @@ export function StatusPane({ status: { value, problem, refresh } }: { status: Po
             ))}
           </section>
           <Operators operators={value.operators} />
-          <Embedders embedders={value.embedders ?? []} />
+          <Models embedders={value.embedders ?? []} reranker={value.reranker ?? null} />
           <Topics topics={value.topics} sources={value.sources} onChanged={refresh} />
         </>
       )}
