@@ -213,10 +213,11 @@ class MariadbApart:
         return f"mysql://{user}:{password or self.password}@{self.host}:{self.port}/{database}{query}"
 
     def connect(self, database: str = "") -> pymysql.Connection:
-        """As the application does; a statement is a transaction unless `begin` was called."""
+        """As the application does; a statement is a transaction unless `begin` was called. Who waits for a table
+        that is never let go is told so, rather than after a day."""
         return pymysql.connect(
             host=self.host, port=self.port, user="headrace", password=self.password, database=database or None,
-            charset="utf8mb4", autocommit=True,
+            charset="utf8mb4", autocommit=True, init_command="set lock_wait_timeout = 60",
         )  # fmt: skip
 
     def sql(self, *statements: str) -> None:

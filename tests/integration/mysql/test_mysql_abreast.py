@@ -273,3 +273,26 @@ def test_a_session_is_of_use_after_its_rows_were_read(database: CapturedMariadb)
         with pytest.raises(Failed, match="doesn't exist"):
             session.select("select 1 from nothing")
         assert len(read(session, unit)) == 50
+
+
+@pytest.mark.parametrize("behind", ["tables", "columns", "cascades"])
+def test_a_table_that_goes_while_it_is_looked_at_is_left_out(
+    database: CapturedMariadb, monkeypatch: pytest.MonkeyPatch, behind: str
+) -> None:
+    # given a table that an online schema change takes away in the moment behind a statement
+    database.sql("create table t(id int primary key)", "create table _t_gho(id int primary key)")
+    plain = Session.rows
+
+    def rows(session: Session, statement: str, *values: str | int) -> list[Cells]:
+        found = plain(session, statement, *values)
+        if statement == setup.SQL[behind]:
+            database.sql("drop table if exists _t_gho")
+        return found
+
+    monkeypatch.setattr(Session, "rows", rows)
+    with closing(Session.open(address(database))) as session:
+        known, at = setup.charsets(session, mariadb=True), setup.head(session, "it")
+        # when they are looked at
+        found = setup.look(session, [f"{database.database}.{t}" for t in ("t", "_t_gho")], known, at)
+    # then it is as if it had never been, and the other is there
+    assert [(f.table, f.refused) for f in found] == [(f"{database.database}.t", None)]

@@ -20,6 +20,7 @@ from headrace.sqlfile import load
 
 _statements = load(Path(__file__).with_name("statements.sql"))
 SQL = {name: text.decode() for name, text in _statements.items()}
+_NO_TABLE = 1146
 _NO_PRIVILEGE = frozenset({1044, 1142, 1143})
 _SYNTAX = 1064
 
@@ -272,7 +273,17 @@ def _found(session: Session, rows: Sequence[Cells], known: Charsets, at: Head, *
         for table, constraint in session.rows(SQL["cascades"], database):
             cascades[f"{database}.{_text(table)}"] = _text(constraint)
     reader = session if readable else None
-    return [_one(reader, row, columns.get(_name(row), []), cascades.get(_name(row)), known, at) for row in rows]
+    found: list[Found] = []
+    for row in rows:
+        table = _name(row)
+        try:  # one that has gone since it was listed is left out: the log tells what became of it
+            if reader is not None and table not in columns:
+                _unreadable(reader, table)
+            found.append(_one(reader, row, columns.get(table, []), cascades.get(table), known, at))
+        except Failed as failed:
+            if failed.code != _NO_TABLE:
+                raise
+    return found
 
 
 def _one(
