@@ -86,7 +86,8 @@ def installed(peer: Peer, data: Path) -> Path:
         [uv, "pip", "install", "--quiet", "--python", str(python), *peer.requirements],
     ):
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
+            # Not from our own folder: what our pyproject.toml leaves out of uv's resolution, a peer may need.
+            done = subprocess.run(command, cwd=data, capture_output=True, text=True, timeout=INSTALL_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as problem:
             raise Unavailable(f"{peer.name} {peer.version} could not be installed: {problem}") from problem
         if done.returncode:

@@ -34,7 +34,7 @@ export function Models({ embedders, reranker }: Props) {
 function Embedder({ embedder: { model, dimensions, state, service } }: { embedder: EmbedderStatus }) {
   return (
     <Card model={model} task="embeds" state={state} service={service} until="Until it answers, changes wait, and questions are answered by their words.">
-      <Pair name="Dimensions" value={dimensions === null ? "not known yet" : count(dimensions)} />
+      <Pair name="Vectors" value={dimensions === null ? "not known yet" : plural(dimensions, "dimension")} />
       {service && <Pair name="Embedded" value={plural(service.texts, "text")} />}
     </Card>
   );
