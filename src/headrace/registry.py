@@ -61,6 +61,11 @@ RERANKERS = {
     "bedrock": "headrace.models.bedrock_reranker:open_reranker",
 }
 """What scores the passages that were found."""
+RUNTIMES = {
+    "onnxruntime": "headrace.models.onnx_graph:OnnxRuntimeGraph",
+    "openvino": "headrace.models.openvino_graph:OpenVinoGraph",
+}
+"""What runs the graph of a model in this process."""
 GENERATORS = {
     "openai+http": "headrace.models.openai:open_generator",
     "openai+https": "headrace.models.openai:open_generator",

@@ -54,7 +54,9 @@ def _ours(url: str) -> Callable[[Path, ExitStack], str]:
 
 CASES = [
     Case("onnx, the one that comes along", lambda folder, stack: "onnx:all-MiniLM-L6-v2", 0),
+    Case("onnx, the same by OpenVINO", lambda folder, stack: "onnx:all-MiniLM-L6-v2?runtime=openvino", 0),
     Case("onnx, a folder", _onnx, 0),
+    Case("onnx, a folder by OpenVINO", lambda folder, stack: _onnx(folder, stack) + "?runtime=openvino", 0),
     Case("openai, a real server", _real, 2e-2),
     Case("openai", _ours("openai+{server}/v1?model=test" + MORE)),
     Case("titan", _ours("bedrock://eu-west-1/amazon.titan-embed-text-v2:0?endpoint={server}&dimensions=256" + MORE)),

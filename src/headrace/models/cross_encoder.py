@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from headrace.errors import ConfigError
 from headrace.models import onnx_graph
+from headrace.models.onnx_graph import Graph, OnnxRuntimeGraph
 from headrace.models.pooling import most_tokens
 
 DEFAULT_MAX_TOKENS = 512
@@ -41,8 +41,7 @@ class CrossEncoder:
     query_tokens: int
     whole: Tokenizer
     pairs: Tokenizer
-    session: ort.InferenceSession
-    inputs: frozenset[str]
+    graph: Graph
     output: str
 
     def score(self, query: str, passage: str) -> float:
@@ -52,7 +51,7 @@ class CrossEncoder:
     def logits(self, query: str, passage: str) -> NDArray[Any]:
         """What the graph gives for a pair, without the batch of one."""
         encoded = self.pairs.encode(self.cut(query), passage)
-        return self.session.run([self.output], onnx_graph.feed(encoded.ids, encoded.type_ids, self.inputs))[0][0]
+        return self.graph.run(self.output, onnx_graph.feed(encoded.ids, encoded.type_ids, self.graph.inputs))[0]
 
     def cut(self, query: str) -> str:
         encoded = self.whole.encode(query, add_special_tokens=False)
@@ -80,7 +79,7 @@ def load(folder: Path, settings: Settings) -> CrossEncoder:
         raise unusable(f"tokenizer.json in {folder}", "no such file", NEEDED)
     try:
         told = most_tokens(folder)
-        session = onnx_graph.session(file)
+        graph = OnnxRuntimeGraph(file)
         whole = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except msgspec.MsgspecError as error:
         raise unusable(f"settings of a model in {folder}", str(error), "Download the folder again.") from None
@@ -96,17 +95,17 @@ def load(folder: Path, settings: Settings) -> CrossEncoder:
     pairs.enable_truncation(most, strategy="only_second")  # pyright: ignore[reportUnknownMemberType]
     id = f"{folder.resolve().name}/{onnx_graph.digest(file)[:12]}@{most}"
     room = max(1, int((most - special) * QUERY_SHARE))
-    outputs = onnx_graph.gives(session)
-    output = "logits" if "logits" in outputs else outputs[0]
-    model = CrossEncoder(id, most, room, whole, pairs, session, onnx_graph.takes(session), output)
+    output = "logits" if "logits" in graph.outputs else graph.outputs[0]
+    model = CrossEncoder(id, most, room, whole, pairs, graph, output)
     _probe(folder, model)
     return model
 
 
 def _probe(folder: Path, model: CrossEncoder) -> None:
     """Scores a short and a long pair to see that the model has the shape that is promised; this also warms it up."""
-    if not model.inputs <= onnx_graph.KNOWN_INPUTS or "input_ids" not in model.inputs:
-        raise unusable(EXPECTED, f"inputs {sorted(model.inputs)} in {folder}", EXPORT)
+    inputs = model.graph.inputs
+    if not inputs <= onnx_graph.KNOWN_INPUTS or "input_ids" not in inputs:
+        raise unusable(EXPECTED, f"inputs {sorted(inputs)} in {folder}", EXPORT)
     try:
         made = [model.logits("a probe", "words " * count) for count in (2, model.max_tokens)]
     except Exception as error:  # onnxruntime's errors share no base class

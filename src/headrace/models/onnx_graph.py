@@ -6,12 +6,14 @@ import hashlib
 import platform
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+
+from headrace.models.threads import features
 
 KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids"})
 Feed = dict[str, NDArray[np.int64]]
@@ -23,17 +25,34 @@ def found(folder: Path, file: str) -> Path | None:
     return next((f for f in files if f.is_file()), None)
 
 
-def session(file: Path) -> ort.InferenceSession:
-    """Blocks while it loads. Raises onnxruntime's errors, which share no base class."""
-    return ort.InferenceSession(str(file), _options(), providers=["CPUExecutionProvider"])
+class Graph(Protocol):
+    """A model's graph, loaded: threads may share it.
+
+    `inputs` and `outputs` are names, the outputs in the order of the file. `mark` is what the runtime's arithmetic adds
+    to the model's id. `run` blocks and gives one output, an array of its own; what it raises is the runtime's.
+    """
+
+    @property
+    def mark(self) -> str: ...
+    @property
+    def inputs(self) -> frozenset[str]: ...
+    @property
+    def outputs(self) -> Sequence[str]: ...
+    def run(self, output: str, feed: Feed) -> NDArray[Any]: ...
 
 
-def takes(graph: ort.InferenceSession) -> frozenset[str]:
-    return frozenset(argument.name for argument in graph.get_inputs())
+class OnnxRuntimeGraph:
+    """Graph run by onnxruntime, in the thread that asks. Loading blocks. Its errors share no base class."""
 
+    mark = ""
 
-def gives(graph: ort.InferenceSession) -> list[str]:
-    return [argument.name for argument in graph.get_outputs()]
+    def __init__(self, file: Path) -> None:
+        self._session = ort.InferenceSession(str(file), _options(), providers=["CPUExecutionProvider"])
+        self.inputs = frozenset(argument.name for argument in self._session.get_inputs())
+        self.outputs = [argument.name for argument in self._session.get_outputs()]
+
+    def run(self, output: str, feed: Feed) -> NDArray[Any]:
+        return self._session.run([output], feed)[0]
 
 
 def feed(ids: Sequence[int], types: Sequence[int] | None, inputs: frozenset[str]) -> Feed:
@@ -86,5 +105,4 @@ def _sums_in_32_bits() -> bool:
     """
     if platform.machine().lower() not in {"x86_64", "amd64"}:
         return True
-    processors = Path("/proc/cpuinfo")
-    return processors.is_file() and "vnni" in processors.read_text(encoding="utf-8")
+    return any("vnni" in feature for feature in features())

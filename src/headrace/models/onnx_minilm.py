@@ -4,6 +4,7 @@
     onnx:/path/to/folder           a folder as models have it at Hugging Face: model.onnx, or onnx/model.onnx, and
                                    tokenizer.json
     onnx:/path/to/folder?file=onnx/model_quantized.onnx&pooling=cls
+    onnx:/path/to/folder?runtime=openvino          run by OpenVINO instead of onnxruntime
 
 A model gives one vector for a text, or one for each token of it: these become one as the folder's 1_Pooling/config.json
 says (`pooling`: otherwise; without either their mean), and either is made to length 1. How much of a text is read,
@@ -33,6 +34,7 @@ from headrace.models import Vectors, bundled, onnx_graph
 from headrace.models.onnx_model import REBUILD, Model, Settings, load, unusable
 from headrace.models.pooling import POOLINGS, Vector
 from headrace.models.threads import processors, yield_to_others
+from headrace.registry import RUNTIMES
 
 SCHEME = "onnx:"
 DATA = bundled.DATA
@@ -152,6 +154,8 @@ def _settings(query: str) -> Settings:
         raise unusable(known, str(error), "Correct `embedding` in [models].") from None
     if settings.pooling and settings.pooling not in POOLINGS:
         raise unusable("pooling=" + " or ".join(POOLINGS), settings.pooling, "Correct the address.")
+    if settings.runtime and settings.runtime not in RUNTIMES:
+        raise unusable("runtime=" + " or ".join(RUNTIMES), settings.runtime, "Correct the address.")
     if settings.max_tokens is not None and settings.max_tokens < 1:
         raise unusable("max_tokens above 0", str(settings.max_tokens), "Correct the address.")
     return settings

@@ -10,15 +10,17 @@ from urllib.parse import quote
 
 import msgspec
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from headrace.errors import BadInput, ConfigError
 from headrace.models import onnx_graph
+from headrace.models.onnx_graph import Graph
 from headrace.models.pooling import POOLINGS, Folder, Vector, read
+from headrace.registry import RUNTIMES, lookup
 
 DEFAULT_MAX_TOKENS = 256
+ONNXRUNTIME = "onnxruntime"
 UNIT = 1e-4
 """How far from 1 a length may be that counts as 1."""
 OUTPUTS = ("sentence_embedding", "token_embeddings", "last_hidden_state")
@@ -36,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_tokens: int | None = None
     query_prefix: str | None = None
     document_prefix: str | None = None
+    runtime: str = ""
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -56,8 +59,7 @@ class Model:
     max_tokens: int
     tokenizer: Tokenizer  # neither truncates nor pads
     truncating: Tokenizer
-    session: ort.InferenceSession
-    inputs: frozenset[str]
+    graph: Graph
     output: str
     folder: Folder
 
@@ -84,7 +86,7 @@ class Model:
             raise _unembeddable("Unicode text", got) from error
         if not ids:
             raise _unembeddable("a text with a token", "one without")
-        return self.session.run([self.output], onnx_graph.feed(ids, None, self.inputs))[0][0]
+        return self.graph.run(self.output, onnx_graph.feed(ids, None, self.graph.inputs))[0]
 
 
 def load(folder: Path, file: Path, settings: Settings, remedy: str) -> Model:
@@ -95,11 +97,13 @@ def load(folder: Path, file: Path, settings: Settings, remedy: str) -> Model:
         raise unusable(f"model.onnx with the SHA-256 of {folder / 'manifest.json'}", digest, remedy)
     try:
         said = _said(read(folder), settings)
-        session = onnx_graph.session(file)
+        graph: Graph = lookup("runtimes", RUNTIMES, f"{settings.runtime or ONNXRUNTIME}:")(file)
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except msgspec.MsgspecError as error:
         raise unusable(f"settings of a model in {folder}", str(error), "Download the folder again.") from None
-    except Exception as error:  # onnxruntime and tokenizers share no base class
+    except ConfigError:
+        raise
+    except Exception as error:  # those of runtimes and tokenizers share no base class
         raise unusable(f"a readable model in {folder}", onnx_graph.said(error), remedy) from error
     told = manifest.max_tokens if manifest else said.max_tokens or onnx_graph.truncation(tokenizer)
     truncating = Tokenizer.from_str(tokenizer.to_str())
@@ -108,21 +112,21 @@ def load(folder: Path, file: Path, settings: Settings, remedy: str) -> Model:
         each.no_truncation()
     most = settings.max_tokens or told or DEFAULT_MAX_TOKENS
     truncating.enable_truncation(most)  # pyright: ignore[reportUnknownMemberType]
-    inputs, outputs = onnx_graph.takes(session), onnx_graph.gives(session)
-    output = next((name for name in OUTPUTS if name in outputs), outputs[0])
+    output = next((name for name in OUTPUTS if name in graph.outputs), graph.outputs[0])
     name = f"{manifest.name}/{manifest.precision}" if manifest else folder.resolve().name
-    id = f"{name}/{digest[:12]}"
-    return _probed(folder, Model(id, 0, most, tokenizer, truncating, session, inputs, output, said))
+    id = f"{name}/{digest[:12]}{graph.mark}"
+    return _probed(folder, Model(id, 0, most, tokenizer, truncating, graph, output, said))
 
 
 def _probed(folder: Path, model: Model) -> Model:
     """Embeds two texts to see that the model has the shape that is promised; this also warms it up."""
-    if not model.inputs <= onnx_graph.KNOWN_INPUTS or "input_ids" not in model.inputs:
-        raise unusable(EXPECTED, f"inputs {sorted(model.inputs)} in {folder}", EXPORT)
+    inputs = model.graph.inputs
+    if not inputs <= onnx_graph.KNOWN_INPUTS or "input_ids" not in inputs:
+        raise unusable(EXPECTED, f"inputs {sorted(inputs)} in {folder}", EXPORT)
     texts = ("a probe", "a probe that is longer than " + "many words " * model.max_tokens)
     try:
         made = [model.made(text) for text in texts]
-    except Exception as error:  # onnxruntime's errors share no base class
+    except Exception as error:  # those of runtimes share no base class
         raise unusable(EXPECTED, onnx_graph.said(error), EXPORT) from error
     by_token = made[0].ndim == 2
     if by_token:
