@@ -20,19 +20,14 @@ from headrace.answer.remember import Remembered
 from headrace.answer.rerank import Ranking
 from headrace.answer.service import Reader
 from headrace.clock import now_us
-from headrace.config import (
-    AccessEntry,
-    AccessRuleEntry,
-    Config,
-    Documents,
-    Models,
-    SourceEntry,
-    UploadSettings,
-    duration_us,
-    without_secrets,
-)
-from headrace.config import Classify as ClassifyEntry
-from headrace.config import Summarise as SummariseEntry
+from headrace.config import Config
+from headrace.config.documents import Documents, UploadSettings
+from headrace.config.durations import duration_us
+from headrace.config.knowledge import Classify as ClassifyEntry
+from headrace.config.knowledge import Summarise as SummariseEntry
+from headrace.config.references import without_secrets
+from headrace.config.sections import Models
+from headrace.config.sources import AccessEntry, AccessRuleEntry, SourceEntry
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError, HeadraceError, StoreError
 from headrace.findings import Finding, ok

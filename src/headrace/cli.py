@@ -23,7 +23,8 @@ from rich.table import Table
 
 from headrace.access import Viewer
 from headrace.client import answering_at, connect, running
-from headrace.config import Config, Models, load
+from headrace.config import Config, load
+from headrace.config.sections import Models
 from headrace.demo.run import run_demo
 from headrace.diagnosis import Diagnosis, examine
 from headrace.errors import HeadraceError

@@ -12,7 +12,9 @@ from pathlib import Path
 import structlog
 
 from headrace.app import known_identity, partitions, redaction_findings, source_settings
-from headrace.config import Config, Server, SourceEntry
+from headrace.config import Config
+from headrace.config.sections import Server
+from headrace.config.sources import SourceEntry
 from headrace.embedding import embedding_findings
 from headrace.errors import ConfigError, HeadraceError
 from headrace.findings import Finding, Level, error, failed, note, ok, warning
