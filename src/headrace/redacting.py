@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.app import redactor
+from headrace.app.rules import redactor
 from headrace.config import Config
 from headrace.config.problems import hint
 from headrace.config.sources import Redact, SourceEntry
