@@ -10,7 +10,8 @@ from typing import Any
 import httpx2
 
 from headrace.access import Viewer
-from headrace.config import Config, Server
+from headrace.config import Config
+from headrace.config.sections import Server
 from headrace.errors import HeadraceError, SourceError
 from headrace.running import announced, answering
 from headrace.server.create import create

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import structlog
 
-from headrace.app import known_identity, partitions, redaction_findings, source_settings
-from headrace.config import Config, Server, SourceEntry
+from headrace.app.opening import partitions, source_settings
+from headrace.app.rules import redactors
+from headrace.config import Config
+from headrace.config.sections import Server
+from headrace.config.sources import SourceEntry
 from headrace.embedding import embedding_findings
 from headrace.errors import ConfigError, HeadraceError
 from headrace.findings import Finding, Level, error, failed, note, ok, warning
+from headrace.folder import known_identity
 from headrace.objects import ObjectStore
 from headrace.registry import DOCTORS, LOGS, OBJECT_STORES, SOURCES, STORE_DOCTORS, lookup
 from headrace.reranking import reranking_findings
@@ -43,7 +47,7 @@ async def examine(config: Config, *, running: str | None = None) -> Diagnosis:
         "log": _guarded(lambda: _log(config)),
         "embedding": _guarded(lambda: _embedding(config)),
         **({"reranker": _guarded(lambda: reranking_findings(config.models))} if config.models.reranker else {}),
-        "redaction": _guarded(lambda: redaction_findings(config)),
+        "redaction": _guarded(lambda: _redaction(config)),
         "server": _guarded(lambda: _server(config, running)),
     }
     if config.uploads.object_store:
@@ -142,6 +146,11 @@ async def _log(config: Config) -> Sequence[Finding]:
 
 async def _embedding(config: Config) -> Sequence[Finding]:
     return await embedding_findings(config.models.embedding, config.knowledge.chunk_tokens)
+
+
+async def _redaction(config: Config) -> Sequence[Finding]:
+    redacting = await redactors(config)
+    return [ok("policies", ", ".join(sorted(redacting)) or "none: nothing is redacted")]
 
 
 async def _uploads(config: Config, url: str) -> Sequence[Finding]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from time import monotonic
 
-from headrace.config import without_secrets
+from headrace.config.references import without_secrets
 from headrace.findings import Finding, error, ok, warning
 from headrace.models import Embedder, Served
 from headrace.registry import embedder_at

@@ -7,6 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
+from headrace.clock import now_us
 from headrace.errors import StoreError
 
 
@@ -65,3 +66,17 @@ def own_key(data: Path, name: str, size: int) -> bytes:
             remedy="Let this user write there.",
         ) from None
     return key
+
+
+def known_identity(data: Path) -> str:
+    """What names this Headrace at shared sources; empty before its first start."""
+    file = data / "identity"
+    return file.read_text().strip() if file.exists() else ""
+
+
+def identity(data: Path) -> str:
+    """What names this Headrace at shared sources: made once, kept beside its data."""
+    file = data / "identity"
+    if not file.exists():
+        file.write_text(f"{now_us():x}"[-10:])
+    return file.read_text().strip()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.app import redactor
-from headrace.config import Config, Redact, SourceEntry
+from headrace.app.rules import redactor
+from headrace.config import Config
+from headrace.config.problems import hint
+from headrace.config.sources import Redact, SourceEntry
 from headrace.errors import BadRequest, ConfigError
 from headrace.evaluation.redaction import Report, examples, measure
 from headrace.redaction.policy import Redacted, Redactor, known
@@ -24,9 +25,7 @@ def chosen(config: Config, source: str) -> SourceEntry:
                 )
             return entry
     names = [e.name for e in config.sources]
-    near = difflib.get_close_matches(source, names, n=1)
-    hint = f"Did you mean `{near[0]}`?" if near else "Sources: " + (", ".join(names) or "none") + "."
-    raise _bad("a configured source", f"`{source}`", hint)
+    raise _bad("a configured source", f"`{source}`", hint(source, names, "Sources"))
 
 
 def opened_redactor(entry: SourceEntry | None) -> Redactor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
-from headrace.config import with_secrets
+from headrace.config.references import with_secrets
 from headrace.errors import ConfigError
 
 SOURCES = {

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from time import monotonic
 
-from headrace.config import Models, without_secrets
+from headrace.config.references import without_secrets
+from headrace.config.sections import Models
 from headrace.findings import Finding, ok, warning
 from headrace.models import Reranker
 from headrace.registry import reranker_at

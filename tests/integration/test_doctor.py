@@ -12,7 +12,9 @@ import pytest
 import pytest_asyncio
 
 from headrace.clock import now_us
-from headrace.config import Config, Main, Server, SourceEntry
+from headrace.config import Config
+from headrace.config.sections import Main, Server
+from headrace.config.sources import SourceEntry
 from headrace.diagnosis import examine
 from headrace.errors import ConfigError
 from headrace.findings import Finding, Level

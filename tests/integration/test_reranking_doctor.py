@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.config import Models
+from headrace.config.sections import Models
 from headrace.errors import RerankingError
 from headrace.findings import Level
 from headrace.reranking import reranking_findings

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace.config import parse, with_secrets, without_secrets
+from headrace.config import parse
+from headrace.config.references import with_secrets, without_secrets
 from headrace.errors import ConfigError, EmbeddingError
 from headrace.models.bedrock import open_embedder as open_bedrock
 from headrace.models.openai_embeddings import open_embedder as open_openai

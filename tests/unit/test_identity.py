@@ -11,7 +11,8 @@ from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
 from headrace.access import ANYBODY, OPERATOR, Viewer
-from headrace.config import Server, parse
+from headrace.config import parse
+from headrace.config.sections import Server
 from headrace.errors import BadRequest, ConfigError, HeadraceError
 from headrace.server.identify import Identify
 from headrace.server.identity import ForOperators, Identity, Unproved, asker_of, viewer_of

@@ -10,7 +10,7 @@ from statistics import fmean
 from headrace.answer.rerank import Ranking
 from headrace.answer.retrieve import Retrieval
 from headrace.clock import now_us
-from headrace.config import Models
+from headrace.config.sections import Models
 from headrace.evaluation import beir
 from headrace.evaluation.beir import Judgements, Query
 from headrace.evaluation.cached import CachedEmbedder

@@ -14,7 +14,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from headrace.access import Viewer
-from headrace.app import App, Core
+from headrace.app import App
+from headrace.app.core import Core
 from headrace.change import Change, Op, Row, Schema, document_id, key_name, stamp_json
 from headrace.clock import now_us, rfc3339
 from headrace.knowledge.operator import KNOWLEDGE

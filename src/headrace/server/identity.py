@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from starlette.requests import HTTPConnection
 
 from headrace.access import OPERATOR, Viewer, named
-from headrace.config import Server
+from headrace.config.sections import Server
 from headrace.errors import BadRequest, HeadraceError
 from headrace.profiles.identifiers import normalise
 

@@ -10,7 +10,8 @@ import structlog
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from headrace.app import App, Core
+from headrace.app import App
+from headrace.app.core import Core
 from headrace.change import Style
 from headrace.envelope import Origin, encode_envelope
 from headrace.errors import NotFound, SourceError

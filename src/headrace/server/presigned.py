@@ -12,7 +12,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from headrace.access import Readers
-from headrace.app import App, Presigning
+from headrace.app import App
+from headrace.app.presigning import Presigning
 from headrace.clock import now_us, parse_rfc3339, rfc3339
 from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError
 from headrace.objects import Announced, NotUploaded, ObjectStoreError, Stored

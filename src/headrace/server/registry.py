@@ -12,7 +12,7 @@ import msgspec
 
 from headrace.access import Access, Viewer
 from headrace.answer.service import Asked
-from headrace.app import Core
+from headrace.app.core import Core
 from headrace.change import Position, Stamp
 from headrace.clock import rfc3339
 from headrace.errors import BadRequest

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from headrace.app import App, Core
+from headrace.app import App
+from headrace.app.core import Core
 from headrace.clock import rfc3339
 from headrace.engines.snapshots import all_jobs, ask, cancel, shown_id
 from headrace.errors import SourceError

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from headrace.answer.rerank import Ranking
-from headrace.app import App, Core
+from headrace.app import App
+from headrace.app.core import Core
 from headrace.change import format_position, stamp_json
 from headrace.clock import now_us, rfc3339
 from headrace.engines.embedded import CAPTURE, EmbeddedEngine
@@ -84,8 +85,8 @@ async def describe(app: App) -> dict[str, Any]:
     ready, failed, profiles, version, size = await core.store.counts()
     presigned = {"min_bytes": app.presigning.min_bytes} if app.presigning else None
     sources = [_source(engine, s, heads.get(s.name), letters, presigned) for s in engine.sources.values()]
-    embedders = [_embedder(e) for e in app.embedders]
-    reranker = None if app.ranking is None else _reranker(app.ranking)
+    embedders = [_embedder(e) for e in app.models.embedders]
+    reranker = None if app.models.ranking is None else _reranker(app.models.ranking)
     return {
         "status": "ok" if _works(sources, [*embedders, *([reranker] if reranker else [])]) else "degraded",
         "started_at": rfc3339(app.started_at),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
-from headrace.config import duration_us
+from headrace.config.durations import duration_us
 from headrace.errors import ConfigError
 
 _KEEP_US = 24 * 3600 * 1_000_000

@@ -1,0 +1,92 @@
+"""The models that are open: they outlive what stands on a store connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from headrace.answer.rerank import Ranking
+from headrace.config.sections import Models
+from headrace.errors import ConfigError, HeadraceError
+from headrace.knowledge.succession import Serving
+from headrace.models import Embedder, Generator, Reranker
+from headrace.registry import GENERATORS, embedder_at, lookup, reranker_at
+
+
+class OpenModels:
+    """What embeds, what reranks and what writes, each opened once: `open` before anything else, `close` at the end."""
+
+    def __init__(self, settings: Models) -> None:
+        self._settings = settings
+        self._embedder: Embedder | None = None
+        self._before: Embedder | None = None
+        self._ranking: Ranking | None = None
+        self._generators: dict[str, Generator] = {}
+
+    @property
+    def embedder(self) -> Embedder:
+        """The one that is configured."""
+        assert self._embedder is not None
+        return self._embedder
+
+    @property
+    def embedders(self) -> Sequence[Embedder]:
+        """Those in use: the one that is configured, and another one that serves until its vectors are built."""
+        return [e for e in (self._embedder, self._before) if e is not None]
+
+    @property
+    def ranking(self) -> Ranking | None:
+        """The reranker with its bounds, and what came of it."""
+        return self._ranking
+
+    @property
+    def generator(self) -> Generator | None:
+        """That of answers; None where they are extractive."""
+        return self._generators.get(self._settings.generation or "")
+
+    async def open(self) -> None:
+        """Raises ConfigError, and EmbeddingError when a service does not answer."""
+        settings = self._settings
+        self._embedder = await asyncio.to_thread(embedder_at, settings.embedding)
+        if settings.reranker:
+            reranker: Reranker = await asyncio.to_thread(reranker_at, settings.reranker)
+            self._ranking = Ranking(reranker, settings.rerank_candidates, settings.rerank_ms / 1000)
+        if settings.generation:
+            self.generator_at(None)
+
+    def generator_at(self, address: str | None) -> Generator:
+        """The generator of answers, or another one, opened when it is first asked for. Raises ConfigError."""
+        url = address or self._settings.generation or ""
+        if url not in self._generators:
+            self._generators[url] = lookup("generators", GENERATORS, url)(url)
+        return self._generators[url]
+
+    async def serving(self, stored: tuple[str, str | None] | None) -> Serving:
+        """The embedder of the vectors that there are (`stored`: its id and address): another one than what is
+        configured until its own are built. Raises ConfigError."""
+        if stored is None or stored[0] == self.embedder.id:
+            return Serving(self.embedder)
+        id, address = stored[0], stored[1] or Models().embedding
+        if self._before is None or self._before.id != id:
+            self._before = await self._opened_before(id, address)
+        return Serving(self._before)
+
+    async def _opened_before(self, id: str, address: str) -> Embedder:
+        step, remedy = "open the embedding model before", "Put it back, or start with an empty store."
+        expected = f"{id} at {address}, to serve until the vectors of {self.embedder.id} are built"
+        try:
+            before: Embedder = await asyncio.to_thread(embedder_at, address)
+        except HeadraceError as error:
+            raise ConfigError(step=step, expected=expected, got=error.got, remedy=remedy) from error
+        if before.id != id:
+            await before.close()
+            raise ConfigError(step=step, expected=expected, got=before.id, remedy=remedy)
+        return before
+
+    async def close(self) -> None:
+        for embedder in self.embedders:
+            await embedder.close()
+        if self._ranking:
+            await self._ranking.reranker.close()
+        for generator in self._generators.values():
+            await generator.close()
