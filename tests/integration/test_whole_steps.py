@@ -212,3 +212,23 @@ def test_another_model_is_built_beside_through_kills_and_changes_while_the_old_s
         assert made.get("/v1/status")["succession"] is None
         assert first("Rule 8 Number 8 is about suitcase 8") == "docs/08.md"
         assert made.command("verify", "--json").json["equal"]
+
+
+def test_a_release_with_another_model_file_serves_on_and_builds_its_vectors_beside(tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    for n in range(3):
+        (folder / f"{n}.md").write_text(f"# Rule {n}\n\nNumber {n} is about suitcase {n}.")
+    with whole(tmp_path / "headrace", f'[[sources]]\nname = "docs"\nurl = "file://{folder}"\n') as made:
+        made.settle()
+        with psycopg.connect(made.store, autocommit=True) as store:
+            (now,) = store.execute("select value from settings where name = 'embedding'").fetchall()[0]
+            earlier = now.replace(now.rpartition("/")[2], "0123456789ab")
+            store.execute("update settings set value = %s where name = 'embedding'", (earlier,))
+        made.kill()
+        made.start()
+        until(lambda: made.get("/v1/status")["succession"] is None, "this release's vectors serve", made.told)
+        assert made.search("Rule 2 Number 2 is about suitcase 2", k=1)["results"][0]["document"] == "docs/2.md"
+        with psycopg.connect(made.store) as store:
+            assert store.execute("select value from settings where name = 'embedding'").fetchone() == (now,)
+        assert made.command("verify", "--json").json["equal"]

@@ -59,7 +59,7 @@ def test_scores_are_bm25_however_the_postings_are_kept(made: list[Chunk], data: 
     placed = list(zip(corpus.items(), where, strict=True))
     segments = [{id: c for (id, c), w in placed if w == name} for name in ("one", "two")]
     segments[0] |= ended
-    rows = [r for s in segments if s for r in packed(postings(s)) if r[0] in query]
+    rows = [(t, unpack(*content)) for s in segments if s for t, *content in packed(postings(s)) if t in query]
     fresh = [recent(id, c) for (id, c), w in placed if w == "recent"]
 
     found = gather(rows, fresh, query, np.array(sorted(ended), np.int64))

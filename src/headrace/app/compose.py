@@ -14,7 +14,6 @@ from headrace.app.models import OpenModels
 from headrace.app.opening import open_log, open_sources, open_store
 from headrace.app.rules import access_rules, child_rules, limits, record_rules, redactors, row_templates, task
 from headrace.config import Config
-from headrace.config.references import without_secrets
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError
 from headrace.knowledge.asked import Asked
@@ -77,7 +76,7 @@ async def compose(config: Config, dsn: str, models: OpenModels, closing: AsyncEx
         await store.beside.cancel()
     else:
         renewal.succession = Succession(
-            store, serving, models.embedder, without_secrets(config.models.embedding), turn,
+            store, serving, models.embedder, models.address, turn,
             lambda: verifier.running is None, renewal.give_way,
         )  # fmt: skip
     teller = Teller(_asked(config, models, documents), again, store, turn, stages.changed)

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Sequence
 
 from headrace.answer.rerank import Ranking
+from headrace.config.references import without_secrets
 from headrace.config.sections import Models
 from headrace.errors import ConfigError, HeadraceError
-from headrace.knowledge.succession import Serving
-from headrace.models import Embedder, Generator, Reranker
+from headrace.knowledge.succession import Serving, StandIn
+from headrace.models import Embedder, Generator, Reranker, bundled
 from headrace.registry import GENERATORS, embedder_at, lookup, reranker_at
 
 
@@ -18,6 +19,7 @@ class OpenModels:
 
     def __init__(self, settings: Models) -> None:
         self._settings = settings
+        self._address = settings.embedding
         self._embedder: Embedder | None = None
         self._before: Embedder | None = None
         self._ranking: Ranking | None = None
@@ -28,6 +30,11 @@ class OpenModels:
         """The one that is configured."""
         assert self._embedder is not None
         return self._embedder
+
+    @property
+    def address(self) -> str:
+        """That of `embedder`, as it is kept with its vectors: without secrets, with the runtime that was chosen."""
+        return without_secrets(self._address)
 
     @property
     def embedders(self) -> Sequence[Embedder]:
@@ -47,7 +54,8 @@ class OpenModels:
     async def open(self) -> None:
         """Raises ConfigError, and EmbeddingError when a service does not answer."""
         settings = self._settings
-        self._embedder = await asyncio.to_thread(embedder_at, settings.embedding)
+        self._address = bundled.here(settings.embedding)
+        self._embedder = await asyncio.to_thread(embedder_at, self._address)
         if settings.reranker:
             reranker: Reranker = await asyncio.to_thread(reranker_at, settings.reranker)
             self._ranking = Ranking(reranker, settings.rerank_candidates, settings.rerank_ms / 1000)
@@ -66,22 +74,37 @@ class OpenModels:
         configured until its own are built. Raises ConfigError."""
         if stored is None or stored[0] == self.embedder.id:
             return Serving(self.embedder)
-        id, address = stored[0], stored[1] or Models().embedding
+        id, address = stored[0], stored[1] or bundled.ADDRESS
         if self._before is None or self._before.id != id:
             self._before = await self._opened_before(id, address)
+        if self._settings.embedding == bundled.ADDRESS and self._goes_on(self._before):
+            await self.embedder.close()
+            self._embedder, self._address, self._before = self._before, address, None
+            return Serving(self.embedder)
         return Serving(self._before)
 
+    def _goes_on(self, before: Embedder) -> bool:
+        """The runtime is left to us: that of the vectors that there are is kept, rather than all embedded anew."""
+        return bundled.is_of(before.id) and not isinstance(before, StandIn)
+
     async def _opened_before(self, id: str, address: str) -> Embedder:
+        """The embedder `id`; of the model that comes with Headrace also what there is of it here, when its file was
+        another one in an earlier release, or its runtime is not installed any more."""
         step, remedy = "open the embedding model before", "Put it back, or start with an empty store."
         expected = f"{id} at {address}, to serve until the vectors of {self.embedder.id} are built"
+        related = bundled.is_of(id) and bundled.is_of(self.embedder.id)
         try:
             before: Embedder = await asyncio.to_thread(embedder_at, address)
         except HeadraceError as error:
+            if related:
+                return StandIn(self.embedder, id)
             raise ConfigError(step=step, expected=expected, got=error.got, remedy=remedy) from error
-        if before.id != id:
-            await before.close()
-            raise ConfigError(step=step, expected=expected, got=before.id, remedy=remedy)
-        return before
+        if before.id == id:
+            return before
+        await before.close()
+        if related:
+            return StandIn(self.embedder, id)
+        raise ConfigError(step=step, expected=expected, got=before.id, remedy=remedy)
 
     async def close(self) -> None:
         for embedder in self.embedders:

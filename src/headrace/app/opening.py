@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from headrace.app.models import OpenModels
 from headrace.config import Config
-from headrace.config.references import without_secrets
 from headrace.config.sources import SourceEntry
 from headrace.errors import ConfigError
 from headrace.folder import identity
@@ -35,7 +34,7 @@ async def open_store(
         model=serving.id,
         dimensions=serving.dimensions,
         rules=shown,
-        address=without_secrets(config.models.embedding) if serving.now is models.embedder else "",
+        address=models.address if serving.now is models.embedder else "",
     )
     closing.push_async_callback(store.close)
     return store, serving

@@ -58,6 +58,19 @@ class Serving:
         await self.now.close()
 
 
+class StandIn(Serving):
+    """Serves vectors of an embedder that is gone by another one whose vectors lie beside its own."""
+
+    def __init__(self, embedder: Embedder, id: str) -> None:
+        super().__init__(embedder)
+        self._id = id
+
+    @property
+    def id(self) -> str:
+        """Of the one that is gone."""
+        return self._id
+
+
 class Succession:
     """Builds the vectors of `coming` for every chunk that there is, live ones too, then lets it serve.
 

@@ -43,12 +43,12 @@ class Recent:
 
 
 def gather(
-    packed: Sequence[tuple[int, bytes, bytes, bytes]], recent: Sequence[Recent], terms: Sequence[int], dead: Ids
+    packed: Sequence[tuple[int, Posting]], recent: Sequence[Recent], terms: Sequence[int], dead: Ids
 ) -> dict[int, Posting]:
     """Each query term's postings among present chunks: packed ones without the dead, and the recent ones."""
     parts: dict[int, list[Posting]] = {t: [] for t in terms}
-    for term, ids, counts, lengths in packed:
-        parts[term].append(_alive(unpack(ids, counts, lengths), dead))
+    for term, posting in packed:
+        parts[term].append(_alive(posting, dead))
     for term, rows in _unpacked(recent, terms).items():
         ids, counts, lengths = zip(*rows, strict=True)
         parts[term].append(Posting(np.array(ids, np.int64), np.array(counts, np.uint16), np.array(lengths, np.uint16)))

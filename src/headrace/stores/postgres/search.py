@@ -24,7 +24,8 @@ from headrace.stores.postgres import vector_index
 from headrace.stores.postgres.conditions import Conditions
 from headrace.stores.postgres.fusing import FLAT, Candidates, Found, Spread, fuse, lexical_spread, spread
 from headrace.stores.postgres.knowledge import OPERATOR
-from headrace.stores.postgres.lexical import Ids, Recent, Scores, best, gather, held, score
+from headrace.stores.postgres.lexical import Ids, Posting, Recent, Scores, best, gather, held, score, unpack
+from headrace.stores.postgres.packed import Key, PackedPostings
 from headrace.stores.postgres.recent import RecentChunks
 from headrace.stores.postgres.valid import validity
 from headrace.stores.postgres.vector_index import VectorIndex
@@ -64,6 +65,7 @@ class SearchMemory:
     index: VectorIndex
     chunks: int = 0
     recent: RecentChunks = field(default_factory=RecentChunks)
+    packed: PackedPostings = field(default_factory=PackedPostings)
     sample: NDArray[np.float32] | None = None
     sampled: int = 0
     probe: list[str] | None = None
@@ -105,8 +107,14 @@ class PostgresKnowledgeReader:
         self, terms: Terms, vector: Vector | Awaitable[Vector | None] | None, deep: int, where: Filter
     ) -> Found:
         wanted: list[int] = terms.tolist()
-        known = self._memory.recent.newest
-        args: dict[str, Any] = {"tenant": DEFAULT_TENANT, "terms": wanted, "known": known}
+        known = self._memory.packed.of(wanted)
+        args: dict[str, Any] = {
+            "tenant": DEFAULT_TENANT,
+            "terms": wanted,
+            "known": self._memory.recent.newest,
+            "known_terms": [term for term, _ in known],
+            "known_segments": [segment for _, segment in known],
+        }
         execute = self._link.execute
         corpus = await execute(SQL["corpus"], args)
         packed = await execute(SQL["postings"], args, binary=True)
@@ -120,7 +128,7 @@ class PostgresKnowledgeReader:
         self._memory.chunks = chunks
         gone = np.array([r[0] for r in await dead.fetchall()], np.int64)
         fresh = await self._recent(await recent.fetchall(), wanted)
-        postings = gather(await packed.fetchall(), fresh, wanted, gone)
+        postings = gather(self._packed(await packed.fetchall(), known), fresh, wanted, gone)
         ids, scores = score(postings, chunks, tokens)
         lexical = Candidates(*await self._allowed(ids, scores, deep, where, few))
         words = lexical_spread(scores, chunks)
@@ -167,6 +175,7 @@ class PostgresKnowledgeReader:
         self, near: Answer, vector: Vector, deep: int, where: Filter, few: Ids | None
     ) -> tuple[Candidates, Spread]:
         """The nearest chunks, and how all of them lie; looks at every vector where a filter left the index too few."""
+        lies = None if self._memory.sample is None else await self._lies(vector)  # while the server looks for them
         rows = await near.fetchall()
         many = few is None and self._memory.chunks > vector_index.EXACT_CHUNKS
         if many and not self._everything(where) and len(rows) < deep:
@@ -174,7 +183,7 @@ class PostgresKnowledgeReader:
         found = Candidates(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.float64))
         if rows and len(rows[0]) == 4:
             return found, Spread(round(rows[0][2], 6), round(rows[0][3], 6))
-        return found, await self._lies(vector)
+        return found, lies or await self._lies(vector)
 
     async def _lies(self, vector: Vector) -> Spread:
         """How a corpus lies around a query, by a sample that is kept until the corpus has changed much."""
@@ -199,6 +208,18 @@ class PostgresKnowledgeReader:
             cursor = await self._link.execute(SQL["recent_terms"], {"ids": missing}, binary=True)
             cache.add(_recent(r) for r in await cursor.fetchall())
         return cache.holding(terms, present)
+
+    def _packed(self, rows: Sequence[Any], known: Mapping[Key, Posting]) -> list[tuple[int, Posting]]:
+        """The postings of this snapshot's segments, of which those that are `known` came without their content."""
+        memory = self._memory.packed
+        found: list[tuple[int, Posting]] = []
+        for term, segment, *content in rows:
+            posting = known[term, segment] if content[0] is None else unpack(*content)
+            memory.keep(term, segment, posting)
+            found.append((term, posting))
+        for gone in known.keys() - {(row[0], row[1]) for row in rows}:
+            memory.forget(gone)
+        return found
 
     async def _nearest(
         self, vector: Vector, deep: int, where: Filter, few: Ids | None = None, *, exact: bool = False

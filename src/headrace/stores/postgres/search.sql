@@ -3,8 +3,13 @@
 select chunks, tokens from corpus where tenant = %(tenant)s;
 
 -- name: postings
--- The packed postings of the query's terms.
-select term, ids, counts, lengths from lexical_postings where tenant = %(tenant)s and term = any(%(terms)s::bigint[]);
+-- The packed postings of the query's terms; the content of those only that the reader does not know yet.
+select p.term, p.segment, case when k.term is null then p.ids end, case when k.term is null then p.counts end,
+       case when k.term is null then p.lengths end
+  from lexical_postings p
+  left join unnest(%(known_terms)s::bigint[], %(known_segments)s::bigint[]) as k (term, segment)
+    on k.term = p.term and k.segment = p.segment
+ where p.tenant = %(tenant)s and p.term = any(%(terms)s::bigint[]);
 
 -- name: recent
 -- The chunks that are not yet packed; with their terms those that the reader does not know yet.

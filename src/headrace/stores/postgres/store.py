@@ -48,7 +48,7 @@ from headrace.stores.stock import StoredDocument
 from headrace.stores.values import DEFAULT_TENANT, JSON, Failure
 
 SQL = load(Path(__file__).with_name("state.sql"))
-_RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=120"
+_RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
 # What is written is found by key, a few rows at a time: the one plan that fits, without planning it each time from
 # statistics of tables that were empty a moment ago.
 _BY_KEY = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
