@@ -8,8 +8,8 @@ from time import monotonic
 
 from headrace.config.references import without_secrets
 from headrace.findings import Finding, error, ok, warning
-from headrace.models import Embedder, Served, bundled
-from headrace.registry import embedder_at
+from headrace.models import Embedder, Served
+from headrace.registry import chosen_here, embedder_at
 
 MOST_DIMENSIONS = 4000
 """Of pgvector's index over half-precision vectors."""
@@ -17,7 +17,7 @@ MOST_DIMENSIONS = 4000
 
 async def embedding_findings(address: str, chunk_tokens: int) -> Sequence[Finding]:
     """For `headrace doctor`. Raises ConfigError, and EmbeddingError when a service does not answer as it should."""
-    address = bundled.here(address)
+    address = chosen_here(address)
     embedder: Embedder = await asyncio.to_thread(embedder_at, address)
     try:
         about = f"{without_secrets(address)}, {embedder.dimensions} dimensions"

@@ -47,6 +47,7 @@ SERVERS = {"embedded": "headrace.stores.embedded_postgres:EmbeddedPostgres"}
 MIGRATIONS = {"postgresql": "headrace.stores.migrate:migrate"}
 EMBEDDERS = {
     "onnx": "headrace.models.onnx_minilm:open_embedder",
+    "hf": "headrace.models.hub:open_embedder",
     "openai+http": "headrace.models.openai_embeddings:open_embedder",
     "openai+https": "headrace.models.openai_embeddings:open_embedder",
     "bedrock": "headrace.models.bedrock:open_embedder",
@@ -54,6 +55,7 @@ EMBEDDERS = {
 }
 RERANKERS = {
     "onnx": "headrace.models.onnx_reranker:open_reranker",
+    "hf": "headrace.models.hub:open_reranker",
     "http": "headrace.models.http_reranker:open_reranker",
     "https": "headrace.models.http_reranker:open_reranker",
     "tei+http": "headrace.models.http_reranker:open_reranker",
@@ -62,10 +64,12 @@ RERANKERS = {
 }
 """What scores the passages that were found."""
 RUNTIMES = {
-    "onnxruntime": "headrace.models.onnx_graph:OnnxRuntimeGraph",
+    "onnxruntime": "headrace.models.onnxruntime_graph:OnnxRuntimeGraph",
     "openvino": "headrace.models.openvino_graph:OpenVinoGraph",
 }
 """What runs the graph of a model in this process."""
+CHOICES = {"onnx": "headrace.models.choosing:here"}
+"""What chooses for this machine where an embedder's address leaves something open."""
 GENERATORS = {
     "openai+http": "headrace.models.openai:open_generator",
     "openai+https": "headrace.models.openai:open_generator",
@@ -130,6 +134,11 @@ def lookup(kind: str, table: dict[str, str], url: str) -> Callable[..., Any]:
         return target
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def chosen_here(address: str) -> str:
+    """An embedder's address with what is best on this machine, where it leaves something open."""
+    return lookup("choices", CHOICES, address)(address) if address.partition(":")[0] in CHOICES else address
 
 
 def embedder_at(address: str) -> Any:

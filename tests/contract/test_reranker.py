@@ -41,6 +41,7 @@ def _ours(url: str) -> Address:
 
 CASES = [
     Case("onnx", lambda folder, stack: f"onnx:{cross_encoder(folder / 'cross')}"),
+    Case("onnx, by OpenVINO", lambda folder, stack: f"onnx:{cross_encoder(folder / 'cross')}?runtime=openvino"),
     Case("onnx, two labels", lambda folder, stack: f"onnx:{cross_encoder(folder / 'cross', labels=2)}"),
     Case("common", _ours("{server}/v1/rerank?model=test&max_tokens=64")),
     Case("common, in parts", _ours("{server}/v1/rerank?model=test&max_tokens=64&batch=2")),

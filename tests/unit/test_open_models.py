@@ -12,10 +12,10 @@ import pytest_asyncio
 from headrace.app.models import OpenModels
 from headrace.config.sections import Models
 from headrace.errors import ConfigError
-from headrace.models import bundled
+from headrace.models import bundled, choosing
 from headrace.models.build_minilm import TARGET, build, is_current
 
-OPENVINO = f"{bundled.ADDRESS}?runtime=openvino"
+OPENVINO = f"{choosing.ADDRESS}?runtime=openvino"
 TEXTS = ["The flight was cancelled."]
 
 
@@ -28,21 +28,21 @@ def _model() -> None:  # pyright: ignore[reportUnusedFunction]
 @pytest.fixture
 def matrices(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A processor that multiplies matrices of bfloat16."""
-    monkeypatch.setattr(bundled, "features", lambda: frozenset({bundled.BFLOAT_MATRICES}))
+    monkeypatch.setattr(choosing, "features", lambda: frozenset({choosing.BFLOAT_MATRICES}))
     return monkeypatch
 
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """One that does not."""
-    monkeypatch.setattr(bundled, "features", frozenset)
+    monkeypatch.setattr(choosing, "features", frozenset)
     return monkeypatch
 
 
 @pytest_asyncio.fixture
 async def models(request: pytest.FixtureRequest) -> AsyncIterator[OpenModels]:
     """As configured by default, or by the parameter."""
-    made = OpenModels(Models(embedding=getattr(request, "param", bundled.ADDRESS)))
+    made = OpenModels(Models(embedding=getattr(request, "param", choosing.ADDRESS)))
     yield made
     await made.close()
 
@@ -73,20 +73,20 @@ async def test_openvino_is_chosen_where_the_processor_multiplies_matrices_of_its
 async def test_8_bits_are_chosen_elsewhere(models: OpenModels) -> None:
     await models.open()
 
-    assert models.address == bundled.ADDRESS
+    assert models.address == choosing.ADDRESS
     assert "@" not in models.embedder.id
 
 
 async def test_8_bits_are_chosen_without_the_package(matrices: pytest.MonkeyPatch, models: OpenModels) -> None:
-    matrices.setattr(bundled, "find_spec", _missing)
+    matrices.setattr(choosing, "find_spec", _missing)
 
     await models.open()
 
-    assert models.address == bundled.ADDRESS
+    assert models.address == choosing.ADDRESS
 
 
 @pytest.mark.usefixtures("matrices")
-@pytest.mark.parametrize("models", [f"{bundled.ADDRESS}?runtime=onnxruntime"], indirect=True)
+@pytest.mark.parametrize("models", [f"{choosing.ADDRESS}?runtime=onnxruntime"], indirect=True)
 async def test_what_the_address_says_holds(models: OpenModels) -> None:
     await models.open()
 
@@ -95,7 +95,7 @@ async def test_what_the_address_says_holds(models: OpenModels) -> None:
 
 @pytest.mark.usefixtures("plain")
 async def test_a_store_that_moves_to_another_processor_is_not_embedded_anew(models: OpenModels) -> None:
-    eight, floats = await ids(f"{bundled.ADDRESS}?runtime=onnxruntime", OPENVINO)
+    eight, floats = await ids(f"{choosing.ADDRESS}?runtime=onnxruntime", OPENVINO)
     await models.open()
     assert models.embedder.id == eight
 
@@ -108,9 +108,9 @@ async def test_a_store_that_moves_to_another_processor_is_not_embedded_anew(mode
 
 
 @pytest.mark.usefixtures("plain")
-@pytest.mark.parametrize("models", [f"{bundled.ADDRESS}?runtime=onnxruntime"], indirect=True)
+@pytest.mark.parametrize("models", [f"{choosing.ADDRESS}?runtime=onnxruntime"], indirect=True)
 async def test_a_runtime_that_is_asked_for_is_built_beside(models: OpenModels) -> None:
-    eight, floats = await ids(f"{bundled.ADDRESS}?runtime=onnxruntime", OPENVINO)
+    eight, floats = await ids(f"{choosing.ADDRESS}?runtime=onnxruntime", OPENVINO)
     await models.open()
 
     serving = await models.serving((floats, OPENVINO))
@@ -125,7 +125,7 @@ async def test_vectors_of_an_earlier_release_serve_until_this_ones_are_built(mod
     earlier = f"{bundled.NAME}/int8/0123456789ab"
     await models.open()
 
-    serving = await models.serving((earlier, bundled.ADDRESS))
+    serving = await models.serving((earlier, choosing.ADDRESS))
 
     assert serving.id == earlier
     assert serving.now is not models.embedder
@@ -136,7 +136,7 @@ async def test_vectors_of_an_earlier_release_serve_until_this_ones_are_built(mod
 async def test_vectors_of_a_runtime_that_is_gone_serve_until_others_are_built(
     plain: pytest.MonkeyPatch, models: OpenModels
 ) -> None:
-    _, floats = await ids(bundled.ADDRESS, OPENVINO)
+    _, floats = await ids(choosing.ADDRESS, OPENVINO)
     plain.setitem(sys.modules, "openvino", None)
     plain.delitem(sys.modules, "headrace.models.openvino_graph")
     await models.open()

@@ -10,8 +10,11 @@ from headrace.config.references import without_secrets
 from headrace.config.sections import Models
 from headrace.errors import ConfigError, HeadraceError
 from headrace.knowledge.succession import Serving, StandIn
-from headrace.models import Embedder, Generator, Reranker, bundled
-from headrace.registry import GENERATORS, embedder_at, lookup, reranker_at
+from headrace.models import Embedder, Generator, Reranker
+from headrace.registry import GENERATORS, chosen_here, embedder_at, lookup, reranker_at
+
+DEFAULT = Models().embedding
+"""The model that comes along, with nothing said of how it is run."""
 
 
 class OpenModels:
@@ -54,7 +57,7 @@ class OpenModels:
     async def open(self) -> None:
         """Raises ConfigError, and EmbeddingError when a service does not answer."""
         settings = self._settings
-        self._address = bundled.here(settings.embedding)
+        self._address = chosen_here(settings.embedding)
         self._embedder = await asyncio.to_thread(embedder_at, self._address)
         if settings.reranker:
             reranker: Reranker = await asyncio.to_thread(reranker_at, settings.reranker)
@@ -74,10 +77,10 @@ class OpenModels:
         configured until its own are built. Raises ConfigError."""
         if stored is None or stored[0] == self.embedder.id:
             return Serving(self.embedder)
-        id, address = stored[0], stored[1] or bundled.ADDRESS
+        id, address = stored[0], stored[1] or DEFAULT
         if self._before is None or self._before.id != id:
             self._before = await self._opened_before(id, address)
-        if self._settings.embedding == bundled.ADDRESS and self._goes_on(self._before):
+        if self._settings.embedding == DEFAULT and self._goes_on(self._before):
             await self.embedder.close()
             self._embedder, self._address, self._before = self._before, address, None
             return Serving(self.embedder)
@@ -85,14 +88,14 @@ class OpenModels:
 
     def _goes_on(self, before: Embedder) -> bool:
         """The runtime is left to us: that of the vectors that there are is kept, rather than all embedded anew."""
-        return bundled.is_of(before.id) and not isinstance(before, StandIn)
+        return _is_of_default(before.id) and not isinstance(before, StandIn)
 
     async def _opened_before(self, id: str, address: str) -> Embedder:
         """The embedder `id`; of the model that comes with Headrace also what there is of it here, when its file was
         another one in an earlier release, or its runtime is not installed any more."""
         step, remedy = "open the embedding model before", "Put it back, or start with an empty store."
         expected = f"{id} at {address}, to serve until the vectors of {self.embedder.id} are built"
-        related = bundled.is_of(id) and bundled.is_of(self.embedder.id)
+        related = _is_of_default(id) and _is_of_default(self.embedder.id)
         try:
             before: Embedder = await asyncio.to_thread(embedder_at, address)
         except HeadraceError as error:
@@ -113,3 +116,8 @@ class OpenModels:
             await self._ranking.reranker.close()
         for generator in self._generators.values():
             await generator.close()
+
+
+def _is_of_default(id: str) -> bool:
+    """Whether an embedder with this id has the weights of the model that comes along, by whichever file and runtime."""
+    return id.startswith(DEFAULT.partition(":")[2] + "/")

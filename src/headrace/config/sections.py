@@ -76,14 +76,14 @@ class Models(Struct, frozen=True, forbid_unknown_fields=True):
     embedding: Annotated[
         str,
         Meta(
-            description="`onnx:all-MiniLM-L6-v2`, `onnx:/folder`, `openai+http://host/v1?model=NAME`, "
+            description="`onnx:all-MiniLM-L6-v2`, `onnx:/folder`, `hf:OWNER/NAME`, `openai+http://host/v1?model=NAME`, "
             "`bedrock://region/model` or `sagemaker://region/endpoint`: see [models](models.md)"
         ),
     ] = "onnx:all-MiniLM-L6-v2"
     reranker: Annotated[
         str | None,
         Meta(
-            description="`onnx:/folder`, `https://host/v1/rerank?model=NAME`, `tei+http://host` or "
+            description="`onnx:/folder`, `hf:OWNER/NAME`, `https://host/v1/rerank?model=NAME`, `tei+http://host` or "
             "`bedrock://region/model`: see [models](models.md#a-reranker); without it passages are not reranked"
         ),
     ] = None

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from headrace.errors import ConfigError
 from headrace.models import onnx_graph
-from headrace.models.onnx_graph import Graph, OnnxRuntimeGraph
+from headrace.models.onnx_graph import Graph
 from headrace.models.pooling import most_tokens
 
 DEFAULT_MAX_TOKENS = 512
@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     file: str = ""
     max_tokens: int | None = None
+    name: str = ""
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,13 @@ def load(folder: Path, settings: Settings) -> CrossEncoder:
         raise unusable(f"tokenizer.json in {folder}", "no such file", NEEDED)
     try:
         told = most_tokens(folder)
-        graph = OnnxRuntimeGraph(file)
+        graph = onnx_graph.open_graph(file, settings.runtime)
         whole = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except msgspec.MsgspecError as error:
         raise unusable(f"settings of a model in {folder}", str(error), "Download the folder again.") from None
-    except Exception as error:  # onnxruntime and tokenizers share no base class
+    except ConfigError:
+        raise
+    except Exception as error:  # those of runtimes and tokenizers share no base class
         raise unusable(f"a readable model in {folder}", onnx_graph.said(error), NEEDED) from error
     most = settings.max_tokens or told or onnx_graph.truncation(whole) or DEFAULT_MAX_TOKENS
     whole.no_padding()
@@ -93,7 +97,7 @@ def load(folder: Path, settings: Settings) -> CrossEncoder:
         raise unusable(f"max_tokens of at least {special + 2}", str(most), SHORTER)
     pairs = Tokenizer.from_str(whole.to_str())
     pairs.enable_truncation(most, strategy="only_second")  # pyright: ignore[reportUnknownMemberType]
-    id = f"{folder.resolve().name}/{onnx_graph.digest(file)[:12]}@{most}"
+    id = f"{settings.name or folder.resolve().name}/{onnx_graph.digest(file)[:12]}{graph.mark}@{most}"
     room = max(1, int((most - special) * QUERY_SHARE))
     output = "logits" if "logits" in graph.outputs else graph.outputs[0]
     model = CrossEncoder(id, most, room, whole, pairs, graph, output)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from headrace.models.threads import features
+from headrace.errors import ConfigError
+from headrace.registry import RUNTIMES, lookup
 
+DEFAULT = "onnxruntime"
 KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids"})
+PLACES = ("model.onnx", "onnx/model.onnx")
+"""Where exporters put a graph, inside a model's folder."""
 Feed = dict[str, NDArray[np.int64]]
 
 
 def found(folder: Path, file: str) -> Path | None:
-    """The graph: `file`, or one of the two places in which exporters put it."""
-    files = [folder / file] if file else [folder / "model.onnx", folder / "onnx" / "model.onnx"]
+    """The graph: `file`, or one of the places in which exporters put it."""
+    files = [folder / place for place in ([file] if file else PLACES)]
     return next((f for f in files if f.is_file()), None)
 
 
@@ -41,18 +43,13 @@ class Graph(Protocol):
     def run(self, output: str, feed: Feed) -> NDArray[Any]: ...
 
 
-class OnnxRuntimeGraph:
-    """Graph run by onnxruntime, in the thread that asks. Loading blocks. Its errors share no base class."""
-
-    mark = ""
-
-    def __init__(self, file: Path) -> None:
-        self._session = ort.InferenceSession(str(file), _options(), providers=["CPUExecutionProvider"])
-        self.inputs = frozenset(argument.name for argument in self._session.get_inputs())
-        self.outputs = [argument.name for argument in self._session.get_outputs()]
-
-    def run(self, output: str, feed: Feed) -> NDArray[Any]:
-        return self._session.run([output], feed)[0]
+def open_graph(file: Path, runtime: str) -> Graph:
+    """Blocks while it loads. Raises ConfigError for a runtime that is unknown or not installed, and what the runtime
+    raises for a file that it cannot read."""
+    if runtime and runtime not in RUNTIMES:
+        expected = "runtime=" + " or ".join(RUNTIMES)
+        raise ConfigError(step="open a model", expected=expected, got=runtime, remedy="Correct the address.")
+    return lookup("runtimes", RUNTIMES, f"{runtime or DEFAULT}:")(file)
 
 
 def feed(ids: Sequence[int], types: Sequence[int] | None, inputs: frozenset[str]) -> Feed:
@@ -87,22 +84,3 @@ def digest(file: Path) -> str:
 def said(error: Exception) -> str:
     """Of an error of onnxruntime or tokenizers."""
     return f"{type(error).__name__}: {error}"[:300]
-
-
-def _options() -> ort.SessionOptions:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    if not _sums_in_32_bits():
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    return options
-
-
-def _sums_in_32_bits() -> bool:
-    """Whether 8-bit products are summed without overflow as they are; x86 without VNNI sums pairs of them in 16 bits.
-
-    The exact way round it takes 1.5 times as long, so it is not for everyone.
-    """
-    if platform.machine().lower() not in {"x86_64", "amd64"}:
-        return True
-    return any("vnni" in feature for feature in features())

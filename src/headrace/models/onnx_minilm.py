@@ -34,7 +34,6 @@ from headrace.models import Vectors, bundled, onnx_graph
 from headrace.models.onnx_model import REBUILD, Model, Settings, load, unusable
 from headrace.models.pooling import POOLINGS, Vector
 from headrace.models.threads import processors, yield_to_others
-from headrace.registry import RUNTIMES
 
 SCHEME = "onnx:"
 DATA = bundled.DATA
@@ -154,8 +153,6 @@ def _settings(query: str) -> Settings:
         raise unusable(known, str(error), "Correct `embedding` in [models].") from None
     if settings.pooling and settings.pooling not in POOLINGS:
         raise unusable("pooling=" + " or ".join(POOLINGS), settings.pooling, "Correct the address.")
-    if settings.runtime and settings.runtime not in RUNTIMES:
-        raise unusable("runtime=" + " or ".join(RUNTIMES), settings.runtime, "Correct the address.")
     if settings.max_tokens is not None and settings.max_tokens < 1:
         raise unusable("max_tokens above 0", str(settings.max_tokens), "Correct the address.")
     return settings

@@ -17,10 +17,8 @@ from headrace.errors import BadInput, ConfigError
 from headrace.models import onnx_graph
 from headrace.models.onnx_graph import Graph
 from headrace.models.pooling import POOLINGS, Folder, Vector, read
-from headrace.registry import RUNTIMES, lookup
 
 DEFAULT_MAX_TOKENS = 256
-ONNXRUNTIME = "onnxruntime"
 UNIT = 1e-4
 """How far from 1 a length may be that counts as 1."""
 OUTPUTS = ("sentence_embedding", "token_embeddings", "last_hidden_state")
@@ -39,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query_prefix: str | None = None
     document_prefix: str | None = None
     runtime: str = ""
+    name: str = ""
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -97,7 +96,7 @@ def load(folder: Path, file: Path, settings: Settings, remedy: str) -> Model:
         raise unusable(f"model.onnx with the SHA-256 of {folder / 'manifest.json'}", digest, remedy)
     try:
         said = _said(read(folder), settings)
-        graph: Graph = lookup("runtimes", RUNTIMES, f"{settings.runtime or ONNXRUNTIME}:")(file)
+        graph = onnx_graph.open_graph(file, settings.runtime)
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except msgspec.MsgspecError as error:
         raise unusable(f"settings of a model in {folder}", str(error), "Download the folder again.") from None
@@ -113,7 +112,7 @@ def load(folder: Path, file: Path, settings: Settings, remedy: str) -> Model:
     most = settings.max_tokens or told or DEFAULT_MAX_TOKENS
     truncating.enable_truncation(most)  # pyright: ignore[reportUnknownMemberType]
     output = next((name for name in OUTPUTS if name in graph.outputs), graph.outputs[0])
-    name = f"{manifest.name}/{manifest.precision}" if manifest else folder.resolve().name
+    name = f"{manifest.name}/{manifest.precision}" if manifest else settings.name or folder.resolve().name
     id = f"{name}/{digest[:12]}{graph.mark}"
     return _probed(folder, Model(id, 0, most, tokenizer, truncating, graph, output, said))
 
