@@ -26,7 +26,7 @@ else:
     from headrace.sources.files.watch_portable import PortableWatch as SystemWatch
 
 BRIEF_S = 0.002
-"""Shorter pauses are slept in the thread: the event loop's timers count whole milliseconds, and a deletion waits one."""
+"""Shorter pauses are slept in the thread: the event loop counts whole milliseconds, and a deletion waits one."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 
 Waiter = asyncio.Future[Position]
