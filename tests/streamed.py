@@ -7,8 +7,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol, runtime_checkable
 
-from headrace.sources import SnapshotJob, SnapshotState, Snapshotting, Source
-from tests.memory_log import MemoryLog, eventually
+import pytest
+
+from headrace.errors import SourceError
+from headrace.sources import Captured, SnapshotJob, SnapshotState, Snapshotting, Source
+from tests.memory_log import MemoryLog, eventually, run
 
 
 @runtime_checkable
@@ -88,3 +91,33 @@ async def again(
     jobs = await ended(source, *(j.id for j in asked))
     assert {j.state for j in jobs} == {SnapshotState.DONE}, jobs
     return jobs
+
+
+async def ends_when_closed(source: Source, log: MemoryLog) -> None:
+    """Reads until something comes; closing the source then ends its stream."""
+    seen: list[Captured] = []
+
+    async def follow() -> None:
+        async with aclosing(source.stream(log.resume)) as steps:
+            async for captured in steps:
+                seen.append(captured)
+
+    task = asyncio.create_task(follow())
+    await eventually(lambda: bool(seen))
+    await source.close()
+    await asyncio.wait_for(task, 5)
+
+
+async def finds_nobody(source: Source, log: MemoryLog, secret: str) -> None:
+    """Where nobody listens: it goes on trying, says why, and tells no secret."""
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(run(source, log, lambda _: True), 0.5)
+    with pytest.raises(SourceError) as caught:
+        await source.head()
+
+    problem = source.problem
+    assert problem is not None
+    assert "127.0.0.1" in problem.step
+    assert "refused" in problem.got
+    assert "reachable" in problem.remedy
+    assert secret not in str(problem) + str(caught.value) + source.address

@@ -3,22 +3,17 @@
 
     python langchain_index.py FOLDER DSN STATE
 
-Its documents are the chunks. The vector index is made after the first load, as its documentation applies one, and is
-told apart.
+The vector index is made after the first load, as its documentation applies one, and is told apart.
 """
 
 import sys
 
-from common import AT_ONCE, DIMENSIONS, files, ready, sections, timed, vector
-from langchain_classic.indexes import SQLRecordManager
-from langchain_core.documents import Document
+from common import ready, timed, vector
 from langchain_core.embeddings import Embeddings
-from langchain_core.indexing import index
-from langchain_postgres import PGEngine, PGVectorStore
-from langchain_postgres.v2.indexes import DistanceStrategy, HNSWIndex
+from langchain_postgres.v2.indexes import HNSWIndex
+from langchain_store import DISTANCE, Chunks
 
 FOLDER, DSN, STATE = sys.argv[1:4]
-ADDRESS = DSN.replace("postgresql://", "postgresql+psycopg://")
 
 
 class Free(Embeddings):
@@ -29,23 +24,8 @@ class Free(Embeddings):
         return vector(text)
 
 
-engine = PGEngine.from_connection_string(ADDRESS)
-engine.init_vectorstore_table("chunks", DIMENSIONS)
-store = PGVectorStore.create_sync(engine, Free(), "chunks", distance_strategy=DistanceStrategy.INNER_PRODUCT)
-manager = SQLRecordManager("bench", db_url=ADDRESS)
-manager.create_schema()
-
-
-def load() -> None:
-    chunks = [
-        Document(page_content=chunk, metadata={"source": path, "n": n})
-        for path, text in files(FOLDER)
-        for n, chunk in enumerate(sections(text))
-    ]
-    index(chunks, manager, store, batch_size=AT_ONCE, cleanup="incremental", source_id_key="source")
-
-
+chunks = Chunks(DSN, Free())
 ready()
-timed("first", load)
-timed("index", lambda: store.apply_vector_index(HNSWIndex(distance_strategy=DistanceStrategy.INNER_PRODUCT)))
-timed("again", load)
+timed("first", lambda: chunks.load(FOLDER))
+timed("index", lambda: chunks.store.apply_vector_index(HNSWIndex(distance_strategy=DISTANCE)))
+timed("again", lambda: chunks.load(FOLDER))

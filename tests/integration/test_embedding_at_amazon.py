@@ -14,7 +14,8 @@ from headrace.errors import BadInput, EmbeddingError
 from headrace.models import Embedder, Served
 from headrace.models.sagemaker import rows
 from headrace.registry import embedder_at
-from tests.embedding_server import Behaviour, EmbeddingServer, Reply, Request, cuts, refuses, waits, well
+from tests.embedding_server import Behaviour, EmbeddingServer, Request, refuses, well
+from tests.model_server import Reply, cuts, gives, waits
 
 TITAN = "bedrock://eu-west-1/amazon.titan-embed-text-v2:0?dimensions=256"
 COHERE = "bedrock://eu-west-1/cohere.embed-english-v3?dimensions=256"
@@ -118,7 +119,7 @@ def test_what_hugging_faces_containers_answer(content: object, expected: list[li
 
 @pytest.mark.parametrize("content", ["{}", "[1, 2]", '[["a"]]', '[[[1], "a"]]', "[[[1, 2], [3]]]", "nonsense", '"x"'])
 async def test_what_they_answer_otherwise_is_garbage(server: EmbeddingServer, content: str) -> None:
-    server.behaviour = lambda request, server: Reply(200, content.encode())
+    server.behaviour = gives(content.encode())
     async with opened(server, SAGEMAKER + "&breaker_failures=99") as embedder:
         with pytest.raises(EmbeddingError, match=r"something else|vectors for 1 texts"):
             await embedder.embed(["a"])

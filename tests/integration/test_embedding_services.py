@@ -18,7 +18,8 @@ from headrace.models.asked import seconds
 from headrace.models.bundled import tokenizer
 from headrace.models.openai_embeddings import open_embedder
 from headrace.models.remote import RemoteEmbedder
-from tests.embedding_server import Behaviour, EmbeddingServer, cuts, gives, refuses, says, waits, well
+from tests.embedding_server import Behaviour, EmbeddingServer, refuses, says, well
+from tests.model_server import cuts, gives, waits
 
 KEY = "sk-secret-0123456789"
 QUICK = "&dimensions=8&retries=2&breaker_pause=0.2"

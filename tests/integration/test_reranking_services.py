@@ -12,17 +12,8 @@ import pytest
 from headrace.errors import RerankingError
 from headrace.models.remote_reranker import RemoteReranker
 from headrace.registry import reranker_at
-from tests.reranking_server import (
-    Behaviour,
-    RerankingServer,
-    alike,
-    by_search,
-    cuts,
-    gives,
-    says,
-    waits,
-    well,
-)
+from tests.model_server import cuts, gives, waits
+from tests.reranking_server import Behaviour, RerankingServer, alike, by_search, says, well
 
 KEY = "sk-secret-0123456789"
 QUERY = "seats by the window"

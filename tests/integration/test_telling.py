@@ -157,6 +157,16 @@ class World:
             cursor = await connection.execute(query.encode())
             return await cursor.fetchall() if cursor.description else []
 
+    async def apply(self, made: Running, *changes: Change) -> None:
+        """Each is a transaction of its own; waits until they have their effect."""
+        for change in changes:
+            self.source.commit(change)
+        await applied(made.engine, changes[-1].position.major)
+
+    async def letters(self, *operators: str) -> list[str]:
+        """Keys of what was given up."""
+        return [x.key for x in await self.store.letters() if x.operator in operators]
+
     def asked_of(self, step: str) -> int:
         return sum(step in system for system, _ in self.model.asked)
 
@@ -193,18 +203,14 @@ TOLD = {"bag.md": ("bags",), "fee.md": ("money",), "note.md": ("other",), "bad.m
 
 async def fill(world: World, wanted: Wanted | None = None) -> None:
     async with world.running(wanted) as made:
-        for one in HISTORY:
-            world.source.commit(one)
-        await applied(made.engine, 4)
+        await world.apply(made, *HISTORY)
         await made.told()
 
 
 async def test_documents_are_served_at_once_and_told_of_behind(world: World) -> None:
     world.model.gate.clear()
     async with world.running() as made:
-        for one in HISTORY:
-            world.source.commit(one)
-        await applied(made.engine, 4)
+        await world.apply(made, *HISTORY)
         # given a model that thinks, everything is found already
         await asyncio.to_thread(world.model.waiting.wait, 60)
         assert {p.document for p in await search(world.store, "suitcase")} >= {"shop/bag.md"}
@@ -247,13 +253,10 @@ async def test_a_summary_finds_its_document_and_shows_what_the_document_says(wor
 
 async def test_labels_limit_searches_and_listings_now_and_then(world: World) -> None:
     async with world.running() as made:
-        for one in (*HISTORY, document(5, "many.md", LONG + "\n\nsuitcase")):
-            world.source.commit(one)
-        await applied(made.engine, 5)
+        await world.apply(made, *HISTORY, document(5, "many.md", LONG + "\n\nsuitcase"))
         await made.told()
         at = AsOf(token=Token({"shop": {"knowledge": Position(5)}}))
-        world.source.commit(document(6, "bag.md", "# Bags\n\nThe fee for one is 10. word"))
-        await applied(made.engine, 6)
+        await world.apply(made, document(6, "bag.md", "# Bags\n\nThe fee for one is 10. word"))
         await made.told()
 
         async def labelled(label: str, point: AsOf | None = None) -> set[str]:
@@ -272,15 +275,15 @@ async def test_labels_limit_searches_and_listings_now_and_then(world: World) -> 
 async def test_a_newer_change_and_a_delete_win_over_an_answer_that_comes_late(world: World) -> None:
     world.model.gate.clear()
     async with world.running() as made:
-        for one in HISTORY:
-            world.source.commit(one)
-        await applied(made.engine, 4)
+        await world.apply(made, *HISTORY)
         await asyncio.to_thread(world.model.waiting.wait, 60)
         # given documents that are being told of, they change and end
-        world.source.commit(document(10, "bag.md", "# Bags\n\nNow it is a fee. word"))
-        world.source.commit(Change(DOCS, Op.DELETE, Position(11), 1, 11, ("fee.md",), None, None))
-        world.source.commit(Change(DOCS, Op.DELETE, Position(12), 1, 12, ("note.md",), None, None))
-        await applied(made.engine, 12)
+        await world.apply(
+            made,
+            document(10, "bag.md", "# Bags\n\nNow it is a fee. word"),
+            Change(DOCS, Op.DELETE, Position(11), 1, 11, ("fee.md",), None, None),
+            Change(DOCS, Op.DELETE, Position(12), 1, 12, ("note.md",), None, None),
+        )
         world.model.gate.set()
         await made.told()
 
@@ -294,12 +297,9 @@ async def test_a_newer_change_and_a_delete_win_over_an_answer_that_comes_late(wo
 
 async def test_what_was_told_ends_with_its_document(world: World) -> None:
     async with world.running() as made:
-        for one in HISTORY:
-            world.source.commit(one)
-        await applied(made.engine, 4)
+        await world.apply(made, *HISTORY)
         await made.told()
-        world.source.commit(Change(DOCS, Op.DELETE, Position(12), 1, 12, ("bag.md",), None, None))
-        await applied(made.engine, 12)
+        await world.apply(made, Change(DOCS, Op.DELETE, Position(12), 1, 12, ("bag.md",), None, None))
 
         assert "shop/bag.md" not in {p.document for p in await search(world.store, "voyagers Bags", k=50)}
         assert (await made.verify()).equal
@@ -319,8 +319,7 @@ async def test_a_copy_a_rename_and_a_way_back_ask_nothing(world: World) -> None:
         assert (await world.labels())["bag.md"] == ("money",)
         assert len(world.model.asked) == before + 2
     async with world.running() as made:
-        world.source.commit(document(7, "bag.md", BAG_TEXT))
-        await applied(made.engine, 7)
+        await world.apply(made, document(7, "bag.md", BAG_TEXT))
         await made.told()
         assert (await world.labels())["bag.md"] == ("bags",)
         assert (await world.labels())["copy/bag.md"] == ("bags",)
@@ -334,9 +333,7 @@ async def test_garbage_is_tried_again_then_a_dead_letter_that_stops_nothing_and_
 
     world.model.says = garbage
     async with world.running() as made:
-        for one in HISTORY:
-            world.source.commit(one)
-        await applied(made.engine, 4)
+        await world.apply(made, *HISTORY)
         await made.told()
 
         assert await world.labels() == {**TOLD, "bag.md": None}
@@ -368,9 +365,7 @@ async def test_one_document_that_a_model_fails_at_is_given_up_while_others_are_t
 
     world.model.says = failing
     async with world.running(Wanted(summaries=False)) as made:
-        for one in HISTORY:
-            world.source.commit(one)
-        await applied(made.engine, 4)
+        await world.apply(made, *HISTORY)
 
         async def others() -> bool:
             return await world.labels() == {**TOLD, "bag.md": None}
@@ -378,8 +373,7 @@ async def test_one_document_that_a_model_fails_at_is_given_up_while_others_are_t
         await until(others)
         if status == 500:  # it takes others to tell whose fault it is
             for n in range(20, 23):
-                world.source.commit(document(n, f"{n}.md", f"number {n}"))
-                await applied(made.engine, n)
+                await world.apply(made, document(n, f"{n}.md", f"number {n}"))
 
                 async def answered(n: int = n) -> bool:
                     return (await world.labels()).get(f"{n}.md") == ("other",)
@@ -388,34 +382,28 @@ async def test_one_document_that_a_model_fails_at_is_given_up_while_others_are_t
                 failed = made.teller.asked[0].counts.errors
 
                 async def tried_again(failed: int = failed) -> bool:
-                    return made.teller.asked[0].counts.errors > failed or bool(await letters())
-
-                async def letters() -> list[str]:
-                    return [x.key for x in await world.store.letters() if x.operator == "classify"]
+                    return made.teller.asked[0].counts.errors > failed or bool(await world.letters("classify"))
 
                 await until(tried_again)
         await made.told()
-        assert [x.key for x in await world.store.letters() if x.operator == "classify"] == ["bag.md"]
+        assert await world.letters("classify") == ["bag.md"]
         # a newer version of it is another try, and settles it
-        world.source.commit(document(30, "bag.md", "another fee"))
-        await applied(made.engine, 30)
+        await world.apply(made, document(30, "bag.md", "another fee"))
         await made.told()
-        assert [x for x in await world.store.letters() if x.operator == "classify"] == []
+        assert await world.letters("classify") == []
         assert (await world.labels())["bag.md"] == ("money",)
 
 
 async def test_a_model_that_is_down_is_no_document_s_fault(world: World) -> None:
     world.model.says = down
     async with world.running() as made:
-        for one in HISTORY:
-            world.source.commit(one)
-        await applied(made.engine, 4)
+        await world.apply(made, *HISTORY)
 
         async def tried_often() -> bool:
             return all(a.counts.errors > 2 * teller.ATTEMPTS for a in made.teller.asked)
 
         await until(tried_often)
-        assert [x for x in await world.store.letters() if x.operator in STEPS] == []
+        assert await world.letters(*STEPS) == []
         assert made.teller.now.state == "waiting"
         assert "503" in (made.teller.now.error or "")
         assert (await made.verify()).equal
@@ -490,9 +478,7 @@ async def test_one_model_that_is_down_does_not_stop_another_nor_blame_documents(
 
     world.model.says = half
     async with world.running() as made:
-        for one in HISTORY:
-            world.source.commit(one)
-        await applied(made.engine, 4)
+        await world.apply(made, *HISTORY)
 
         async def summed_up() -> bool:
             told = await world.summaries()
@@ -508,7 +494,7 @@ async def test_one_model_that_is_down_does_not_stop_another_nor_blame_documents(
                 return classify.counts.errors > errors + 2
 
             await until(failed_again)
-        assert [x for x in await world.store.letters() if x.operator in STEPS] == []
+        assert await world.letters(*STEPS) == []
         world.model.says = says
         await made.told()
         assert (await world.labels())["bag.md"] == ("bags",)
@@ -520,8 +506,7 @@ async def test_what_was_given_up_is_not_asked_again_while_another_step_is_not_do
 
     world.model.says = garbage
     async with world.running() as made:
-        world.source.commit(BAG)
-        await applied(made.engine, 1)
+        await world.apply(made, BAG)
         summarise = made.teller.asked[1]
 
         async def failed_often() -> bool:
@@ -544,11 +529,9 @@ async def test_a_summary_that_cannot_be_embedded_stops_no_other(world: World) ->
 
     world.model.says = refused
     async with world.running() as made:
-        for one in HISTORY:
-            world.source.commit(one)
-        await applied(made.engine, 4)
+        await world.apply(made, *HISTORY)
         await made.told()
-        assert [x.key for x in await world.store.letters() if x.operator == "summarise"] == ["bag.md"]
+        assert await world.letters("summarise") == ["bag.md"]
         assert (await world.summaries())["fee.md"] is not None
         assert await world.labels() == TOLD
         assert (await made.verify()).equal

@@ -10,7 +10,8 @@ import httpx2
 import psycopg
 import pytest
 
-from tests.embedding_server import Behaviour, EmbeddingServer, cuts, gives, says, well
+from tests.embedding_server import Behaviour, EmbeddingServer, says, well
+from tests.model_server import cuts, gives
 from tests.whole import Refused, Whole, until, whole
 
 KEY = "sk-secret-0123456789"

@@ -7,47 +7,24 @@ import contextlib
 import random
 import subprocess
 from collections.abc import Callable
-from contextlib import aclosing
 
 import pymysql
 import pytest
 
-from headrace.change import START, Position
+from headrace.change import Position
 from headrace.errors import ConfigError, SourceError
-from headrace.sources import Captured
 from headrace.sources.mysql.progress import CAPTURE, PLACE
 from tests.captured_mariadb import CapturedMariadb
+from tests.crashing import interrupted
 from tests.memory_log import MemoryLog, catch_up, eventually, run
 from tests.servers import MariadbApart, free_port
+from tests.streamed import ends_when_closed, finds_nobody
 
 
 async def failure(database: CapturedMariadb, **settings: object) -> SourceError:
     with pytest.raises(SourceError) as caught:
         await asyncio.wait_for(run(database.source(**settings), database.log, lambda _: False), 10)  # pyright: ignore[reportArgumentType]
     return caught.value
-
-
-async def interrupted(database: CapturedMariadb, rng: random.Random) -> None:
-    """Streams for a random number of steps, then crashes: the log keeps what was acknowledged, and perhaps more."""
-    source = database.source(batch_rows=rng.choice([1, 7, 50, 4000]))
-    log = database.log
-    start = durable = len(log.steps)
-    steps_left = rng.randrange(1, 40)
-    try:
-        async with asyncio.timeout(rng.uniform(0.2, 0.8)), aclosing(source.stream(log.resume)) as steps:
-            async for captured in steps:
-                log.append(captured)
-                if rng.random() < 0.4:
-                    durable = rng.randint(durable, len(log.steps))
-                    frontier = max((s.frontier for s in log.steps[start:durable]), default=START)
-                    await source.ack(frontier)
-                steps_left -= 1
-                if not steps_left:
-                    break
-    except TimeoutError:
-        pass
-    await source.close()
-    database.log = log.crashed(rng.randint(durable, len(log.steps)))
 
 
 def write(database: CapturedMariadb, rng: random.Random, done: Callable[[], bool]) -> None:
@@ -105,7 +82,7 @@ async def test_a_crash_at_any_point_loses_and_repeats_nothing(database: Captured
 
     # when the source crashes again and again, with and without the last steps on disk
     for _ in range(8):
-        await interrupted(database, rng)
+        await interrupted(database, database.source(batch_rows=rng.choice([1, 7, 50, 4000])), rng, pauses=[0])
     stop.set()
     await writer
 
@@ -209,18 +186,7 @@ async def test_a_server_that_restarts_is_met_again(mariadb_apart: MariadbApart, 
 
 async def test_nobody_listens_is_a_problem_until_somebody_does(database: CapturedMariadb) -> None:
     source = database.source(url=f"mysql://me:geheim@127.0.0.1:{free_port()}/x")
-
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(run(source, database.log, lambda _: True), 0.5)
-    with pytest.raises(SourceError) as caught:
-        await source.head()
-
-    problem = source.problem
-    assert problem is not None
-    assert "127.0.0.1" in problem.step
-    assert "refused" in problem.got
-    assert "reachable" in problem.remedy
-    assert "geheim" not in str(problem) + str(caught.value) + source.address
+    await finds_nobody(source, database.log, "geheim")
 
 
 async def test_a_wrong_password_is_told_without_it(database: CapturedMariadb) -> None:
@@ -479,17 +445,7 @@ async def test_a_head_of_a_new_start_lies_beyond_what_an_earlier_one_told(databa
 async def test_closing_ends_the_stream(database: CapturedMariadb) -> None:
     database.sql("create table t(id int primary key)")
     source = database.source()
-    seen: list[Captured] = []
-
-    async def follow() -> None:
-        async with aclosing(source.stream(database.log.resume)) as steps:
-            async for captured in steps:
-                seen.append(captured)
-
-    task = asyncio.create_task(follow())
-    await eventually(lambda: bool(seen))
-    await source.close()
-    await asyncio.wait_for(task, 5)
+    await ends_when_closed(source, database.log)
 
     async def gone() -> bool:
         return not database.query(

@@ -16,6 +16,7 @@ from headrace.errors import BadRequest, NotFound
 from headrace.sources import SnapshotState
 from headrace.sources.mysql import plan
 from tests.captured_mariadb import CapturedMariadb
+from tests.crashing import interrupted, killed_while_copying
 from tests.memory_log import MemoryLog, catch_up, eventually
 from tests.servers import MariadbApart
 from tests.streamed import again, ended, source_of, streaming
@@ -103,29 +104,15 @@ async def check(database: CapturedMariadb) -> None:
         assert database.rows(table) == await database.copied(table), table
 
 
-async def interrupted(database: CapturedMariadb, rng: random.Random) -> None:
-    """Streams for some steps, asking for a snapshot unless there is one, then crashes: the log keeps what was
-    acknowledged, and perhaps more."""
+async def interrupted_asking(database: CapturedMariadb, rng: random.Random) -> None:
+    """As `interrupted`, asking for a snapshot unless there is one."""
     source = source_of(database, batch_rows=rng.choice([7, 60, 4000]))
-    log, steps_left = database.log, rng.randrange(2, 40)
-    start = durable = len(log.steps)
-    try:
-        async with asyncio.timeout(rng.uniform(0.3, 1.0)), aclosing(source.stream(log.resume)) as steps:
-            async for captured in steps:
-                log.append(captured)
-                if not source.snapshots and log.frontier > START:
-                    await source.snapshot_again("*", None, None)
-                if rng.random() < 0.4:
-                    durable = rng.randint(durable, len(log.steps))
-                    await source.ack(max((s.frontier for s in log.steps[start:durable]), default=START))
-                    await asyncio.sleep(rng.choice([0, 0, 0.12]))
-                steps_left -= 1
-                if not steps_left:
-                    break
-    except TimeoutError:
-        pass
-    await source.close()
-    database.log = log.crashed(rng.randint(durable, len(log.steps)))
+
+    async def ask() -> None:
+        if not source.snapshots and database.log.frontier > START:
+            await source.snapshot_again("*", None, None)
+
+    await interrupted(database, source, rng, steps=(2, 40), seconds=(0.3, 1.0), ask=ask)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -155,7 +142,7 @@ async def test_kills_at_any_point_of_a_snapshot_beside_the_stream(database: Capt
     # when the source dies again and again, with and without its last steps on disk
     async with writing(database, seed):
         for _ in range(10):
-            await interrupted(database, rng)
+            await interrupted_asking(database, rng)
         async with streaming(database, batch_rows=500) as source:
             if not source.snapshots:
                 await source.snapshot_again("*", None, None)
@@ -452,19 +439,7 @@ async def test_kills_at_any_point_of_a_first_copy(database: CapturedMariadb, see
     async with writing(database, seed):
         # when the source dies again and again while it copies
         for _ in range(8):
-            source = source_of(database, batch_rows=rng.choice([20, 60]))
-            log, steps_left = database.log, rng.randrange(2, 60)
-            try:
-                async with asyncio.timeout(1.5), aclosing(source.stream(log.resume)) as steps:
-                    async for captured in steps:
-                        log.append(captured)
-                        steps_left -= 1
-                        if not steps_left:
-                            break
-            except TimeoutError:
-                pass
-            await source.close()
-            database.log = log.crashed(rng.randint(max(0, len(log.steps) - 20), len(log.steps)))
+            await killed_while_copying(database, rng)
 
         # then it goes on each time
         async with streaming(database, batch_rows=500) as source:

@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import aclosing
 
 import psycopg
 import pytest
 
-from headrace.change import START, Op
+from headrace.change import Op
 from headrace.errors import ConfigError, SourceError
-from headrace.sources import Captured
 from tests.captured_database import CapturedDatabase, failure
+from tests.crashing import interrupted
 from tests.memory_log import catch_up, eventually, run
 from tests.servers import SETTINGS, PostgresApart, free_port
-
-
-async def interrupted(database: CapturedDatabase, rng: random.Random) -> None:
-    """Streams for a random number of steps, then crashes: the log keeps what was acknowledged, and perhaps more."""
-    source = database.source(batch_rows=rng.choice([1, 7, 50, 4000]))
-    log = database.log
-    start = durable = len(log.steps)
-    steps_left = rng.randrange(1, 40)
-    try:
-        async with asyncio.timeout(rng.uniform(0.2, 0.8)), aclosing(source.stream(log.resume)) as steps:
-            async for captured in steps:
-                log.append(captured)
-                if rng.random() < 0.4:
-                    durable = rng.randint(durable, len(log.steps))
-                    frontier = max((s.frontier for s in log.steps[start:durable]), default=START)
-                    await source.ack(frontier)
-                    await asyncio.sleep(rng.choice([0, 0, 0.12]))
-                steps_left -= 1
-                if not steps_left:
-                    break
-    except TimeoutError:
-        pass
-    await source.close()
-    database.log = log.crashed(rng.randint(durable, len(log.steps)))
+from tests.streamed import ends_when_closed, finds_nobody
 
 
 async def write(database: CapturedDatabase, rng: random.Random, stop: asyncio.Event) -> None:
@@ -79,7 +55,7 @@ async def test_a_crash_at_any_point_loses_and_repeats_nothing(database: Captured
 
     # when the source crashes again and again, with and without the last steps on disk
     for _ in range(8):
-        await interrupted(database, rng)
+        await interrupted(database, database.source(batch_rows=rng.choice([1, 7, 50, 4000])), rng)
     stop.set()
     await writer
 
@@ -152,18 +128,7 @@ async def test_a_server_that_restarts_is_met_again(postgres_apart: PostgresApart
 
 async def test_nobody_listens_is_a_problem_until_somebody_does(database: CapturedDatabase) -> None:
     source = database.source(url=f"postgresql://me:geheim@127.0.0.1:{free_port()}/x")
-
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(run(source, database.log, lambda _: True), 0.5)
-    with pytest.raises(SourceError) as caught:
-        await source.head()
-
-    problem = source.problem
-    assert problem is not None
-    assert "127.0.0.1" in problem.step
-    assert "refused" in problem.got
-    assert "reachable" in problem.remedy
-    assert "geheim" not in str(problem) + str(caught.value) + source.address
+    await finds_nobody(source, database.log, "geheim")
 
 
 async def test_a_wrong_password_is_told_without_it(debian_postgres: PostgresApart) -> None:
@@ -281,17 +246,7 @@ async def test_head_is_reached_past_a_commit_that_is_not_flushed(database: Captu
 async def test_closing_ends_the_stream(database: CapturedDatabase) -> None:
     await database.sql("create table t(id int primary key)")
     source = database.source()
-    seen: list[Captured] = []
-
-    async def follow() -> None:
-        async with aclosing(source.stream(database.log.resume)) as steps:
-            async for captured in steps:
-                seen.append(captured)
-
-    task = asyncio.create_task(follow())
-    await eventually(lambda: bool(seen))
-    await source.close()
-    await asyncio.wait_for(task, 5)
+    await ends_when_closed(source, database.log)
 
     async def gone() -> bool:
         return not await database.query(

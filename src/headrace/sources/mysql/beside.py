@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
-from urllib.parse import unquote
 
 from headrace.change import BINLOG_FIRST, Change, Position
 from headrace.clock import now_us
-from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError
+from headrace.errors import NotFound, SourceError
 from headrace.sources import (
     Captured,
     Known,
     Rejected,
     SnapshotJob,
-    SnapshotProgress,
     SnapshotState,
     SourceSettings,
     State,
@@ -37,6 +35,7 @@ from headrace.sources.mysql.setup import SQL, Found
 from headrace.sources.mysql.shapes import Shapes
 from headrace.sources.mysql.tables import Tables
 from headrace.sources.mysql.views import Views
+from headrace.sources.snapshots.asking import cancelled, key_values, unusable
 from headrace.sources.snapshots.jobs import PREFIX, Jobs, Reason, Wanted
 
 UNTOLD = "*"
@@ -126,16 +125,6 @@ class Beside:
         """While what an interrupted first copy left over is read, nothing is promised."""
         return bool(self.jobs.unfinished(Reason.FIRST))
 
-    @property
-    def first_copy(self) -> SnapshotProgress | None:
-        """What an interrupted first copy left over, while it is read."""
-        jobs = [j for j in self.jobs.all.values() if j.reason is Reason.FIRST]
-        if not self.first_unfinished:
-            return None
-        done = sum(j.done for j in jobs)
-        total = sum(max(j.total or 0, j.done) for j in jobs)
-        return SnapshotProgress(done, total, min(j.started_at for j in jobs))
-
     def check(self) -> None:
         if self._incremental is not None:
             self._incremental.check()
@@ -212,7 +201,7 @@ class Beside:
                 got=tables[:200],
                 remedy="Name a table, or a pattern such as shop.*",
             )
-        bounds = (_values(first), _values(last))
+        bounds = (key_values(first), key_values(last))
         found = await self._look(matched)
         if any(b is not None for b in bounds):
             await self._check(found, [b for b in bounds if b is not None])
@@ -239,11 +228,11 @@ class Beside:
     async def _check(self, tables: Sequence[Found], bounds: Sequence[tuple[str, ...]]) -> None:
         """Whether these can be keys of the one table. Raises BadRequest."""
         if len(tables) != 1:
-            raise _bad("one table for a range of keys", ", ".join(t.table for t in tables)[:200])
+            raise unusable("one table for a range of keys", ", ".join(t.table for t in tables)[:200])
         key = key_columns(tables[0], tables[0].key)
         for bound in bounds:
             if len(bound) > len(key):
-                raise _bad(f"values of the key ({', '.join(c.name for c in key)})", ",".join(bound)[:200])
+                raise unusable(f"values of the key ({', '.join(c.name for c in key)})", ",".join(bound)[:200])
             for column, text in zip(key, bound, strict=False):
                 await self._check_value(column, text)
 
@@ -252,36 +241,16 @@ class Beside:
         try:
             literal = column.bound(text)
         except ValueError as problem:
-            raise _bad(expected, str(problem)) from None
+            raise unusable(expected, str(problem)) from None
         try:
             ((value,),) = await self._client.run(lambda session: session.rows(f"SELECT {literal}"), "read a key")
         except Broken as broken:
             raise broken.error from None
         except SourceError as problem:
-            raise _bad(expected, problem.got) from None
+            raise unusable(expected, problem.got) from None
         if value is None:
-            raise _bad(expected, text[:200])
+            raise unusable(expected, text[:200])
 
     def cancel(self, id: str) -> SnapshotJob:
-        """Raises NotFound."""
-        job = self.jobs.all.get(id)
-        if job is None or job.ended:
-            raise NotFound(
-                step="cancel a snapshot",
-                expected="one that waits or runs",
-                got=id[:50],
-                remedy="See headrace snapshot.",
-            )
-        if job.reason is not Reason.ASKED:
-            raise _bad("a snapshot that somebody asked for", f"{id}, by which {job.table} is being captured")
-        self.jobs.put(job.end(SnapshotState.CANCELLED))
-        return next(s for s in self.jobs.shown() if s.id == id)
-
-
-def _values(key: str | None) -> tuple[str, ...] | None:
-    return None if key is None else tuple(unquote(part) for part in key.split(","))
-
-
-def _bad(expected: str, got: str) -> HeadraceError:
-    remedy = "Correct the request: see headrace snapshot --help."
-    return BadRequest(step="read a table again", expected=expected, got=got, remedy=remedy)
+        """Raises NotFound, BadRequest."""
+        return cancelled(self.jobs, id)

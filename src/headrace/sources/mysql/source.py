@@ -76,7 +76,7 @@ class MysqlSource:
 
     @property
     def snapshot(self) -> SnapshotProgress | None:
-        return self._of.copying.progress if self._of.copying is not None else self._of.beside.first_copy
+        return self._of.copying.progress if self._of.copying is not None else self._of.beside.jobs.first_copy
 
     @property
     def snapshots(self) -> Sequence[SnapshotJob]:

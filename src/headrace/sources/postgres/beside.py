@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
-from urllib.parse import unquote
 
 from psycopg import Error
 
 from headrace.change import Change, Position, Row
-from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError
-from headrace.sources import Captured, Known, SnapshotJob, SnapshotProgress, SnapshotState, SourceSettings, State
+from headrace.errors import NotFound, SourceError
+from headrace.sources import Captured, Known, SnapshotJob, SnapshotState, SourceSettings, State
 from headrace.sources.postgres.chunks import Chunks, check_bounds
 from headrace.sources.postgres.client import ANSWER_S, Client
 from headrace.sources.postgres.deadline import deadline
@@ -21,6 +20,7 @@ from headrace.sources.postgres.problems import Broken
 from headrace.sources.postgres.setup import Described, heaps
 from headrace.sources.postgres.shapes import Shapes
 from headrace.sources.postgres.watermarks import Mark, Visible
+from headrace.sources.snapshots.asking import cancelled, key_values, unusable
 from headrace.sources.snapshots.jobs import PREFIX, Job, Jobs, Reason
 
 CHUNK_BYTES = 8 * 1024 * 1024
@@ -105,16 +105,6 @@ class Beside:
         """Whether tables are being read that everybody who asks for what is committed now waits for."""
         return any(self._held_for(j) for j in self.jobs.all.values() if not j.ended)
 
-    @property
-    def first_copy(self) -> SnapshotProgress | None:
-        """What an interrupted first copy left over, while it is read."""
-        jobs = [j for j in self.jobs.all.values() if j.reason is Reason.FIRST]
-        if not self.first_unfinished:
-            return None
-        done = sum(j.done for j in jobs)
-        total = sum(max(j.total or 0, j.done) for j in jobs)
-        return SnapshotProgress(done, total, min(j.started_at for j in jobs))
-
     def check(self) -> None:
         if self._incremental is not None:
             self._incremental.check()
@@ -173,45 +163,26 @@ class Beside:
         self, tables: Sequence[Described], first: str | None, last: str | None
     ) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
         """Keys as they are written. Raises BadRequest when the table's key cannot be compared with them."""
-        bounds = (_values(first), _values(last))
+        bounds = (key_values(first), key_values(last))
         given = [b for b in bounds if b is not None]
         if not given:
             return bounds
         if len(tables) != 1:
-            raise _bad("one table for a range of keys", ", ".join(d.found.table for d in tables)[:200])
+            raise unusable("one table for a range of keys", ", ".join(d.found.table for d in tables)[:200])
         (table,) = tables
         names = table.primary_key or tuple(c.name for c in table.relation.columns if c.identity)
         keyed = bool(table.primary_key) or table.relation.identity != "f"
         if not keyed or any(len(b) > len(names) for b in given):
-            raise _bad(f"values of the key ({', '.join(names) if keyed else 'none'})", f"{first or ''} .. {last or ''}")
+            expected = f"values of the key ({', '.join(names) if keyed else 'none'})"
+            raise unusable(expected, f"{first or ''} .. {last or ''}")
         try:
             await check_bounds(await self._client.connection(), table, names, given)
         except Error as problem:
-            raise _bad("values that the key's columns can hold", str(problem).splitlines()[0]) from None
+            raise unusable("values that the key's columns can hold", str(problem).splitlines()[0]) from None
         except Broken as broken:
             raise broken.error from None
         return bounds
 
     def cancel(self, id: str) -> SnapshotJob:
-        """Raises NotFound."""
-        job = self.jobs.all.get(id)
-        if job is None or job.ended:
-            raise NotFound(
-                step="cancel a snapshot",
-                expected="one that waits or runs",
-                got=id[:50],
-                remedy="See headrace snapshot.",
-            )
-        if job.reason is not Reason.ASKED:
-            raise _bad("a snapshot that somebody asked for", f"{id}: {job.table} is being captured for the first time")
-        self.jobs.put(job.end(SnapshotState.CANCELLED))
-        return next(s for s in self.jobs.shown() if s.id == id)
-
-
-def _values(key: str | None) -> tuple[str, ...] | None:
-    return None if key is None else tuple(unquote(part) for part in key.split(","))
-
-
-def _bad(expected: str, got: str) -> HeadraceError:
-    remedy = "Correct the request: see headrace snapshot --help."
-    return BadRequest(step="read a table again", expected=expected, got=got, remedy=remedy)
+        """Raises NotFound, BadRequest."""
+        return cancelled(self.jobs, id)

@@ -105,7 +105,7 @@ class PostgresSource:
 
     @property
     def snapshot(self) -> SnapshotProgress | None:
-        return self._copy.progress if self._copy is not None else self._beside.first_copy
+        return self._copy.progress if self._copy is not None else self._beside.jobs.first_copy
 
     def _copying(self) -> bool:
         return self._copy is not None or self._beside.first_unfinished

@@ -11,7 +11,7 @@ from itertools import count
 import msgspec
 
 from headrace.clock import now_us
-from headrace.sources import SnapshotJob, SnapshotState
+from headrace.sources import SnapshotJob, SnapshotProgress, SnapshotState
 
 PREFIX = "job:"
 _KEPT = 20
@@ -127,6 +127,16 @@ class Jobs:
 
     def unfinished(self, *reasons: Reason) -> list[Job]:
         return [j for j in self.all.values() if not j.ended and j.reason in reasons]
+
+    @property
+    def first_copy(self) -> SnapshotProgress | None:
+        """What an interrupted first copy left over, while it is read."""
+        if not self.unfinished(Reason.FIRST):
+            return None
+        jobs = [j for j in self.all.values() if j.reason is Reason.FIRST]
+        done = sum(j.done for j in jobs)
+        total = sum(max(j.total or 0, j.done) for j in jobs)
+        return SnapshotProgress(done, total, min(j.started_at for j in jobs))
 
     def supersede(self, tables: Container[str] | None = None) -> None:
         """Ends what reads tables that are read from the start now (None: all)."""
