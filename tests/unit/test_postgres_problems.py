@@ -14,6 +14,7 @@ from headrace.sources.postgres.problems import Broken, stream_failed
     "problem",
     [
         errors.InternalError_('could not map filenode "base/33149/33209" to relation OID'),
+        errors.InternalError_('could not map filenumber "base/33149/33209" to relation OID'),  # since 16
         errors.AdminShutdown("terminating connection due to administrator command"),
         psycopg.OperationalError("server closed the connection unexpectedly"),
     ],

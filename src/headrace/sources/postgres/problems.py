@@ -8,8 +8,9 @@ from psycopg import errors
 from headrace.errors import SourceError
 
 _PASSING = ("starting up", "shutting down", "in recovery", "too many", "slots are reserved", "not yet accepting")
-_UNMAPPED = "could not map filenode"
-"""Now and then of 15.18, where tables are truncated and a young slot is read again and again; the next time it can."""
+_UNMAPPED = "could not map file"
+"""Now and then of 15.18 ("filenode") and 18 ("filenumber"), where tables are truncated and a young slot is read again
+and again; the next time it can."""
 _COPY_AFRESH = "To copy the tables afresh, give the source a new name in the configuration."
 
 
