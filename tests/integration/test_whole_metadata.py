@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from llama_index.core.vector_stores import FilterOperator, MetadataFilter, MetadataFilters
 
-from headrace.integrations.http import Search
+from headrace.errors import BadRequest
+from headrace.integrations.http import OURS, Search
+from headrace.integrations.langchain import HeadraceRetriever as LangChainRetriever
+from headrace.integrations.llamaindex import HeadraceRetriever as LlamaIndexRetriever
 from tests.uploading import patch, put, registry, upload, upload_form, verified
 from tests.whole import Refused, Whole, whole
 
@@ -31,6 +36,7 @@ table = "shop.items"
 text = "Turnip {{{{ name }}}}"
 metadata = ["category", "price", "tags"]
 """
+LT = FilterOperator.LT
 FRONT = "---\ncategory: {category}\nprice: {price}\ntags: [fresh, root]\n---\n# Turnips\n\nA turnip a day.\n"
 
 
@@ -77,6 +83,17 @@ def test_metadata_limit_searches_from_the_file_to_the_filter(tmp_path: Path) -> 
             "turnip"
         )
         assert (passage.metadata["category"], passage.metadata["document"]) == ("bulbs", "uploads/c.md")
+        assert passage.metadata.keys() - c.keys() <= OURS
+        url = f"http://127.0.0.1:{headrace.port}"
+        bulbs, cheap = MetadataFilter(key="category", value="bulbs"), MetadataFilter(key="price", value=10, operator=LT)
+        nodes = LlamaIndexRetriever(url, filters=MetadataFilters(filters=[bulbs, cheap])).retrieve("turnip")
+        assert [n.node.metadata["document"] for n in nodes] == ["uploads/c.md"]
+        retriever = LangChainRetriever(url=url, filter={"metadata": {"category": "bulbs"}})
+        assert [d.metadata["document"] for d in retriever.invoke("turnip")] == ["uploads/c.md"]
+        roots = asyncio.run(retriever.ainvoke("turnip", filter={"metadata": {"category": "roots"}}, k=1))
+        assert [d.metadata["category"] for d in roots] == ["roots"]
+        with pytest.raises(BadRequest, match="category"):
+            retriever.invoke("turnip", category="roots")
 
         # When: each changes; the upload is only said otherwise of, in which nothing is embedded anew.
         (folder / "a.md").write_text(FRONT.format(category="leaves", price=12))

@@ -12,6 +12,12 @@ from headrace.errors import HeadraceError
 
 TIMEOUT_S = 70.0
 """More than a read may wait for a token."""
+_ALWAYS = ("document", "chunk", "title", "heading", "start", "end", "age_ms")
+_SOMETIMES = ("dated", "superseded_by", "rerank_score")
+OURS = frozenset(
+    (*_ALWAYS, *_SOMETIMES, "source", "position", "committed_at", "superseded", "score", "token", "freshness_ms")
+)
+"""What a passage's metadata say in Headrace's own words: a document's own field of the same name is not shown."""
 
 
 class SearchRefused(HeadraceError):
@@ -102,9 +108,9 @@ def _passages(answer: httpx2.Response) -> list[Passage]:
 
 def _passage(result: Mapping[str, Any], fresh: Mapping[str, Any], score: float) -> Passage:
     stamp = result["stamp"]
-    known = {name: result[name] for name in ("document", "chunk", "title", "heading", "start", "end", "age_ms")}
+    known = {name: result[name] for name in _ALWAYS}
     known |= {"source": stamp["source"], "position": stamp["position"], "committed_at": stamp["committed_at"]}
-    known |= {name: result[name] for name in ("dated", "superseded_by", "rerank_score") if name in result}
+    known |= {name: result[name] for name in _SOMETIMES if name in result}
     # What an older server does not give, and what it states by one of our names, is left out.
     metadata = {
         **result.get("metadata", {}),
