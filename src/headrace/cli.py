@@ -63,6 +63,10 @@ ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The configurat
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 After = Annotated[str | None, typer.Option(help="A token that must be applied first.")]
 AsOf = Annotated[str | None, typer.Option(help="A token or an RFC 3339 time to read at.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(help="Only documents with such metadata: key=value, !=, >, >=, <, <=, or key alone. Repeatable."),
+]
 AsUser = Annotated[str | None, typer.Option("--as", help="Read as this user would.")]
 AsGroups = Annotated[str | None, typer.Option("--groups", help="Read as somebody in these groups, between commas.")]
 _DEFAULT = Path("headrace.toml")
@@ -148,10 +152,7 @@ def search(
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
     label: Annotated[str | None, typer.Option(help="Only documents with this label.")] = None,
     rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="By the reranker, where there is one.")] = True,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="Only documents with such metadata: key=value, !=, >, >=, <, <=, or key alone. Repeatable."),
-    ] = None,
+    where: Where = None,
     after: After = None,
     as_of: AsOf = None,
     as_user: AsUser = None,
@@ -329,6 +330,7 @@ def documents(
     stage: Annotated[str | None, typer.Option(help="received, chunked, embedded, ready or failed.")] = None,
     label: Annotated[str | None, typer.Option(help="Only those with this label.")] = None,
     match: Annotated[str | None, typer.Option(help="Words in the id or the title.")] = None,
+    where: Where = None,
     limit: Annotated[int, typer.Option(help="How many at most.")] = 1000,
     delete: Annotated[str | None, typer.Option(help="Delete the uploaded document of this id.")] = None,
     retry: Annotated[str | None, typer.Option(help="Try to read the failed document of this id once more.")] = None,
@@ -348,8 +350,8 @@ def documents(
                 done = await retried(client, retry)
                 _print(done, as_json, "It can be found now." if done["settled"] else "It still cannot be read.")
             else:
-                where = {"source": source, "stage": stage, "q": match, "label": label}
-                found = await listed(client, where, limit)
+                wanted = {"source": source, "stage": stage, "q": match, "label": label}
+                found = await listed(client, wanted, limit, _demands(where or ()))
                 if as_json:
                     _print({"documents": found}, True, "")
                 else:

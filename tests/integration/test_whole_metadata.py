@@ -77,6 +77,12 @@ def test_metadata_limit_searches_from_the_file_to_the_filter(tmp_path: Path) -> 
         assert found(headrace, {"category": {"exists": False}}) == {"docs/b.md": {}, "shop/items/2": {"price": 5}}
         assert headrace.document("docs/a.md")["metadata"] == a
         assert {d["id"]: d["metadata"] for d in registry(headrace)}["uploads/c.md"] == c
+        roots = registry(headrace, metadata='{"category": "roots"}', limit="1")  # two pages
+        assert [d["id"] for d in roots] == ["docs/a.md", "shop/items/1"]
+        cheap = {"metadata": '{"price": {"lt": 20}, "category": {"exists": true}}', "source": "uploads"}
+        assert [d["id"] for d in registry(headrace, **cheap)] == ["uploads/c.md"]
+        listed = headrace.command("documents", "--where", "category=roots", "--where", "price<20", "--json").json
+        assert [d["id"] for d in listed["documents"]] == ["docs/a.md"]
         cli = headrace.command("search", "turnip", "--where", "category=roots", "--where", "price<20", "--json").json
         assert [r["document"] for r in cli["results"]] == ["docs/a.md"]
         (passage,) = Search(f"http://127.0.0.1:{headrace.port}", filter={"metadata": {"category": "bulbs"}}).now(
@@ -133,6 +139,12 @@ def test_metadata_limit_searches_from_the_file_to_the_filter(tmp_path: Path) -> 
             with pytest.raises(Refused) as refused:
                 found(headrace, filter)
             assert (refused.value.status, refused.value.problem["step"]) == (400, f"read filter.metadata.{step}")
+        for metadata in ('{"price": {"above": 3}}', '["price"]', "price", '{"price":' + "[" * 30_000):
+            with pytest.raises(Refused) as refused:
+                registry(headrace, metadata=metadata)
+            assert refused.value.status == 400
+            assert refused.value.problem["step"].startswith("read metadata")
+        assert registry(headrace, metadata='{"category": "roots"}', as_of=before)[0]["metadata"] == a
         answer = upload(headrace, "d.md", b"# D", source="uploads", metadata='{"a": {"b": 1}}')
         assert (answer.status, answer.body["step"]) == (400, "read a document's metadata")
         assert headrace.document("uploads/d.md") is None
