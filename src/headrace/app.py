@@ -532,7 +532,7 @@ def limits(entry: Documents) -> Limits:
 
 
 def ranking(reranker: Reranker, models: Models) -> Ranking:
-    return Ranking(reranker, models.rerank_candidates, models.rerank_ms / 1000)
+    return Ranking(reranker, models.rerank_candidates, models.rerank_ms / 1000, by_default=models.rerank)
 
 
 def _task(entry: ClassifyEntry | SummariseEntry) -> Task:

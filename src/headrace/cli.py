@@ -67,6 +67,9 @@ Where = Annotated[
     list[str] | None,
     typer.Option(help="Only documents with such metadata: key=value, !=, >, >=, <, <=, or key alone. Repeatable."),
 ]
+Rerank = Annotated[
+    bool | None, typer.Option("--rerank/--no-rerank", help="By the reranker, or not; otherwise as is configured.")
+]
 AsUser = Annotated[str | None, typer.Option("--as", help="Read as this user would.")]
 AsGroups = Annotated[str | None, typer.Option("--groups", help="Read as somebody in these groups, between commas.")]
 _DEFAULT = Path("headrace.toml")
@@ -123,6 +126,7 @@ def ask(
     question: str,
     user: Annotated[str | None, typer.Option(help="Who asks, such as email:ada@example.com.")] = None,
     conversation: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
+    rerank: Rerank = None,
     after: After = None,
     as_of: AsOf = None,
     as_user: AsUser = None,
@@ -132,7 +136,7 @@ def ask(
 ) -> None:
     """Ask a question; the answer names its sources."""
     body = {"question": question, "user": user, "conversation": conversation, "after": after, "as_of": as_of}
-    answer = _call(config, "/v1/ask", body, _viewer(as_user, groups))
+    answer = _call(config, "/v1/ask", {**body, "rerank": rerank}, _viewer(as_user, groups))
     lines = [answer["answer"], ""]
     for n, c in enumerate(answer["citations"], start=1):
         lines.append(f"\\[{n}] {c['document']}, changed {_age(c['age_ms'])} ago")
@@ -151,7 +155,7 @@ def search(
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
     label: Annotated[str | None, typer.Option(help="Only documents with this label.")] = None,
-    rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="By the reranker, where there is one.")] = True,
+    rerank: Rerank = None,
     where: Where = None,
     after: After = None,
     as_of: AsOf = None,
@@ -387,7 +391,7 @@ def evaluate_(
             return await evaluate(opened(embedding), corpus, queries, qrels, k, cache, _say, reranking)
         settings = _load(config)
         async with connect(settings, _viewer(as_user, groups)) as client:
-            reranked = settings.models.reranker is not None
+            reranked = settings.models.rerank if settings.models.reranker else None
             return await evaluate_running(client, queries, qrels, k, _say, reranked=reranked)
 
     report: Report = _run(run())

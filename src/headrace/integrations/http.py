@@ -28,8 +28,8 @@ class SearchRefused(HeadraceError):
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How to search: `filter`, `after` and `as_of` as in `POST /v1/search`; `token`: what is sent as bearer; `headers`:
-    what else, such as who reads."""
+    """How to search: `filter`, `after`, `as_of` and `rerank` as in `POST /v1/search`; `token`: what is sent as bearer;
+    `headers`: what else, such as who reads."""
 
     url: str
     k: int = 10
@@ -39,6 +39,7 @@ class Search:
     neighbours: int = 0
     token: str | None = None
     headers: Mapping[str, str] | None = None
+    rerank: bool | None = None
 
     def now(self, query: str) -> list[Passage]:
         """Blocks. Raises SearchRefused."""
@@ -66,7 +67,8 @@ class Search:
 
     def _body(self, query: str) -> dict[str, Any]:
         given = {"query": query, "k": self.k, "after": self.after, "as_of": self.as_of, "filter": self.filter}
-        return {n: v for n, v in {**given, "neighbours": self.neighbours}.items() if v is not None}
+        given |= {"neighbours": self.neighbours, "rerank": self.rerank}
+        return {n: v for n, v in given.items() if v is not None}
 
     def _unreachable(self, error: Exception) -> SearchRefused:
         return SearchRefused(

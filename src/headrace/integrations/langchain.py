@@ -12,7 +12,7 @@ from langchain_core.retrievers import BaseRetriever
 from headrace.errors import BadRequest
 from headrace.integrations.http import Passage, Search
 
-_ASKED = ("k", "filter", "after", "as_of", "neighbours", "token", "headers")
+_ASKED = ("k", "filter", "after", "as_of", "neighbours", "token", "headers", "rerank")
 
 
 class HeadraceRetriever(BaseRetriever):
@@ -31,6 +31,7 @@ class HeadraceRetriever(BaseRetriever):
     neighbours: int = 0
     token: str | None = None
     headers: dict[str, str] | None = None
+    rerank: bool | None = None
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **this_time: Any

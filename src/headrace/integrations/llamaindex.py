@@ -34,8 +34,10 @@ class HeadraceRetriever(BaseRetriever):
         neighbours: int = 0,
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
+        rerank: bool | None = None,
     ) -> None:
-        self._search = Search(url, k, limited(filter, filters), after, as_of, neighbours, token, headers)
+        asked = (limited(filter, filters), after, as_of, neighbours, token, headers, rerank)
+        self._search = Search(url, k, *asked)
         super().__init__()  # pyright: ignore[reportUnknownMemberType]
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
