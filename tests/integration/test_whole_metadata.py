@@ -56,7 +56,6 @@ def test_metadata_limit_searches_from_the_file_to_the_filter(tmp_path: Path) -> 
     (folder / "a.md").write_text(FRONT.format(category="roots", price=12))
     (folder / "b.md").write_text("# Turnips\n\nNothing is said of this turnip.\n")
     with whole(tmp_path / "headrace", SETTINGS.format(folder=folder)) as headrace:
-        headrace.reading()
         # Given: a file that states its own, an upload of which something is said besides, rows with columns.
         fields = {"source": "uploads", "metadata": json.dumps({"Category": "bulbs", "price": 8.5})}
         assert (
