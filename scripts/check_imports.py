@@ -60,7 +60,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"running|diagnosis", "running"),
     (r"demo(\..+)?", "demo"),
     (
-        r"(cli|client|limiting|measuring|pushing|uploading|redacting|showing(_documents|_verify)?|__main__)(\..+)?",
+        r"(cli|client|inprocess|limiting|measuring|pushing|uploading|redacting|showing(_documents|_verify)?|__main__)(\..+)?",
         "cli",
     ),
 )

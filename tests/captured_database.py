@@ -41,8 +41,13 @@ class CapturedDatabase:
     def slot(self) -> str:
         return object_name(self.id, NAME)
 
-    def source(self, *, tables: tuple[str, ...] = ("public.*",), batch_rows: int = 4000, url: str = "") -> Source:
-        source = open_source(SourceSettings(NAME, url or self.dsn, self.id, tables=tables, batch_rows=batch_rows))
+    def source(
+        self, *, tables: tuple[str, ...] = ("public.*",), batch_rows: int = 4000, url: str = "", publication: str = ""
+    ) -> Source:
+        """`publication`: one that somebody else made."""
+        options = {"publication": publication} if publication else {}
+        settings = SourceSettings(NAME, url or self.dsn, self.id, tables=tables, batch_rows=batch_rows, options=options)
+        source = open_source(settings)
         self._sources.append(source)
         return source
 

@@ -111,14 +111,6 @@ class Whole:
 
         until(answers, "headrace is ready", self.told)
 
-    def reading(self) -> None:
-        """Returns when every source is read, or takes what is pushed and uploaded: that comes a moment after ready."""
-
-        def read() -> bool:
-            return all(s["state"] == "streaming" for s in self.get("/v1/status")["sources"])
-
-        until(read, "every source is read", self.told)
-
     def says(self, words: str) -> None:
         """Returns when it has written these words since it was launched last."""
 

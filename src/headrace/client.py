@@ -13,6 +13,7 @@ from headrace.access import Viewer
 from headrace.config import Config
 from headrace.config.sections import Server
 from headrace.errors import HeadraceError, SourceError
+from headrace.inprocess import InProcess
 from headrace.running import announced, answering
 from headrace.server.create import create
 from headrace.server.identity import AS_GROUPS, AS_USER, SECRET_HEADER
@@ -75,7 +76,7 @@ async def connect(config: Config, viewer: Viewer | None = None) -> AsyncGenerato
                 yield Client(http)
                 return
     async with answering(config) as app:
-        transport, url = httpx2.ASGITransport(app=create(app)), "http://127.0.0.1"
+        transport, url = InProcess(create(app)), "http://127.0.0.1"
         async with httpx2.AsyncClient(transport=transport, base_url=url, timeout=120, headers=headers) as http:
             yield Client(http)
 

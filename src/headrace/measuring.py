@@ -12,9 +12,11 @@ from headrace.evaluation.indexed import Say
 from headrace.evaluation.run import Report, measure
 
 
-async def evaluate_running(client: Client, queries: Path, qrels: Path, k: int, say: Say, *, reranked: bool) -> Report:
-    """The judgements name documents by their ids, such as `policies/baggage.md`. `reranked`: it has a reranker. Raises
-    BadRequest."""
+async def evaluate_running(
+    client: Client, queries: Path, qrels: Path, k: int, say: Say, *, reranked: bool | None
+) -> Report:
+    """The judgements name documents by their ids, such as `policies/baggage.md`. `reranked`: whether it reranks by
+    default; None: it has no reranker. Raises BadRequest."""
     judged = beir.judgements(qrels)
     asked = beir.queries(queries, judged)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rich.console import Console
@@ -15,8 +16,11 @@ PAGE = 500
 Row = dict[str, Any]
 
 
-async def listed(client: Client, where: dict[str, Any], limit: int) -> list[Row]:
-    """Page after page, up to `limit`."""
+async def listed(
+    client: Client, where: dict[str, Any], limit: int, metadata: dict[str, Any] | None = None
+) -> list[Row]:
+    """Page after page, up to `limit`. `metadata`: as a search's filter has it."""
+    where = {**where, "metadata": json.dumps(metadata, ensure_ascii=False)} if metadata else where
     found: list[Row] = []
     cursor: str | None = None
     while len(found) < limit:

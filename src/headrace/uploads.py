@@ -222,7 +222,7 @@ def read_metadata(text: str) -> str:
     """As `checked_metadata`, of JSON. Raises BadRequest."""
     try:
         said = msgspec.json.decode(text, type=dict[str, object] | None) if text.strip() else None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise _bad_metadata("a JSON object", str(error)) from None
     return checked_metadata(said or {})
 

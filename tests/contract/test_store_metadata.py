@@ -166,6 +166,28 @@ async def test_every_search_keeps_to_the_conditions(
         assert await found(PRESENT, replace(where, document_prefix="docs/c"), Blend()) == expected & {"case"}
 
 
+async def test_documents_are_listed_by_the_same_conditions(store: Store) -> None:
+    metadata = {name: metadata_of(of) for name, of in DOCUMENTS.items()}
+    await swap(store, *(said(name, 1, metadata_of({"category": "bags"})) for name in (*DOCUMENTS, "gone")))
+    await swap(store, *(said(name, 2, of) for name, of in metadata.items()))
+    await remove(store, removal("gone", 2))
+
+    for one in FILTERS:
+        conditions = conditions_of(one)
+        expected = sorted(name for name, of in metadata.items() if holds(conditions, of))
+        async with store.snapshot() as snapshot:
+            pages, after = list[str](), ""
+            while found := await snapshot.knowledge.listed(Listing(metadata=conditions), after, 1):
+                pages += [i.title for i in found]
+                after = found[0].id
+            begun = await snapshot.knowledge.listed(Listing(prefix="docs/c", metadata=conditions), "", 9)
+        assert pages == expected, one
+        assert [i.title for i in begun] == [name for name in expected if name == "case"]
+    async with store.snapshot(AsOf(time=seconds(1))) as snapshot:
+        bags = Listing(metadata=conditions_of({"category": "bags"}))
+        assert len(await snapshot.knowledge.listed(bags, "", 99)) == len(DOCUMENTS) + 1
+
+
 async def test_the_past_is_limited_by_what_was_said_then(store: Store) -> None:
     await swap(store, said("a", 1, {"state": "draft"}), said("b", 1, {"state": "done"}))
     await swap(store, said("a", 2, {"state": "done"}))
@@ -215,6 +237,8 @@ async def test_who_may_not_read_a_document_learns_nothing_of_its_metadata(store:
             passages = await snapshot.knowledge.search(query_terms("word"), vector("word of it"), 9, where)
             assert all(listed[p.document] == p.metadata for p in passages)
             assert ("docs/secret" in listed) == (viewer is not ANYBODY)
+            limited = await snapshot.knowledge.listed(Listing(metadata=where.metadata), "", 9)
+            assert {i.title for i in limited} == {p.title for p in passages}
             return {p.title for p in passages}
 
     assert await found(ANYBODY, {"gte": 1}) == {"open"}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +14,23 @@ import pytest_asyncio
 from headrace.change import START, Change, Op, Position, Style
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import BadInput, BadRequest, HeadraceError, NotFound, SourceError, StoreError
+from headrace.inbox import Item
 from headrace.knowledge.operator import Knowledge
 from headrace.knowledge.rows import row_template
-from headrace.log.memory import Memory, MemoryLog
+from headrace.log import Log
+from headrace.log.memory import Memory, MemoryLog, MemoryState
 from headrace.models import Vectors
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import RecordRule
-from headrace.sources import Captured, Rejected, Resume, SnapshotProgress
+from headrace.sources import Captured, Rejected, Resume, SnapshotProgress, Source, SourceSettings
+from headrace.sources.push.address import Options
+from headrace.sources.push.source import PushSource
+from headrace.sources.uploads.source import UploadSource
 from headrace.stores import Store
+from headrace.uploads import Only
 from tests.contract.stored import DIMENSIONS, new_store, profiles, texts, vector
 from tests.making import EPOCH, ITEMS, ORDERS, change, put
+from tests.memory_log import eventually
 from tests.servers import FreshDatabases
 from tests.unit.test_chunk import tokenizer
 
@@ -109,16 +117,17 @@ class World:
         self.source = Scripted()
         self.embedder = Embedder()
 
-    async def engine(self) -> EmbeddedEngine:
+    async def engine(self, *others: Source, log: Log | None = None) -> EmbeddedEngine:
+        """Of the scripted source and others."""
         rows = {ITEMS.topic: row_template(ITEMS.topic, "word {{ name }}")}
         knowledge = Knowledge(frozenset(), rows, self.embedder, self.store.work)
         people = Profiles({ORDERS.topic: RecordRule(ORDERS.topic, {"id": "id"}, {"item": "item"})}, {})
-        log = await MemoryLog.connect("", memory=self.memory)
-        return EmbeddedEngine([self.source], [knowledge, people], log, self.store)
+        log = log or await MemoryLog.connect("", memory=self.memory)
+        return EmbeddedEngine([self.source, *others], [knowledge, people], log, self.store)
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator[EmbeddedEngine]:
-        engine = await self.engine()
+    async def running(self, *others: Source, log: Log | None = None) -> AsyncGenerator[EmbeddedEngine]:
+        engine = await self.engine(*others, log=log)
         task = asyncio.create_task(engine.run())
         try:
             started = asyncio.create_task(engine.started.wait())
@@ -275,3 +284,65 @@ async def test_sources_are_told_what_is_safe(world: World) -> None:
         world.source.commit(put(1, 1, "a"))
         await applied(engine, 1)
         await until(told)
+
+
+class HeldState(MemoryState):
+    """A state that a source gets to read only when a test lets it."""
+
+    def __init__(self, state: Mapping[str, bytes], let: asyncio.Event) -> None:
+        super().__init__(state)
+        self._let = let
+        self.asked = asyncio.Event()
+
+    async def scan(self, prefix: str) -> dict[str, bytes]:
+        self.asked.set()
+        await self._let.wait()
+        return await super().scan(prefix)
+
+
+class HeldLog(MemoryLog):
+    """Whose sources get at their state one by one, by name."""
+
+    def __init__(self, memory: Memory) -> None:
+        super().__init__(memory, 1)
+        self.let: dict[str, asyncio.Event] = {}
+        self.states: dict[str, HeldState] = {}
+
+    def state(self, source: str) -> MemoryState:
+        let = self.let.setdefault(source, asyncio.Event())
+        self.states[source] = HeldState(self._memory.sources[source].state, let)
+        return self.states[source]
+
+
+async def test_it_is_ready_when_pushes_and_uploads_are_taken(world: World, tmp_path: Path) -> None:
+    log = HeldLog(world.memory)
+    pushed = PushSource("pushed", Options())
+    uploaded = UploadSource(SourceSettings("uploaded", "upload:", "id", scratch=str(tmp_path)))
+
+    async def pushes() -> None:
+        async with pushed.push("") as push:
+            assert (await push.put([Item(0)], b"", last=True)).records == 1
+
+    # Given: an engine that runs, whose sources have not read yet what they were left.
+    async with world.running(pushed, uploaded, log=log) as engine:
+        await asyncio.wait_for(log.states["pushed"].asked.wait(), SOON_S)
+        await asyncio.wait_for(log.states["uploaded"].asked.wait(), SOON_S)
+        assert not engine.ready
+        with pytest.raises(SourceError, match="takes changes in"):
+            await pushes()
+
+        # When: one of them has, then the other.
+        log.let["uploaded"].set()
+        await eventually(lambda: uploaded.taking)
+        assert not engine.ready
+        log.let["pushed"].set()
+        await eventually(lambda: engine.ready)
+
+        # Then: from the first moment on, both take what comes.
+        await pushes()
+        with pytest.raises(NotFound):
+            await uploaded.remove("none", Only())
+
+        # And: one that ends is not ready.
+        await pushed.close()
+        assert not engine.ready

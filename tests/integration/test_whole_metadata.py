@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from llama_index.core.vector_stores import FilterOperator, MetadataFilter, MetadataFilters
 
-from headrace.integrations.http import Search
+from headrace.errors import BadRequest
+from headrace.integrations.http import OURS, Search
+from headrace.integrations.langchain import HeadraceRetriever as LangChainRetriever
+from headrace.integrations.llamaindex import HeadraceRetriever as LlamaIndexRetriever
 from tests.uploading import patch, put, registry, upload, upload_form, verified
 from tests.whole import Refused, Whole, whole
 
@@ -31,6 +36,7 @@ table = "shop.items"
 text = "Turnip {{{{ name }}}}"
 metadata = ["category", "price", "tags"]
 """
+LT = FilterOperator.LT
 FRONT = "---\ncategory: {category}\nprice: {price}\ntags: [fresh, root]\n---\n# Turnips\n\nA turnip a day.\n"
 
 
@@ -50,7 +56,6 @@ def test_metadata_limit_searches_from_the_file_to_the_filter(tmp_path: Path) -> 
     (folder / "a.md").write_text(FRONT.format(category="roots", price=12))
     (folder / "b.md").write_text("# Turnips\n\nNothing is said of this turnip.\n")
     with whole(tmp_path / "headrace", SETTINGS.format(folder=folder)) as headrace:
-        headrace.reading()
         # Given: a file that states its own, an upload of which something is said besides, rows with columns.
         fields = {"source": "uploads", "metadata": json.dumps({"Category": "bulbs", "price": 8.5})}
         assert (
@@ -71,12 +76,29 @@ def test_metadata_limit_searches_from_the_file_to_the_filter(tmp_path: Path) -> 
         assert found(headrace, {"category": {"exists": False}}) == {"docs/b.md": {}, "shop/items/2": {"price": 5}}
         assert headrace.document("docs/a.md")["metadata"] == a
         assert {d["id"]: d["metadata"] for d in registry(headrace)}["uploads/c.md"] == c
+        roots = registry(headrace, metadata='{"category": "roots"}', limit="1")  # two pages
+        assert [d["id"] for d in roots] == ["docs/a.md", "shop/items/1"]
+        cheap = {"metadata": '{"price": {"lt": 20}, "category": {"exists": true}}', "source": "uploads"}
+        assert [d["id"] for d in registry(headrace, **cheap)] == ["uploads/c.md"]
+        listed = headrace.command("documents", "--where", "category=roots", "--where", "price<20", "--json").json
+        assert [d["id"] for d in listed["documents"]] == ["docs/a.md"]
         cli = headrace.command("search", "turnip", "--where", "category=roots", "--where", "price<20", "--json").json
         assert [r["document"] for r in cli["results"]] == ["docs/a.md"]
         (passage,) = Search(f"http://127.0.0.1:{headrace.port}", filter={"metadata": {"category": "bulbs"}}).now(
             "turnip"
         )
         assert (passage.metadata["category"], passage.metadata["document"]) == ("bulbs", "uploads/c.md")
+        assert passage.metadata.keys() - c.keys() <= OURS
+        url = f"http://127.0.0.1:{headrace.port}"
+        bulbs, cheap = MetadataFilter(key="category", value="bulbs"), MetadataFilter(key="price", value=10, operator=LT)
+        nodes = LlamaIndexRetriever(url, filters=MetadataFilters(filters=[bulbs, cheap])).retrieve("turnip")
+        assert [n.node.metadata["document"] for n in nodes] == ["uploads/c.md"]
+        retriever = LangChainRetriever(url=url, filter={"metadata": {"category": "bulbs"}})
+        assert [d.metadata["document"] for d in retriever.invoke("turnip")] == ["uploads/c.md"]
+        roots = asyncio.run(retriever.ainvoke("turnip", filter={"metadata": {"category": "roots"}}, k=1))
+        assert [d.metadata["category"] for d in roots] == ["roots"]
+        with pytest.raises(BadRequest, match="category"):
+            retriever.invoke("turnip", category="roots")
 
         # When: each changes; the upload is only said otherwise of, in which nothing is embedded anew.
         (folder / "a.md").write_text(FRONT.format(category="leaves", price=12))
@@ -116,6 +138,12 @@ def test_metadata_limit_searches_from_the_file_to_the_filter(tmp_path: Path) -> 
             with pytest.raises(Refused) as refused:
                 found(headrace, filter)
             assert (refused.value.status, refused.value.problem["step"]) == (400, f"read filter.metadata.{step}")
+        for metadata in ('{"price": {"above": 3}}', '["price"]', "price", '{"price":' + "[" * 5000):
+            with pytest.raises(Refused) as refused:
+                registry(headrace, metadata=metadata)
+            assert refused.value.status == 400
+            assert refused.value.problem["step"].startswith("read metadata")
+        assert registry(headrace, metadata='{"category": "roots"}', as_of=before)[0]["metadata"] == a
         answer = upload(headrace, "d.md", b"# D", source="uploads", metadata='{"a": {"b": 1}}')
         assert (answer.status, answer.body["step"]) == (400, "read a document's metadata")
         assert headrace.document("uploads/d.md") is None

@@ -62,7 +62,6 @@ def headrace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     (other / "open.md").write_text("The lantern is for carla@example.net.")
     with whole(home, SETTINGS.format(folder=folder, open=other, key=home / "key")) as made:
         row = {"id": 7, "likes": "trombone", "email": "bo@example.org", "name": "Zoltan Quux"}
-        made.reading()
         pushed = made.post("/v1/changes/shop", {"op": "upsert", "table": "customers", "key": {"id": 7}, "row": row})
         assert pushed["accepted"] == 1
         made.settle()
@@ -197,7 +196,6 @@ def test_a_policy_that_changes_makes_documents_and_rows_anew(tmp_path: Path) -> 
     told = '[[knowledge.rows]]\ntable = "shop.customers"\ntext = "{{ email }}"\n'
     row = {"op": "upsert", "table": "customers", "key": {"id": 7}, "row": {"id": 7, "email": "carla@example.net"}}
     with whole(tmp_path / "headrace", source + rows + told) as made:
-        made.reading()
         made.post("/v1/changes/shop", row)
         made.settle()
         assert "carla@example.net at 203.0.113.9" in made.document("docs/guide.md")["text"]

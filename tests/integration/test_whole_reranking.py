@@ -91,6 +91,15 @@ def test_searches_follow_a_service_unless_they_say_otherwise_or_it_fails(server:
         assert found(running, as_of=turned["token"])[0] == "valve.md"
         assert found(running, neighbours=1)[0] == "valve.md"
 
+        # A question says it too.
+        question = {"question": "How often must the valve be oiled?"}
+        before = len(server.requests)
+        assert "90 hours" in running.post("/v1/ask", {**question, "rerank": False})["answer"]
+        assert "90 hours" in running.command("ask", question["question"], "--no-rerank", "--json").json["answer"]
+        assert len(server.requests) == before
+        assert "90 hours" in running.command("ask", question["question"], "--rerank", "--json").json["answer"]
+        assert len(server.requests) == before + 1
+
         # Whether it helps is measured.
         measured = running.command("eval", "--queries", "queries.jsonl", "--qrels", "qrels.tsv", "--json").json
         scores = {s["setting"]: s["mrr"] for s in measured["settings"]}
@@ -136,3 +145,28 @@ def test_searches_follow_a_service_unless_they_say_otherwise_or_it_fails(server:
         assert found(running)[0] == "valve.md"
         assert f"reranking: {told['searches']['done'] + 1} searches" in running.command("status").out
         assert KEY not in metrics + str(told) + running.output.read_text("utf-8", "replace")
+
+
+def test_one_that_is_asked_on_demand_only(server: RerankingServer, folder: Path) -> None:
+    running = Whole(
+        folder, SETTINGS.format(address=f"{server.common}&retries=0", more="rerank = false\nrerank_ms = 60000")
+    )
+    running.say(OPERATOR)
+    with closing(running.start()):
+        running.settle()
+        question = {"question": "How often must the valve be oiled?"}
+        plain = running.search(QUERY)["results"]
+        running.post("/v1/ask", question)
+
+        assert plain[-1]["document"] == "manual/valve.md"
+        assert not any("rerank_score" in r for r in plain)
+        assert not server.requests
+
+        assert found(running, rerank=True)[0] == "valve.md"
+        assert "rerank_score" in running.command("search", QUERY, "--rerank", "--json").json["results"][0]
+        running.post("/v1/ask", {**question, "rerank": True})
+        assert len(server.requests) == 3
+        measured = running.command("eval", "--queries", "queries.jsonl", "--qrels", "qrels.tsv", "--json").json
+        scores = {s["setting"]: s["mrr"] for s in measured["settings"]}
+        assert list(scores)[:2] == ["default", "with reranker"]
+        assert scores["with reranker"] == 1 > scores["default"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
 from headrace.integrations.http import SearchRefused
 from headrace.integrations.langchain import HeadraceRetriever as LangChainRetriever
 from headrace.integrations.llamaindex import HeadraceRetriever as LlamaIndexRetriever
 from tests.servers import free_port
-from tests.whole import Whole
+from tests.whole import Refused, Whole
 
 PARAGRAPH = "Whoever rents the hall pays a deposit that is given back when it has been left clean and in good order. "
 
@@ -99,6 +101,26 @@ def test_the_frameworks_retrievers_bring_source_stamp_and_freshness(whole: Whole
     assert "90 euros" in nodes[0].node.get_content()
     asked = asyncio.run(LlamaIndexRetriever(url, k=1).aretrieve(query))
     assert asked[0].node.metadata["position"]
+
+
+def test_a_reranker_that_is_asked_for_and_not_there_is_named(whole: Whole) -> None:
+    question = "What does the Orion hall cost a day?"
+    for path, body in (("/v1/search", {"query": question}), ("/v1/ask", {"question": question})):
+        with pytest.raises(Refused) as refused:
+            whole.post(path, {**body, "rerank": True})
+        assert (refused.value.status, refused.value.problem["expected"]) == (400, "a reranker that is configured")
+        assert "[models] reranker" in refused.value.problem["remedy"]
+        assert whole.post(path, {**body, "rerank": False})["token"]
+    with connect(f"ws://127.0.0.1:{whole.port}/ws") as socket:
+        socket.send(json.dumps({"action": "send", "question": question, "rerank": True}))
+        chunk = json.loads(socket.recv(timeout=60))["chunk"]
+        assert (chunk["type"], chunk["problem"]["status"]) == ("error", 400)
+    for command in ("search", "ask"):
+        ended = whole.command(command, question, "--rerank")
+        assert ended.code == 1
+        assert "[models] reranker" in ended.err
+    with pytest.raises(SearchRefused, match=r"\[models\] reranker"):
+        LangChainRetriever(url=f"http://127.0.0.1:{whole.port}").invoke(question, rerank=True)
 
 
 def test_a_retriever_says_why_it_got_nothing(whole: Whole) -> None:

@@ -27,7 +27,7 @@ from headrace.metadata import (
     restored,
     values_of,
 )
-from headrace.stores.conditions import MOST_CONDITIONS, MOST_VALUES, Condition, conditions_of
+from headrace.stores.conditions import MOST_CONDITIONS, MOST_VALUES, Condition, conditions_in, conditions_of
 
 SINGLE = st.one_of(
     st.text(max_size=1200), st.integers(), st.floats(), st.booleans(), st.none(), st.dates(), st.datetimes()
@@ -114,6 +114,15 @@ def test_a_filter_that_cannot_be_understood_is_told_where(said: dict[str, object
 
     assert caught.value.step.startswith(f"read {where}")
     assert expected in caught.value.expected
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{", '{"a":' + "[" * 30_000])
+def test_conditions_that_are_no_json_object_are_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match="read metadata: expected a JSON object"):
+        conditions_in(text, "metadata")
+    assert conditions_in('{"a": "x"}', "metadata") == (Condition("a", "any", ("x",)),)
+    with pytest.raises(BadRequest, match=r"read metadata\.a\.above"):
+        conditions_in('{"a": {"above": 1}}', "metadata")
 
 
 def test_the_nearest_operator_is_named() -> None:

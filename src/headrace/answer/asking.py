@@ -14,7 +14,7 @@ from headrace.answer.compose import Done, Piece, generate
 from headrace.answer.context import Answer, Context
 from headrace.answer.question import retrieval_queries
 from headrace.answer.remember import Remembered
-from headrace.answer.retrieve import arrange, find
+from headrace.answer.retrieve import Retrieval, arrange, find
 from headrace.answer.service import Asked, Reader, View, by_words, together
 from headrace.clock import now_us, to_us
 from headrace.errors import EmbeddingError, GenerationError
@@ -30,12 +30,14 @@ HISTORY_TURNS = 12
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, by whom (an identifier or profile id), in which conversation, and how it is read."""
+    """What is asked, by whom (an identifier or profile id), in which conversation, and how it is read. `rerank`: by
+    the reranker, or not; None: as is configured."""
 
     text: str
     user: str | None = None
     conversation: str | None = None
     asked: Asked = field(default_factory=Asked)
+    rerank: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,12 @@ class Asker:
     async def ask(self, question: Question) -> AsyncGenerator[Event, None]:
         """Events as they come; Finished last, when both turns are on disk.
 
-        Raises Lagging, BadRequest, NotFound (another user's conversation), GenerationError.
+        Raises Lagging, BadRequest (also where a reranker is asked for and none is configured), NotFound (another user's
+        conversation), GenerationError.
         """
         began = perf_counter()
+        how = Retrieval(rerank=question.rerank)
+        how.ranked_by(self._reader.ranking)  # what is wrong with it is told before anything is done
         conversation = question.conversation or secrets.token_urlsafe(9)
         user = normalise(question.user) if question.user else None
         at = now_us()
@@ -123,8 +128,8 @@ class Asker:
         async with self._reader.view(question.asked) as view:
             waited = perf_counter()
             yield Stage("wait", (waited - began) * 1000)
-            looked = await self._look(view, question.text, user, conversation)
-        seen = await self._see(view, looked)
+            looked = await self._look(view, question.text, user, conversation, how)
+        seen = await self._see(view, looked, how)
         retrieved = perf_counter()
         yield Stage("retrieve", (retrieved - waited) * 1000)
         done: Done | None = None
@@ -148,7 +153,7 @@ class Asker:
         degraded = together(seen.degraded, done.degraded)
         yield Finished(done.answer, conversation, seen.token, freshness, reason, total_ms, degraded)
 
-    async def _look(self, view: View, text: str, user: str | None, conversation: str) -> _Looked:
+    async def _look(self, view: View, text: str, user: str | None, conversation: str, how: Retrieval) -> _Looked:
         """Everything the answer may rest on, in one snapshot."""
         snapshot = view.snapshot
         history = await snapshot.conversations.turns(conversation, user, HISTORY_TURNS)
@@ -157,16 +162,16 @@ class Asker:
         queries = retrieval_queries(text, history, now, zone, profile)
         vectors, degraded = await self._vectors(queries)
         found = [
-            await find(snapshot.knowledge, q, v, self._passages, Filter(), ranking=self._reader.ranking)
+            await find(snapshot.knowledge, q, v, self._passages, Filter(), how, self._reader.ranking)
             for q, v in zip(queries, vectors, strict=True)
         ]
         context = Context(text, (), profile, (), history, now, zone)
         return _Looked(queries, found, context, await view.token(), degraded)
 
-    async def _see(self, view: View, looked: _Looked) -> _Seen:
+    async def _see(self, view: View, looked: _Looked, how: Retrieval) -> _Seen:
         """The best of it. The snapshot is closed: a reranker may take its time, and there are few places for others."""
         k, ranking = self._passages, self._reader.ranking
-        arranging = (arrange(q, p, k, ranking=ranking) for q, p in zip(looked.queries, looked.found, strict=True))
+        arranging = (arrange(q, p, k, how, ranking) for q, p in zip(looked.queries, looked.found, strict=True))
         best = await asyncio.gather(*arranging)
         context = replace(looked.context, passages=merged([b.passages for b in best], k))
         degraded = together(looked.degraded, *(b.degraded for b in best))

@@ -37,10 +37,12 @@ class Outcomes:
 
 
 class Ranking:
-    """A reranker for the `candidates` best passages of a search, within `limit_s`."""
+    """A reranker for the `candidates` best passages of a search, within `limit_s`; `by_default`: also of one that does
+    not say whether it wants it."""
 
-    def __init__(self, reranker: Reranker, candidates: int, limit_s: float) -> None:
+    def __init__(self, reranker: Reranker, candidates: int, limit_s: float, *, by_default: bool = True) -> None:
         self.reranker = reranker
+        self.by_default = by_default
         self.candidates = candidates
         self.outcomes = Outcomes()
         self._limit_s = limit_s

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from headrace.answer.contested import newest_first
 from headrace.answer.distinct import distinct
 from headrace.answer.rerank import Ranking
+from headrace.errors import BadRequest
 from headrace.knowledge.terms import query_terms
 from headrace.stores.knowledge import HYBRID, Blend, Filter, KnowledgeReader, Passage
 from headrace.stores.values import Failure, Vector
@@ -18,15 +19,24 @@ SPARE = 6
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """How passages are found. `rerank`: by the reranker, where there is one. `distinct`: what says the same is shown
-    once. `newest`: of passages that state the same fact with different values the newest leads. `neighbours`: so many
-    chunks around each are given too."""
+    """How passages are found. `rerank`: by the reranker, or not; None: as is configured. `distinct`: what says the same
+    is shown once. `newest`: of passages that state the same fact with different values the newest leads. `neighbours`:
+    so many chunks around each are given too."""
 
     blend: Blend = HYBRID
     distinct: bool = True
     newest: bool = True
     neighbours: int = 0
-    rerank: bool = True
+    rerank: bool | None = None
+
+    def ranked_by(self, ranking: Ranking | None) -> Ranking | None:
+        """What orders the passages, of what there is. Raises BadRequest where a reranker is asked for and none is
+        configured."""
+        if ranking is None:
+            if self.rerank:
+                raise _no_reranker()
+            return None
+        return ranking if (ranking.by_default if self.rerank is None else self.rerank) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ async def find(
     """As many passages as `arrange` looks at, best first; without a vector, or with one that turns out to be none, by
     their words."""
     looked_at = k + SPARE if how.distinct or how.newest else k
-    if ranking and how.rerank:
+    if ranking := how.ranked_by(ranking):
         looked_at = max(looked_at, ranking.candidates)
     return await knowledge.search(query_terms(query), vector, looked_at, where, how.blend)
 
@@ -62,7 +72,7 @@ async def arrange(
 ) -> Retrieved:
     """The k best of what `find` found. What is reranked was read as its viewer may read it; nothing is read here."""
     degraded = None
-    if ranking and how.rerank:
+    if ranking := how.ranked_by(ranking):
         passages, degraded = await ranking.order(query, passages)
     if how.distinct:
         passages = distinct(passages, k + SPARE)
@@ -85,3 +95,12 @@ async def retrieve(
     if how.neighbours and found.passages:
         return replace(found, passages=await knowledge.around(found.passages, how.neighbours))
     return found
+
+
+def _no_reranker() -> BadRequest:
+    return BadRequest(
+        step="rerank what is found",
+        expected="a reranker that is configured",
+        got="none",
+        remedy="Name one as [models] reranker in headrace.toml, or leave `rerank` out.",
+    )

@@ -104,7 +104,8 @@ class Reader:
     ) -> AsyncGenerator[tuple[View, Sequence[Passage]]]:
         """The k best passages for a query, and the view in which they are, of which the snapshot may be closed. The
         query is embedded meanwhile. While it cannot be, they are found by their words. Raises EmbeddingError where only
-        meaning is asked for."""
+        meaning is asked for, BadRequest where a reranker is that is not there."""
+        ranking = how.ranked_by(self.ranking)
         model = self._embedder.model
         wanted = how.blend.retriever != "lexical"
         known = self._embedder.known(query) if wanted else None
@@ -121,7 +122,7 @@ class Reader:
                 passages = await find(knowledge, query, vector, k, where, how, self.ranking)
                 if troubles and how.blend.retriever == "vector":
                     raise troubles[0]
-                if self.ranking and how.rerank and not how.neighbours:
+                if ranking and not how.neighbours:
                     view = replace(view, held=await view.token())
                     await stack.aclose()  # others read meanwhile: there are few places, and this may take long
                 found = await arrange(query, passages, k, how, self.ranking)

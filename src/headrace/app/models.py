@@ -61,7 +61,9 @@ class OpenModels:
         self._embedder = await asyncio.to_thread(embedder_at, self._address)
         if settings.reranker:
             reranker: Reranker = await asyncio.to_thread(reranker_at, settings.reranker)
-            self._ranking = Ranking(reranker, settings.rerank_candidates, settings.rerank_ms / 1000)
+            self._ranking = Ranking(
+                reranker, settings.rerank_candidates, settings.rerank_ms / 1000, by_default=settings.rerank
+            )
         if settings.generation:
             self.generator_at(None)
 

@@ -6,7 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
-from headrace.cli.calling import DEFAULT, After, AsGroups, AsJson, AsOf, AsUser, ConfigFile, call, or_fail, reading_as
+from headrace.cli.calling import (
+    DEFAULT,
+    After,
+    AsGroups,
+    AsJson,
+    AsOf,
+    AsUser,
+    ConfigFile,
+    Rerank,
+    Where,
+    call,
+    or_fail,
+    reading_as,
+)
 from headrace.cli.terminal import show
 from headrace.limiting import demands
 from headrace.showing import degraded_lines
@@ -16,6 +29,7 @@ def ask(
     question: str,
     user: Annotated[str | None, typer.Option(help="Who asks, such as email:ada@example.com.")] = None,
     conversation: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
+    rerank: Rerank = None,
     after: After = None,
     as_of: AsOf = None,
     as_user: AsUser = None,
@@ -25,7 +39,7 @@ def ask(
 ) -> None:
     """Ask a question; the answer names its sources."""
     body = {"question": question, "user": user, "conversation": conversation, "after": after, "as_of": as_of}
-    answer = call(config, "/v1/ask", body, reading_as(as_user, groups))
+    answer = call(config, "/v1/ask", {**body, "rerank": rerank}, reading_as(as_user, groups))
     lines = [answer["answer"], ""]
     for n, c in enumerate(answer["citations"], start=1):
         lines.append(f"\\[{n}] {c['document']}, changed {_age(c['age_ms'])} ago")
@@ -43,11 +57,8 @@ def search(
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
     label: Annotated[str | None, typer.Option(help="Only documents with this label.")] = None,
-    rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="By the reranker, where there is one.")] = True,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="Only documents with such metadata: key=value, !=, >, >=, <, <=, or key alone. Repeatable."),
-    ] = None,
+    rerank: Rerank = None,
+    where: Where = None,
     after: After = None,
     as_of: AsOf = None,
     as_user: AsUser = None,

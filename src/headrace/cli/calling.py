@@ -19,6 +19,13 @@ ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The configurat
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 After = Annotated[str | None, typer.Option(help="A token that must be applied first.")]
 AsOf = Annotated[str | None, typer.Option(help="A token or an RFC 3339 time to read at.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(help="Only documents with such metadata: key=value, !=, >, >=, <, <=, or key alone. Repeatable."),
+]
+Rerank = Annotated[
+    bool | None, typer.Option("--rerank/--no-rerank", help="By the reranker, or not; otherwise as is configured.")
+]
 AsUser = Annotated[str | None, typer.Option("--as", help="Read as this user would.")]
 AsGroups = Annotated[str | None, typer.Option("--groups", help="Read as somebody in these groups, between commas.")]
 DEFAULT = Path("headrace.toml")

@@ -13,10 +13,21 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from headrace.cli.calling import DEFAULT, AsGroups, AsJson, AsUser, ConfigFile, configured, or_fail, reading_as, run
+from headrace.cli.calling import (
+    DEFAULT,
+    AsGroups,
+    AsJson,
+    AsUser,
+    ConfigFile,
+    Where,
+    configured,
+    or_fail,
+    reading_as,
+    run,
+)
 from headrace.cli.terminal import Progress, err, fail_text, out, show
 from headrace.client import connect, running
-from headrace.limiting import given
+from headrace.limiting import demands, given
 from headrace.pushing import Totals, push_lines
 from headrace.showing_documents import listed, retried, show_documents, uploaded_line
 from headrace.uploading import How, Sent, files_of, upload_files
@@ -99,6 +110,7 @@ def documents(
     stage: Annotated[str | None, typer.Option(help="received, chunked, embedded, ready or failed.")] = None,
     label: Annotated[str | None, typer.Option(help="Only those with this label.")] = None,
     match: Annotated[str | None, typer.Option(help="Words in the id or the title.")] = None,
+    where: Where = None,
     limit: Annotated[int, typer.Option(help="How many at most.")] = 1000,
     delete: Annotated[str | None, typer.Option(help="Delete the uploaded document of this id.")] = None,
     retry: Annotated[str | None, typer.Option(help="Try to read the failed document of this id once more.")] = None,
@@ -118,8 +130,8 @@ def documents(
                 done = await retried(client, retry)
                 show(done, as_json, "It can be found now." if done["settled"] else "It still cannot be read.")
             else:
-                where = {"source": source, "stage": stage, "q": match, "label": label}
-                found = await listed(client, where, limit)
+                wanted = {"source": source, "stage": stage, "q": match, "label": label}
+                found = await listed(client, wanted, limit, or_fail(lambda: demands(where or ())))
                 if as_json:
                     show({"documents": found}, True, "")
                 else:

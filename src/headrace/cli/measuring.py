@@ -46,7 +46,7 @@ def evaluate_retrieval(
             return await evaluate(opened(embedding), corpus, queries, qrels, k, cache, say, reranking)
         settings = configured(config)
         async with connect(settings, reading_as(as_user, groups)) as client:
-            reranked = settings.models.reranker is not None
+            reranked = settings.models.rerank if settings.models.reranker else None
             return await evaluate_running(client, queries, qrels, k, say, reranked=reranked)
 
     report: Report = run(settings_compared())

@@ -87,6 +87,9 @@ class Models(Struct, frozen=True, forbid_unknown_fields=True):
             "`bedrock://region/model`: see [models](models.md#a-reranker); without it passages are not reranked"
         ),
     ] = None
+    rerank: Annotated[
+        bool, Meta(description="whether it is asked for searches and questions that do not say so themselves")
+    ] = True
     rerank_candidates: Annotated[
         int, Meta(ge=1, le=200, description="how many of the passages that are found are reranked, the best ones")
     ] = 30

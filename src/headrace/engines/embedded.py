@@ -22,7 +22,7 @@ from headrace.errors import BadRequest, HeadraceError, NotFound, SourceError, St
 from headrace.inbox import Inbox
 from headrace.log import Log, SourceHead
 from headrace.operators import OVERTAKING, Lag, Marks, Operator
-from headrace.sources import Captured, Hinted, Rejected, Resume, Source
+from headrace.sources import Captured, Hinted, Receiving, Rejected, Resume, Source
 from headrace.stores import Applied, Store
 from headrace.stores.dead_letters import DeadLetter, DeadLetterDraft
 from headrace.stores.values import Failure
@@ -45,6 +45,7 @@ class EmbeddedEngine:
         self.sources = {s.name: s for s in sources}
         self._operators = tuple(operators)
         self._hinted = [s for s in sources if isinstance(s, Hinted)]
+        self._receiving = [s for s in sources if isinstance(s, Receiving)]
         self.operators = tuple(o.name for o in operators)
         self.tracker = Tracker([o.name for o in operators] + [o.name + OVERTAKING for o in operators])
         self.captured = {s.name: Meter() for s in sources}
@@ -59,6 +60,11 @@ class EmbeddedEngine:
         """What tries dead letters again that are of no operator, by the name that they have in its place."""
         self.started = asyncio.Event()
         self._standing = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether it runs, and what is pushed or uploaded now is taken."""
+        return self.started.is_set() and all(s.taking for s in self._receiving)
 
     def wanting(self, topic: str) -> Sequence[str]:
         """The operators that do something with a topic's changes."""

@@ -57,11 +57,13 @@ class Report:
     settings: Sequence[Scores]
 
 
-def settings(*, reranked: bool) -> Mapping[str, Retrieval]:
-    """By name; the first is what a search does that says nothing else. With a reranker also that without it; the parts
-    are always without it."""
+def settings(*, reranked: bool | None) -> Mapping[str, Retrieval]:
+    """By name; the first is what a search does that says nothing else. With a reranker also the other way; the parts
+    are always without it. `reranked`: whether it is asked by default; None: there is none."""
     plain = {name: Retrieval(blend, rerank=False) for name, blend in _BLENDS.items()}
-    return {"default": Retrieval(), **({"without reranker": Retrieval(rerank=False)} if reranked else {}), **plain}
+    other = "without reranker" if reranked else "with reranker"
+    both = {} if reranked is None else {other: Retrieval(rerank=not reranked)}
+    return {"default": Retrieval(), **both, **plain}
 
 
 def opened(url: str) -> Embedder:
@@ -93,7 +95,7 @@ async def evaluate(
     ranking = None if reranker is None else Ranking(reranker, Models().rerank_candidates, PATIENCE_S)
     try:
         async with indexed(items, kept, say, ranking) as made:
-            scores = await measure(made.search, asked, judged, k, say, reranked=ranking is not None)
+            scores = await measure(made.search, asked, judged, k, say, reranked=ranking and ranking.by_default)
         return Report(len(items), len(asked), k, kept.made, scores)
     finally:
         await kept.close()
@@ -102,7 +104,7 @@ async def evaluate(
 
 
 async def measure(
-    search: Search, asked: Sequence[Query], judged: Judgements, k: int, say: Say, *, reranked: bool
+    search: Search, asked: Sequence[Query], judged: Judgements, k: int, say: Say, *, reranked: bool | None
 ) -> list[Scores]:
     found: list[Scores] = []
     for name, setting in settings(reranked=reranked).items():

@@ -12,6 +12,12 @@ from headrace.errors import HeadraceError
 
 TIMEOUT_S = 70.0
 """More than a read may wait for a token."""
+_ALWAYS = ("document", "chunk", "title", "heading", "start", "end", "age_ms")
+_SOMETIMES = ("dated", "superseded_by", "rerank_score")
+OURS = frozenset(
+    (*_ALWAYS, *_SOMETIMES, "source", "position", "committed_at", "superseded", "score", "token", "freshness_ms")
+)
+"""What a passage's metadata say in Headrace's own words: a document's own field of the same name is not shown."""
 
 
 class SearchRefused(HeadraceError):
@@ -22,8 +28,8 @@ class SearchRefused(HeadraceError):
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How to search: `filter`, `after` and `as_of` as in `POST /v1/search`; `token`: what is sent as bearer; `headers`:
-    what else, such as who reads."""
+    """How to search: `filter`, `after`, `as_of` and `rerank` as in `POST /v1/search`; `token`: what is sent as bearer;
+    `headers`: what else, such as who reads."""
 
     url: str
     k: int = 10
@@ -33,6 +39,7 @@ class Search:
     neighbours: int = 0
     token: str | None = None
     headers: Mapping[str, str] | None = None
+    rerank: bool | None = None
 
     def now(self, query: str) -> list[Passage]:
         """Blocks. Raises SearchRefused."""
@@ -60,7 +67,8 @@ class Search:
 
     def _body(self, query: str) -> dict[str, Any]:
         given = {"query": query, "k": self.k, "after": self.after, "as_of": self.as_of, "filter": self.filter}
-        return {n: v for n, v in {**given, "neighbours": self.neighbours}.items() if v is not None}
+        given |= {"neighbours": self.neighbours, "rerank": self.rerank}
+        return {n: v for n, v in given.items() if v is not None}
 
     def _unreachable(self, error: Exception) -> SearchRefused:
         return SearchRefused(
@@ -102,9 +110,9 @@ def _passages(answer: httpx2.Response) -> list[Passage]:
 
 def _passage(result: Mapping[str, Any], fresh: Mapping[str, Any], score: float) -> Passage:
     stamp = result["stamp"]
-    known = {name: result[name] for name in ("document", "chunk", "title", "heading", "start", "end", "age_ms")}
+    known = {name: result[name] for name in _ALWAYS}
     known |= {"source": stamp["source"], "position": stamp["position"], "committed_at": stamp["committed_at"]}
-    known |= {name: result[name] for name in ("dated", "superseded_by", "rerank_score") if name in result}
+    known |= {name: result[name] for name in _SOMETIMES if name in result}
     # What an older server does not give, and what it states by one of our names, is left out.
     metadata = {
         **result.get("metadata", {}),

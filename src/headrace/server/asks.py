@@ -95,7 +95,8 @@ def _finish(done: Finished) -> dict[str, Any]:
 
 def _question(app: App, body: AskBody, viewer: Viewer) -> Question:
     user = asker_of(viewer, body.user, app.config.server.user_type)
-    return Question(body.question, user, body.conversation, Asked(body.after, body.as_of, body.wait_ms, viewer))
+    asked = Asked(body.after, body.as_of, body.wait_ms, viewer)
+    return Question(body.question, user, body.conversation, asked, body.rerank)
 
 
 class _Connection:

@@ -31,10 +31,14 @@ from headrace.server.shapes import (
     profile_json,
     retrieval_of,
 )
+from headrace.stores.conditions import conditions_in
 from headrace.stores.profiles import Profile
 
 LISTED = 100
 """Documents on a page of the registry that says nothing else."""
+Metadata = Annotated[
+    str | None, Query(max_length=32_000, description="a JSON object: conditions as in a search's filter.metadata")
+]
 _LISTED: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {}, "application/x-ndjson": {}}, "description": "a page, or lines"}
 }
@@ -69,6 +73,7 @@ def read_router(app: App) -> APIRouter:
         q: Annotated[str | None, Query(max_length=400, description="in the id or the title")] = None,
         prefix: Annotated[str | None, Query(max_length=2000, description="what the id begins with")] = None,
         label: Annotated[str | None, Query(max_length=400, description="one that it was given")] = None,
+        metadata: Metadata = None,
         limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
         cursor: Annotated[str | None, Query(max_length=4000, description="`next` of the page before")] = None,
     ) -> Response:
@@ -76,12 +81,11 @@ def read_router(app: App) -> APIRouter:
         parameter of its own, or asked for as application/json. Otherwise every indexed document, one object a line."""
         reader, asked = app.core.reader, asked_of(request)
         _known(reader, source)
-        if (stage, q, prefix, label, limit, cursor) != (None,) * 6 or request.headers.get(
-            "accept"
-        ) == "application/json":
+        paged = (stage, q, prefix, label, metadata, limit, cursor) != (None,) * 7
+        if paged or request.headers.get("accept") == "application/json":
             wanted = Wanted(
                 source, stage, q or None, prefix or None, label or None, limit or LISTED,
-                read_cursor(cursor) if cursor else "",
+                read_cursor(cursor) if cursor else "", conditions_in(metadata, "metadata") if metadata else (),
             )  # fmt: skip
             found = await page(app.core, wanted, asked)
             return json_response(found)

@@ -19,6 +19,7 @@ from headrace.errors import BadRequest
 from headrace.knowledge.operator import KNOWLEDGE
 from headrace.knowledge.stages import COMING, Stage
 from headrace.server.shapes import JsonObject, metadata_json, told_json
+from headrace.stores.conditions import Condition
 from headrace.stores.knowledge import DocumentInfo, Listing
 from headrace.uploads import Given, by_name
 
@@ -50,13 +51,19 @@ class Wanted:
     label: str | None = None
     limit: int = 100
     after: str = ""
+    metadata: tuple[Condition, ...] = ()
+
+    @property
+    def of_indexed(self) -> bool:
+        """Only what the index has can be so: labels and metadata are known of documents that were read."""
+        return self.label is not None or bool(self.metadata)
 
     def listing(self, coming: Sequence[str]) -> Listing:
         """Of the store; of what is coming only where nothing else is asked for."""
         if self.stage in COMING:
             return Listing(ids=tuple(coming))
         failed = None if self.stage is None else self.stage == Stage.FAILED
-        return Listing(self.source, self.text, self.prefix, failed, label=self.label)
+        return Listing(self.source, self.text, self.prefix, failed, label=self.label, metadata=self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class Page:
 
 async def page(core: Core, wanted: Wanted, asked: Asked) -> Page:
     """Looks at what is coming first: what is applied meanwhile is in the snapshot then."""
-    on_way = _on_way(core, wanted, asked.viewer) if asked.as_of is None and wanted.label is None else {}
+    on_way = _on_way(core, wanted, asked.viewer) if asked.as_of is None and not wanted.of_indexed else {}
     behind = sorted(id for id in on_way if id > wanted.after)[: wanted.limit + 1]
     async with core.reader.view(asked, KNOWLEDGE) as view:
         if not asked.viewer.operator:  # a version that is coming may be for more people than the one that is there

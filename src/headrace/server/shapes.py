@@ -57,7 +57,7 @@ class SearchBody(_Body):
     """`after`: a token that must be applied first; `as_of`: a token or time to read at.
 
     `retriever`: by words and meaning together, by one alone, or by the sum of their ranks; `vector_weight`: the part of
-    the meaning. `rerank`: by the reranker, where one is configured. `distinct`: what says the same is given once.
+    the meaning. `rerank`: by the reranker; left out: as is configured. `distinct`: what says the same is given once.
     `newest`: of passages that state the same fact with different values the newest leads. `neighbours`: so many chunks
     of text around each.
     """
@@ -66,7 +66,7 @@ class SearchBody(_Body):
     k: Annotated[int, Field(ge=1, le=100)] = 10
     retriever: Retriever = "hybrid"
     vector_weight: Annotated[float, Field(ge=0, le=1)] | None = None
-    rerank: bool = True
+    rerank: bool | None = None
     distinct: bool = True
     newest: bool = True
     neighbours: Annotated[int, Field(ge=0, le=10)] = 0
@@ -77,7 +77,8 @@ class SearchBody(_Body):
 
 
 class AskBody(_Body):
-    """`user`: a profile id or an identifier such as `email:ada@example.com`."""
+    """`user`: a profile id or an identifier such as `email:ada@example.com`. `rerank`: whether its sources are put into
+    order by the reranker; left out: as is configured."""
 
     question: Text
     user: Annotated[str, Field(max_length=400)] | None = None
@@ -85,6 +86,7 @@ class AskBody(_Body):
     after: Token | None = None
     as_of: Token | None = None
     wait_ms: Wait | None = None
+    rerank: bool | None = None
 
 
 _ASKED: dict[str, tuple[str, JsonObject]] = {

@@ -46,9 +46,8 @@ def status_router(app: App, pushed: PushRequests) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> Response:
-        """The store is up and the sources are being read."""
-        core = app.core
-        if not core.engine.started.is_set():
+        """The store is up, the sources are being read, and pushes and uploads are taken."""
+        if not app.core.engine.ready:
             return json_response({"status": "starting"}, 503)
         return json_response({"status": "ready"})
 

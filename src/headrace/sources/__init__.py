@@ -184,6 +184,15 @@ class Hinted(Protocol):
 
 
 @runtime_checkable
+class Receiving(Protocol):
+    """A source that is given what it streams. `taking`: whether it takes it in now, which it does while it is read, a
+    moment after its stream was begun."""
+
+    @property
+    def taking(self) -> bool: ...
+
+
+@runtime_checkable
 class Comparable(Protocol):
     """A source of documents that can say what stands in it now, beside its stream.
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+import msgspec
+
 from headrace.errors import BadRequest
 from headrace.metadata import Single, distinct, field_name, single
 
@@ -35,17 +37,25 @@ class Condition:
     values: tuple[Single, ...] = ()
 
 
-def conditions_of(said: Mapping[str, object]) -> tuple[Condition, ...]:
+def conditions_of(said: Mapping[str, object], within: str = "filter.metadata") -> tuple[Condition, ...]:
     """`{"category": "bags", "dept": ["a", "b"], "price": {"gte": 10, "lt": 20}}`: all of them must hold. Raises
-    BadRequest that names the field."""
-    found = tuple(c for name, wanted in said.items() for c in _of_field(name, wanted))
+    BadRequest that names the field, as one of what it is said `within`."""
+    found = tuple(c for name, wanted in said.items() for c in _of_field(f"{within}.{name[:60]}", name, wanted))
     if len(found) > MOST_CONDITIONS:
-        raise _bad("filter.metadata", f"at most {MOST_CONDITIONS} conditions", str(len(found)))
+        raise _bad(within, f"at most {MOST_CONDITIONS} conditions", str(len(found)))
     return found
 
 
-def _of_field(name: str, wanted: object) -> Iterator[Condition]:
-    where = f"filter.metadata.{name[:60]}"
+def conditions_in(text: str, within: str) -> tuple[Condition, ...]:
+    """The same of JSON. Raises BadRequest."""
+    try:
+        said = msgspec.json.decode(text, type=dict[str, object])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _bad(within, "a JSON object", str(error)) from None
+    return conditions_of(said, within)
+
+
+def _of_field(where: str, name: str, wanted: object) -> Iterator[Condition]:
     field = field_name(name)
     if not field:
         raise _bad(where, "a field's name, of at most 100 characters", "none" if not name.strip() else "a longer one")

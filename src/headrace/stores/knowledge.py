@@ -192,7 +192,8 @@ class Filter:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Which documents are listed. `text`: in the id or the title, in whatever case; `failed`: only those that could not
-    be read, or only the others; `ids`: only these; `prefix`: what the id begins with."""
+    be read, or only the others; `ids`: only these; `prefix`: what the id begins with; `metadata`: what must hold of the
+    document's, all of it."""
 
     source: str | None = None
     text: str | None = None
@@ -200,6 +201,7 @@ class Listing:
     failed: bool | None = None
     ids: tuple[str, ...] | None = None
     label: str | None = None
+    metadata: tuple[Condition, ...] = ()
 
 
 Retriever = Literal["hybrid", "lexical", "vector", "rank"]

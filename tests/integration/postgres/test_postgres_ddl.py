@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import pytest
 
 from headrace.change import Change, Op
+from headrace.errors import SourceError
 from headrace.sources.postgres import source as source_module
 from tests.captured_database import CapturedDatabase
 from tests.memory_log import eventually, run
+from tests.streamed import streaming
 
 
 @pytest.fixture(autouse=True)
@@ -171,3 +173,38 @@ async def test_every_partition_of_ddl_on_a_partitioned_table(database: CapturedD
 
     assert with_conflict
     assert database.log.table("pg.public.p") == await database.table("p", "id")
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["our publication", "somebody else's"])
+async def test_a_start_in_the_moment_without_any_table_waits_for_one(database: CapturedDatabase, *, ours: bool) -> None:
+    # given a source whose only table was captured, and is gone
+    settings = {} if ours else {"publication": "theirs"}
+    await database.sql("create table t(id int primary key, v text)", "insert into t values (1, 'a')")
+    if not ours:
+        await database.sql("create publication theirs for table t")
+    await database.capture(**settings)
+    await database.sql("drop table t", "create schema other", "create table other.t(id int primary key)")
+
+    # when it starts without one, and again
+    for _ in range(2):
+        await database.capture(**settings)
+
+    # then it reads on when there is one, in the same run or the next
+    log = database.log
+    async with streaming(database, **settings):
+        await database.sql("create table t(code text primary key)", "insert into t values ('b')")
+        if not ours:
+            await database.sql("alter publication theirs add table t")
+        await eventually(lambda: any(c.after == ("b",) for c in log.changes))
+        await database.sql("insert into t values ('c')")
+    assert log.table("pg.public.t") == await database.table("t", "code") == {("b",): ("b",), ("c",): ("c",)}
+    await database.sql("drop table t")
+    await database.capture(**settings)
+    await database.sql("create table t(id int primary key)", "insert into t values (9)")
+    if not ours:
+        await database.sql("alter publication theirs add table t")
+    assert (await database.capture(**settings)).table("pg.public.t") == {(9,): (9,)}
+
+    # and patterns that none has ever matched are a mistake
+    with pytest.raises(SourceError, match="at least one table that matches"):
+        await database.capture(**settings, tables=("public.s",))

@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.answer.contested import newest_first
 from headrace.answer.rerank import LATE_FAILURES, Ranking, reordered
+from headrace.answer.retrieve import Retrieval
 from headrace.answer.service import together
 from headrace.change import Position, Stamp
-from headrace.errors import RerankingError
+from headrace.errors import BadRequest, RerankingError
 from headrace.models import Scores
 from headrace.stores.knowledge import Passage
 from headrace.stores.values import Failure
@@ -98,6 +100,16 @@ async def test_the_best_candidates_are_scored_and_the_others_are_not_sent() -> N
     assert [p.document for p in found] == ["d/2", "d/1", "d/0", "d/3", "d/4"]
     assert reranker.asked == ["Title 0\ntext 0", "Title 1\ntext 1", "Title 2\ntext 2"]
     assert (ranking.outcomes.done, ranking.outcomes.passages) == (1, 3)
+
+
+def test_a_reranker_orders_what_asks_for_it_or_says_nothing_of_it() -> None:
+    usual, on_demand = Ranking(Scoring(down), 3, 60), Ranking(Scoring(down), 3, 60, by_default=False)
+
+    assert [Retrieval(rerank=said).ranked_by(usual) for said in (None, True, False)] == [usual, usual, None]
+    assert [Retrieval(rerank=said).ranked_by(on_demand) for said in (None, True, False)] == [None, on_demand, None]
+    assert [Retrieval(rerank=said).ranked_by(None) for said in (None, False)] == [None, None]
+    with pytest.raises(BadRequest, match=r"\[models\] reranker"):
+        Retrieval(rerank=True).ranked_by(None)
 
 
 async def test_what_reads_the_same_is_scored_once() -> None:

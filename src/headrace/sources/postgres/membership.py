@@ -36,7 +36,7 @@ class Membership:
         if row[0] == self._signs:
             return
         members = None if self._ours else await setup.members(connection, self._plan.publication)
-        now = await setup.discover(connection, shown, self._patterns, members)
+        now = await setup.discover(connection, shown, self._patterns, members, empty=True)
         if {_captured_as(f) for f in now} != {_captured_as(f) for f in self._plan.found}:
             raise Replan
         self._signs = row[0]

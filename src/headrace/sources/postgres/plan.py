@@ -18,6 +18,7 @@ from headrace.sources.postgres.problems import SlotGone, lost
 from headrace.sources.postgres.progress import (
     CAPTURE,
     COPIED,
+    GONE,
     REFUSED,
     Capture,
     Copied,
@@ -40,7 +41,8 @@ class Plan:
     there: `slot_there`). `emptied`: an earlier copy of them may be in the log. Otherwise `to_copy` are the tables that
     were added since, `rest` those that an interrupted first copy left over, and `start` is where the stream goes on;
     `confirmed` is where the slot stands.
-    `members`: everything that the publication has, tables that do not match too. `found`: what matched."""
+    `members`: everything that the publication has, tables that do not match too. `found`: what matched. `followed`:
+    what was captured before and would match."""
 
     first: bool
     emptied: bool
@@ -54,6 +56,7 @@ class Plan:
     start: int
     confirmed: int
     found: frozenset[Found]
+    followed: tuple[str, ...]
     identity: Identity
     capture: Capture | None
     saved: Saved
@@ -70,9 +73,11 @@ class Plan:
         return LastGiven(run.given.major, run.given_at) if streamed and self.confirmed <= run.given.major else None
 
     def captured(self, point: int, *, done: bool) -> Capture:
-        """The state to leave."""
+        """The state to leave. Where no table is left, it says of what there was that it is gone: another start is to
+        wait too."""
         tables = {d.found.table: d.found.oid for d in self.tables}
         since = {name: self.members[oid].since for name, oid in tables.items()}
+        tables = tables or dict.fromkeys(self.followed, GONE)
         return Capture(self.slot, self.identity.system, self.identity.timeline, point, done, tables, since)
 
     def news(self, source: str, frontier: Position, jobs: Jobs, *, told: bool) -> Captured | None:
@@ -132,17 +137,19 @@ async def make_plan(
     if not names.ours:
         await setup.check_publication(connection, shown, names.publication)
         members = await setup.members(connection, names.publication)
-    found = await setup.discover(connection, shown, settings.tables, members)
-    usable = [f for f in found if f.refused is None]
-    before = await setup.published(connection, names.publication)
     capture = saved.capture
+    before = [] if capture is None else list(capture.tables)
+    followed = tuple(sorted(t for t in before if setup.matches(t, settings.tables)))
+    found = await setup.discover(connection, shown, settings.tables, members, empty=bool(followed))
+    usable = [f for f in found if f.refused is None]
+    listed = await setup.published(connection, names.publication)
     if capture is None and run.given != START:
         raise lost(shown, names.slot, "changes in the log, but no state with them")
     start, confirmed = None, 0
     if capture is not None:
         try:
             start, confirmed = await _continued(
-                connection, replication, run, names, options, shown, saved, before is None
+                connection, replication, run, names, options, shown, saved, listed is None
             )
         except SourceError:
             if capture.done:
@@ -150,12 +157,12 @@ async def make_plan(
     first = start is None
     slot_there = options.slot is not None and first and await _usable_slot(connection, options, shown, saved)
     if names.ours:
-        await setup.publish(connection, names.publication, usable, before)
+        await setup.publish(connection, names.publication, usable, listed)
         members = await setup.members(connection, names.publication)
     assert members is not None
     tables = await setup.describe(connection, usable, members)
     await _learn(connection, shapes, tables)
-    new = [d for d in tables if first or _new(d.found, capture, before if names.ours else None, members)]
+    new = [d for d in tables if first or _new(d.found, capture, listed if names.ours else None, members)]
     again = {d.found.oid for d in new}
     rest = [] if first or capture is None or capture.done else [d for d in tables if d.found.oid not in again]
     rest = [d for d in rest if d.found.oid not in saved.copied.tables]
@@ -174,6 +181,7 @@ async def make_plan(
         start or 0,
         confirmed,
         frozenset(found),
+        followed,
         identity,
         capture,
         saved,

@@ -13,6 +13,8 @@ CAPTURE = "capture"
 FRONTIER = "frontier"
 REFUSED = "refused"
 COPIED = "copied"
+GONE = 0
+"""In the place of a table's oid: it was captured, and there is none at all any more."""
 _KEYS = (CAPTURE, FRONTIER, REFUSED, COPIED)
 
 

@@ -140,15 +140,20 @@ def _refuse(shown: str, expected: str, got: str, remedy: str) -> Unfit:
 
 
 async def discover(
-    connection: Connection, shown: str, patterns: Sequence[str], members: Members | None = None
+    connection: Connection,
+    shown: str,
+    patterns: Sequence[str],
+    members: Members | None = None,
+    *,
+    empty: bool = False,
 ) -> list[Found]:
     """The tables that match, partitions left out whose root matches too; of somebody else's publication its `members`
-    that match. Raises SourceError when there are none."""
+    that match. Raises SourceError when there are none, unless that may be."""
     rows = await (await connection.execute(SQL["tables"])).fetchall()
     if members is not None:
         rows = [row for row in rows if row[0] in members]
     matched = [row for row in rows if matches(f"{row[1]}.{row[2]}", patterns)]
-    if not matched:
+    if not matched and not empty:
         raise SourceError(
             step=f"find the tables of {shown}",
             expected=f"at least one table that matches {', '.join(patterns)}",

@@ -33,7 +33,8 @@ class _Key:
 
 
 class PushSource:
-    """Implements `headrace.sources.Source` and `headrace.inbox.Inbox`; see the package for what it promises."""
+    """Implements `headrace.sources.Source`, `Receiving` and `headrace.inbox.Inbox`; see the package for what it
+    promises."""
 
     kind = "push"
     style = Style.NUMBER
@@ -64,6 +65,10 @@ class PushSource:
     @property
     def snapshot(self) -> SnapshotProgress | None:
         return None
+
+    @property
+    def taking(self) -> bool:
+        return not self._closed and self._state is not None
 
     # ---- what faces ask (headrace.inbox.Inbox) -----------------------------------------------------------------------
 
@@ -217,8 +222,9 @@ class PushSource:
                 del self._keys[key]
 
     def _open(self) -> State:
-        if self._closed or self._state is None:
+        if not self.taking:
             raise self._ended()
+        assert self._state is not None
         return self._state
 
     def _fail(self, taken: Sequence[Delivery]) -> None:

@@ -35,8 +35,8 @@ class _Waiting:
 
 
 class UploadSource:
-    """Implements `headrace.sources.Source`, `Comparable` and `headrace.uploads.Uploads`; see the package for what it
-    promises."""
+    """Implements `headrace.sources.Source`, `Receiving`, `Comparable` and `headrace.uploads.Uploads`; see the package
+    for what it promises."""
 
     kind = "upload"
     style = Style.NUMBER
@@ -62,6 +62,10 @@ class UploadSource:
     @property
     def snapshot(self) -> SnapshotProgress | None:
         return None
+
+    @property
+    def taking(self) -> bool:
+        return not self._closed and self._state is not None
 
     # ---- what faces ask (headrace.uploads.Uploads) -------------------------------------------------------------------
 
@@ -211,8 +215,9 @@ class UploadSource:
             await self._woken.wait()
 
     def _open(self) -> State:
-        if self._closed or self._state is None:
+        if not self.taking:
             raise self._ended()
+        assert self._state is not None
         return self._state
 
     def _fail(self, taken: Sequence[_Waiting]) -> None:

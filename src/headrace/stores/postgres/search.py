@@ -342,13 +342,15 @@ class PostgresKnowledgeReader:
 
     async def listed(self, which: Listing, after: str, limit: int) -> Sequence[DocumentInfo]:
         start = which.prefix or ("" if which.source is None else f"{which.source}/")
+        conditions = Conditions(which.metadata)
         args: dict[str, Any] = {
             "tenant": DEFAULT_TENANT, "source": which.source, "text": which.text, "failed": which.failed,
             "prefix": which.prefix, "from": start, "to": start + HIGHEST_CHARACTER,
             "ids": None if which.ids is None else list(which.ids), "after": after, "limit": limit,
-            "label": which.label, **self._valid.args, **self._viewing.args,
+            "label": which.label, **conditions.args, **self._valid.args, **self._viewing.args,
         }  # fmt: skip
-        rows = await (await self._link.execute(self._read(SQL["listed"]), args)).fetchall()
+        statement = self._read(SQL["listed"]).replace(b"{holds}", conditions.of(b"v.metadata"))
+        rows = await (await self._link.execute(statement, args)).fetchall()
         return [
             _info(document, Stamp(name, Position(major, minor), at), *about)
             for document, name, major, minor, at, *about in rows

@@ -179,6 +179,6 @@ select v.document, v.source, v.opened_major, v.opened_minor, v.opened_at, v.cont
    and (%(text)s::text is null or position(lower(%(text)s::text) in lower(v.document)) > 0
         or position(lower(%(text)s::text) in lower(v.title)) > 0)
    and (%(prefix)s::text is null or starts_with(v.document, %(prefix)s))
-   and (%(label)s::text is null or %(label)s = any(v.labels))
+   and (%(label)s::text is null or %(label)s = any(v.labels)) and {holds}
    and v.document > %(after)s and v.document >= %(from)s and v.document < %(to)s and {readable}
  order by v.document limit %(limit)s;
