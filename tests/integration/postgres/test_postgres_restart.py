@@ -10,6 +10,7 @@ import pytest
 
 from headrace.change import Op
 from headrace.errors import ConfigError, SourceError
+from headrace.sources.postgres import source as source_module
 from tests.captured_database import CapturedDatabase, failure
 from tests.crashing import interrupted
 from tests.memory_log import catch_up, eventually, run
@@ -272,3 +273,26 @@ async def test_a_head_of_a_new_start_lies_beyond_what_an_earlier_one_told(databa
     assert head > told
     await run(source, database.log, lambda log: log.frontier >= head)
     assert list(database.log.table("pg.public.later")) == [(1,)]
+
+
+async def test_closing_does_not_wait_for_a_stream_whose_own_closing_was_cancelled(
+    database: CapturedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "_CLOSING_S", 1_000_000)
+    await database.sql("create table t(id int primary key)")
+    source = database.source()
+    stream = source.stream(database.log.resume)
+    await anext(stream)
+
+    # when whoever reads it is cancelled in the middle of ending it
+    ending = asyncio.create_task(stream.aclose())
+    await asyncio.sleep(0)
+    assert not ending.done()
+    ending.cancel()
+    await asyncio.wait((ending,))
+    assert ending.cancelled()
+
+    # then nothing is waited for, however often it is closed
+    async with asyncio.timeout(60):
+        await source.close()
+        await source.close()

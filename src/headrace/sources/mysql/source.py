@@ -15,6 +15,7 @@ from headrace.change import Position, Style
 from headrace.envelope import Origin
 from headrace.errors import HeadraceError, SourceError
 from headrace.sources import Captured, Resume, SnapshotJob, SnapshotProgress, SourceSettings
+from headrace.sources.flowing import finish, flowing
 from headrace.sources.mysql import setup
 from headrace.sources.mysql.address import parse
 from headrace.sources.mysql.beside import Beside
@@ -196,12 +197,11 @@ class MysqlSource:
 
     async def _end(self, stream: AsyncGeneratorType[Captured, None]) -> None:
         began = monotonic()
-        while stream.ag_running and monotonic() - began < _CLOSING_S:
+        while flowing(stream) and monotonic() - began < _CLOSING_S:
             if self._replication is not None:
                 self._replication.interrupt()
             self._of.client.interrupt()
             if self._of.copying is not None:
                 self._of.copying.interrupt()
             await asyncio.sleep(0.01)
-        if not stream.ag_running:
-            await stream.aclose()
+        await finish(stream)

@@ -18,6 +18,7 @@ from headrace.change import Position, Style
 from headrace.envelope import Origin
 from headrace.errors import HeadraceError, SourceError
 from headrace.sources import Captured, Resume, Retained, SnapshotJob, SnapshotProgress, SourceSettings
+from headrace.sources.flowing import finish, flowing
 from headrace.sources.postgres import setup
 from headrace.sources.postgres.address import parse
 from headrace.sources.postgres.assemble import Assembler
@@ -433,10 +434,9 @@ class PostgresSource:
 
     async def _end(self, stream: AsyncGeneratorType[Captured, None]) -> None:
         began = monotonic()
-        while stream.ag_running and monotonic() - began < _CLOSING_S:
+        while flowing(stream) and monotonic() - began < _CLOSING_S:
             if self._replication is not None:
                 await self._replication.interrupt()
             await self._client.interrupt()
             await asyncio.sleep(0.01)
-        if not stream.ag_running:
-            await stream.aclose()
+        await finish(stream)
