@@ -57,10 +57,10 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     (r"evaluation(\..+)?", "evaluation"),
     (r"(app|folder|embedding|reranking)(\..+)?", "app"),
     (r"server(\..+)?", "server"),
-    (r"running|diagnosis", "running"),
+    (r"running|inprocess|announcing|diagnosis", "running"),
     (r"demo(\..+)?", "demo"),
     (
-        r"(cli|client|inprocess|limiting|measuring|pushing|uploading|redacting|showing(_documents|_verify)?|__main__)(\..+)?",
+        r"(cli|client|limiting|measuring|pushing|uploading|redacting|showing(_documents|_verify)?|__main__)(\..+)?",
         "cli",
     ),
 )

@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
 from headrace.access import Viewer
+from headrace.announcing import announced
 from headrace.config import Config
 from headrace.config.sections import Server
 from headrace.errors import HeadraceError, SourceError
-from headrace.inprocess import InProcess
-from headrace.running import announced, answering
-from headrace.server.create import create
-from headrace.server.identity import AS_GROUPS, AS_USER, SECRET_HEADER
+from headrace.registry import Lazily
+from headrace.server.headers import AS_GROUPS, AS_USER, SECRET_HEADER
+
+if TYPE_CHECKING:
+    from headrace import running as here
+else:
+    here = Lazily("headrace.running")
 
 
 class Refused(HeadraceError):
@@ -75,8 +79,8 @@ async def connect(config: Config, viewer: Viewer | None = None) -> AsyncGenerato
             if await _alive(http):
                 yield Client(http)
                 return
-    async with answering(config) as app:
-        transport, url = InProcess(create(app)), "http://127.0.0.1"
+    async with here.answering(config) as transport:
+        url = "http://127.0.0.1"
         async with httpx2.AsyncClient(transport=transport, base_url=url, timeout=120, headers=headers) as http:
             yield Client(http)
 

@@ -157,3 +157,16 @@ def _plugin(kind: str, scheme: str) -> Callable[..., Any] | None:
         if point.name == scheme:
             return point.load()
     return None
+
+
+class Lazily:
+    """A module that is loaded when something of it is used first: a command does not load what serves.
+
+    Its user imports it under `TYPE_CHECKING` as well, so that names and directions are checked.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self._module), name)

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
-import os
 from collections.abc import AsyncGenerator, Callable, Sequence
-from pathlib import Path
 
 from fastapi import APIRouter
 
+from headrace.announcing import announcing
 from headrace.app import App
 from headrace.config import Config
 from headrace.diagnosis import told
 from headrace.errors import SourceError
+from headrace.inprocess import InProcess
 from headrace.server.create import create
 from headrace.server.serve import bind, serve
 
-RUNNING = "running.json"
 Say = Callable[[str], None]
 
 
@@ -41,7 +39,7 @@ async def up(
         await app.start()
         looking = asyncio.create_task(told(config), name="doctor")
         _rarely_collect()
-        with _announced(app.data, url):
+        with announcing(app.data, url):
             say(f"Headrace answers on {url}")
             if opened:
                 opened(url)
@@ -143,32 +141,13 @@ def _rarely_collect() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-@contextlib.contextmanager
-def _announced(data: Path, url: str):
-    """Tells other commands on this machine where this one answers."""
-    file = data / RUNNING
-    file.write_text(json.dumps({"url": url, "pid": os.getpid()}))
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def announced(data: Path) -> str | None:
-    """Where a Headrace on this data folder says that it answers; it may be gone since."""
-    try:
-        return str(json.loads((data / RUNNING).read_text())["url"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
 @contextlib.asynccontextmanager
-async def answering(config: Config) -> AsyncGenerator[App]:
-    """A Headrace that answers from what it has, without reading its sources."""
+async def answering(config: Config) -> AsyncGenerator[InProcess]:
+    """A Headrace in this process that answers from what it has, without reading its sources: a way to its server."""
     app = App(config, say=lambda _: None)
     try:
         await app.start()
         await app.core.engine.stand_still()
-        yield app
+        yield InProcess(create(app))
     finally:
         await app.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -13,8 +13,14 @@ from rich.table import Table
 from headrace.cli.calling import DEFAULT, AsJson, ConfigFile, call, configured, run
 from headrace.cli.terminal import out, show
 from headrace.client import answering_at, connect, running
-from headrace.diagnosis import Diagnosis, examine
+from headrace.registry import Lazily
 from headrace.showing import renewal_findings, renewal_line, reranker_line, service_line, succession_line, telling_line
+
+if TYPE_CHECKING:
+    from headrace import diagnosis
+    from headrace.diagnosis import Diagnosis
+else:
+    diagnosis = Lazily("headrace.diagnosis")
 
 
 def status(config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
@@ -51,7 +57,7 @@ def doctor(config: ConfigFile = DEFAULT, as_json: AsJson = False) -> None:
 
     async def look() -> Diagnosis:
         at = await answering_at(settings)
-        found = await examine(settings, running=at)
+        found = await diagnosis.examine(settings, running=at)
         if at is None:
             return found
         async with running(settings) as client:

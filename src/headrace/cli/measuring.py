@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -15,9 +15,14 @@ from headrace.cli.terminal import fail, fail_text, out, say, show
 from headrace.client import connect
 from headrace.config.sections import Models
 from headrace.errors import HeadraceError
-from headrace.evaluation.run import Report, evaluate, opened, opened_reranker
-from headrace.measuring import evaluate_running
-from headrace.redacting import chosen, measured, measured_text, opened_redactor, shown, spans
+from headrace.registry import Lazily
+
+if TYPE_CHECKING:
+    from headrace import measuring, redacting
+    from headrace.evaluation import run as evaluation
+else:
+    measuring, redacting = Lazily("headrace.measuring"), Lazily("headrace.redacting")
+    evaluation = Lazily("headrace.evaluation.run")
 
 
 def evaluate_retrieval(
@@ -40,16 +45,18 @@ def evaluate_retrieval(
 ) -> None:
     """Measure retrieval with every setting, on a test collection or on what is indexed here."""
 
-    async def settings_compared() -> Report:
+    async def settings_compared() -> evaluation.Report:
         if corpus is not None:
-            reranking = None if reranker is None else opened_reranker(reranker)
-            return await evaluate(opened(embedding), corpus, queries, qrels, k, cache, say, reranking)
+            reranking = None if reranker is None else evaluation.opened_reranker(reranker)
+            return await evaluation.evaluate(
+                evaluation.opened(embedding), corpus, queries, qrels, k, cache, say, reranking
+            )
         settings = configured(config)
         async with connect(settings, reading_as(as_user, groups)) as client:
             reranked = settings.models.rerank if settings.models.reranker else None
-            return await evaluate_running(client, queries, qrels, k, say, reranked=reranked)
+            return await measuring.evaluate_running(client, queries, qrels, k, say, reranked=reranked)
 
-    report: Report = run(settings_compared())
+    report: evaluation.Report = run(settings_compared())
     shown = Table("setting", f"nDCG@{k}", "recall@10", "recall@50", "MRR", box=None)
     for s in report.settings:
         shown.add_row(s.setting, *(f"{x:.4f}" for x in (s.ndcg, s.recall_10, s.recall_50, s.mrr)))
@@ -73,18 +80,18 @@ def redact(
 ) -> None:
     """Show what would be found and replaced in a text, or measure it on texts with known spans."""
     try:
-        redactor = opened_redactor(chosen(configured(config), source) if source else None)
+        redactor = redacting.opened_redactor(redacting.chosen(configured(config), source) if source else None)
         if measure is not None:
-            report = measured(redactor, measure, labels or ())
-            show(dataclasses.asdict(report), as_json, measured_text(report))
+            report = redacting.measured(redactor, measure, labels or ())
+            show(dataclasses.asdict(report), as_json, redacting.measured_text(report))
             return
         text = sys.stdin.read() if file == Path("-") else file.read_text(encoding="utf-8")
         done = redactor.redact(text)
         if as_json:
-            show({"text": done.text, "spans": spans(text, done, redactor)}, True, "")
+            show({"text": done.text, "spans": redacting.spans(text, done, redactor)}, True, "")
         else:
             sys.stdout.write(done.text)
-            say(shown(text, done, redactor))
+            say(redacting.shown(text, done, redactor))
     except HeadraceError as error:
         fail(error)
     except (OSError, UnicodeDecodeError) as error:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headrace.cli.calling import DEFAULT, AsJson, ConfigFile, configured, run
 from headrace.cli.terminal import fail_text, say, show
-from headrace.demo.run import run_demo
-from headrace.running import catch_up
-from headrace.running import up as run_up
+from headrace.registry import Lazily
+
+if TYPE_CHECKING:
+    from headrace import running
+    from headrace.demo import run as airline
+else:
+    running, airline = Lazily("headrace.running"), Lazily("headrace.demo.run")
 
 
 def init(
@@ -41,10 +45,10 @@ def up(
     """Capture, apply and answer until stopped."""
     settings = configured(config)
     if once:
-        done = run(catch_up(settings, say))
+        done = run(running.catch_up(settings, say))
         show(done, as_json, "Caught up: " + (", ".join(f"{k} {v}" for k, v in done.items()) or "nothing to read"))
     else:
-        run(run_up(settings, say))
+        run(running.up(settings, say))
 
 
 def demo(
@@ -55,4 +59,4 @@ def demo(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
 ) -> None:
     """An airline whose database moves, and an assistant that knows."""
-    run(run_demo(data, host, port, speed, say, browser=browser))
+    run(airline.run_demo(data, host, port, speed, say, browser=browser))

@@ -134,6 +134,8 @@ class _Connection:
                     raise _bad(f"action {other!r}")
         except HeadraceError as error:
             await self._refuse(error)
+        except RecursionError:
+            await self._refuse(_bad("one that is nested too deep"))
         except (msgspec.DecodeError, ValidationError, ValueError, TypeError) as error:
             await self._refuse(_bad(str(error).splitlines()[0]))
 

@@ -14,10 +14,8 @@ from headrace.access import OPERATOR, Viewer, named
 from headrace.config.sections import Server
 from headrace.errors import BadRequest, HeadraceError
 from headrace.profiles.identifiers import normalise
+from headrace.server.headers import AS_GROUPS, AS_USER, SECRET_HEADER
 
-SECRET_HEADER = "X-Headrace-Secret"  # noqa: S105 - the name of it
-AS_USER, AS_GROUPS = "X-Headrace-As-User", "X-Headrace-As-Groups"
-"""As whom an operator wants to read."""
 MOST_GROUPS = 1000
 SCOPE = "headrace.viewer"
 """Where a connection has its viewer."""
