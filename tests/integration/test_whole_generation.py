@@ -125,7 +125,8 @@ def test_a_model_that_is_not_there_is_replaced_and_told(manual: Path, tmp_path: 
 
 def test_frames_that_make_no_sense_are_refused_and_the_connection_stays(running: Whole) -> None:
     with connect(ws(running)) as socket:
-        for nonsense in ("nonsense", "[]", '{"action": "fly"}', '{"action": "send"}', '{"action": "cancel"}'):
+        deep = '{"action": "send", "question": ' + "[" * 20_000
+        for nonsense in ("nonsense", "[]", '{"action": "fly"}', '{"action": "send"}', '{"action": "cancel"}', deep):
             socket.send(nonsense)
             chunk = json.loads(socket.recv(timeout=20))["chunk"]
             assert chunk["type"] == "error"
