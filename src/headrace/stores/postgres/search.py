@@ -116,6 +116,8 @@ class PostgresKnowledgeReader:
             "known_segments": [segment for _, segment in known],
         }
         execute = self._link.execute
+        if self._everything(where):
+            await execute(SQL["plan_once"])
         corpus = await execute(SQL["corpus"], args)
         packed = await execute(SQL["postings"], args, binary=True)
         recent = await execute(SQL["recent"], args, binary=True)
