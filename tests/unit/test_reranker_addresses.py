@@ -44,7 +44,7 @@ def test_the_id_names_where_and_which_and_nothing_else(url: str, id: str) -> Non
         ("https://h/rerank?model=m&tokenizer=/none/tokenizer.json", "tokenizer.json"),
         ("bedrock://eu-west-1", "REGION/MODEL"),
         (f"bedrock://eu-west-1/cohere.rerank-v3-5:0?key={KEY}", "boto3"),
-        ("cohere://rerank-v3.5", "one of bedrock:, http:, https:, onnx:"),
+        ("cohere://rerank-v3.5", "one of bedrock:, hf:, http:, https:, onnx:"),
     ],
 )
 def test_what_cannot_be_meant_is_told_without_the_key(url: str, told: str) -> None:

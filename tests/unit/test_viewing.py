@@ -7,6 +7,7 @@ from headrace.stores.postgres.search import SQL
 from headrace.stores.postgres.viewing import Viewing
 
 NOT_ASKED = {
+    "plan_once": "reads nothing: how the next ones are planned",
     "corpus": "totals of everything, which scores are made with",
     "postings": "numbers of chunks, held against what may be read before anything is read of them",
     "recent": "the same",
