@@ -35,7 +35,7 @@ async def measured(config: Path) -> float:
     try:
         async with asyncio.timeout(LIMIT_S):
             while not known(engine):  # noqa: ASYNC110 - as whoever asks from outside would
-                await asyncio.sleep(0.0005)
+                await asyncio.sleep(0.002)
         return time.perf_counter() - began
     finally:
         running.cancel()
