@@ -298,8 +298,9 @@ async def test_a_filter_reaches_behind_the_best_candidates(store: Store) -> None
 
 
 async def test_packed_postings_find_the_same(fresh_database: FreshDatabases, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Swaps under concurrent packing end in the same hits and scores as without any."""
+    """Swaps under concurrent packing, and merging in small parts, end in the same hits and scores as without any."""
     monkeypatch.setattr(compact, "PACK_AT", 5)
+    monkeypatch.setattr(compact, "PART", 3)
     rng = random.Random(8)
     words = "bag cabin flight fee refund seat meal crew gate lounge visa child pet".split()
     steps: list[tuple[int, str, list[str] | None]] = []
@@ -446,6 +447,7 @@ async def test_what_is_made_anew_is_found_by_its_new_words_only_also_when_packed
     fresh_database: FreshDatabases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compact, "PACK_AT", 2)
+    monkeypatch.setattr(compact, "PART", 2)
     async with new_store(fresh_database) as store:
         await swap(store, *(draft(f"{n}", n, f"word number {n}") for n in range(1, 9)))
         await store.compact()

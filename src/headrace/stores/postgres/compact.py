@@ -7,14 +7,14 @@ not rewrite everything each time, so only segments of similar size are merged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncServerCursor
 
 from headrace.sqlfile import load
 from headrace.stores.postgres.lexical import Ids, Recent
@@ -23,7 +23,9 @@ from headrace.stores.values import DEFAULT_TENANT
 SQL = load(Path(__file__).with_name("compact.sql"))
 PACK_AT = 256
 """So many unpacked chunks make a segment; fewer are read one by one at every search."""
-PACK_MOST = 20_000
+PACK_MOST = 5_000
+PART = 4_000
+"""Rows of a merge at once."""
 FAN_IN = 4
 DEAD_SHARE = 0.1
 TENANT = {"tenant": DEFAULT_TENANT}
@@ -52,7 +54,8 @@ async def compact(connection: AsyncConnection[Any]) -> bool:
     everything = len(dead) > max(PACK_AT, DEAD_SHARE * sum(n for _, n in segments))
     chosen = [s for s, _ in segments] if everything else similar(segments)
     if chosen:
-        await _merge(connection, chosen, dead, bury=everything)
+        chunks = sum(n for s, n in segments if s in chosen) - (len(dead) if everything else 0)
+        await _merge(connection, chosen, dead, max(chunks, 1), bury=everything)
         return True
     return False
 
@@ -77,33 +80,61 @@ def similar(segments: Sequence[tuple[int, int]]) -> list[int]:
 
 async def _pack(connection: AsyncConnection[Any]) -> None:
     async with connection.transaction():
-        cursor = await connection.execute(SQL["take_recent"], {**TENANT, "limit": PACK_MOST}, binary=True)
-        recent = [
-            Recent(i, np.frombuffer(t, "<i8"), np.frombuffer(c, "<u2"), n) for i, t, c, n in await cursor.fetchall()
-        ]
+        async with connection.cursor(binary=True) as cursor:  # what the server sent is let go of before it is written
+            await cursor.execute(SQL["take_recent"], {**TENANT, "limit": PACK_MOST})
+            rows = await cursor.fetchall()
+        recent = [Recent(i, np.frombuffer(t, "<i8"), np.frombuffer(c, "<u2"), n) for i, t, c, n in rows]
         if recent:
-            await _write(connection, await asyncio.to_thread(_of_chunks, recent), len(recent))
+            segment = await _segment(connection, len(recent))
+            await _write(connection, segment, await asyncio.to_thread(_of_chunks, recent))
 
 
-async def _merge(connection: AsyncConnection[Any], segments: list[int], dead: list[int], *, bury: bool) -> None:
+async def _merge(
+    connection: AsyncConnection[Any], segments: list[int], dead: list[int], chunks: int, *, bury: bool
+) -> None:
+    """In parts of some terms each: all that segments hold would take many times their room. `chunks`: about so many
+    are left, by which it is judged what is merged next."""
+    buried, left = np.array(dead, np.int64), False
     async with connection.transaction():
-        cursor = await connection.execute(SQL["segment_postings"], {**TENANT, "segments": segments}, binary=True)
-        postings = await asyncio.to_thread(_of_rows, await cursor.fetchall(), np.array(dead, np.int64))
-        await connection.execute(SQL["drop_segments"], {**TENANT, "segments": segments})
-        if len(postings.ids):  # all of them may be dead
-            await _write(connection, postings, len(np.unique(postings.ids)))
+        segment = await _segment(connection, chunks)
+        async with connection.cursor("merged", binary=True) as cursor:
+            await cursor.execute(SQL["segment_postings"], {**TENANT, "segments": segments})
+            async for rows in _by_term(cursor):
+                postings = await asyncio.to_thread(_of_rows, rows, buried)
+                left = left or len(postings.ids) > 0
+                await _write(connection, segment, postings)
+        gone = segments if left else [*segments, segment]  # all of them may be dead
+        await connection.execute(SQL["drop_segments"], {**TENANT, "segments": gone})
         if bury:
             await connection.execute(SQL["bury"], {**TENANT, "ids": dead})
 
 
-async def _write(connection: AsyncConnection[Any], postings: Postings, chunks: int) -> None:
+async def _by_term(cursor: AsyncServerCursor[Any]) -> AsyncIterator[list[PackedRow]]:
+    """Rows that come in the order of their terms, some at a time, those of a term together."""
+    held: list[PackedRow] = []
+    while rows := await cursor.fetchmany(PART):
+        held += rows
+        last = held[-1][0]
+        whole = [row for row in held if row[0] != last]
+        if whole:
+            yield whole
+            held = held[len(whole) :]
+    if held:
+        yield held
+
+
+async def _segment(connection: AsyncConnection[Any], chunks: int) -> int:
     row = await (await connection.execute(SQL["add_segment"], {**TENANT, "chunks": chunks})).fetchone()
     assert row is not None
+    return row[0]
+
+
+async def _write(connection: AsyncConnection[Any], segment: int, postings: Postings) -> None:
     rows = await asyncio.to_thread(packed, postings)
     async with connection.cursor() as cursor, cursor.copy(SQL["copy_postings"]) as copy:
         copy.set_types(["text", "int8", "int8", "bytea", "bytea", "bytea"])
         for term, ids, counts, lengths in rows:
-            await copy.write_row((DEFAULT_TENANT, term, row[0], ids, counts, lengths))
+            await copy.write_row((DEFAULT_TENANT, term, segment, ids, counts, lengths))
 
 
 def packed(postings: Postings) -> list[PackedRow]:

@@ -18,9 +18,9 @@ select segment, chunks from lexical_segments where tenant = %(tenant)s order by 
 select chunk_id from lexical_dead where tenant = %(tenant)s;
 
 -- name: segment_postings
--- Everything that some segments hold.
+-- Everything that some segments hold, term by term.
 select term, ids, counts, lengths from lexical_postings
- where tenant = %(tenant)s and segment = any(%(segments)s::bigint[]);
+ where tenant = %(tenant)s and segment = any(%(segments)s::bigint[]) order by term;
 
 -- name: add_segment
 -- A new segment.
