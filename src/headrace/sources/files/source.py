@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,8 +24,6 @@ if sys.platform == "linux":
 else:
     from headrace.sources.files.watch_portable import PortableWatch as SystemWatch
 
-BRIEF_S = 0.002
-"""Shorter pauses are slept in the thread: the event loop counts whole milliseconds, and a deletion waits one."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 
 Waiter = asyncio.Future[Position]
@@ -239,9 +236,6 @@ class _Run:
         """Until a hint can be read, someone asks, a path that waits is due, or `pause_s` has passed."""
         watched = self.tracker.fileno()
         timeout_s = self.tracker.pause_s() if pause_s is None else pause_s
-        if timeout_s is not None and timeout_s < BRIEF_S:
-            await self._loop.run_in_executor(self._thread, time.sleep, timeout_s)
-            return
         if watched is not None:
             self._loop.add_reader(watched, self._readable, watched)
         try:
