@@ -40,6 +40,16 @@ class ConfigError(HeadraceError):
     title = "The configuration cannot be used"
 
 
+def without_extra(extra: str, step: str, missing: ImportError, instead: str = "") -> ConfigError:
+    """An adapter whose packages are not installed. `instead`: what else would help."""
+    return ConfigError(
+        step=step,
+        expected=f"the packages of headrace[{extra}]",
+        got=f"no module named {missing.name}" if missing.name else str(missing),
+        remedy=f"Install them: pip install 'headrace[{extra}]'{instead and f'; {instead}'}.",
+    )
+
+
 class BadRequest(HeadraceError):
     """A client's request cannot be understood."""
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from headrace.errors import ConfigError
+from headrace.errors import without_extra
 from headrace.models.address import Remote, Reranking, unusable
 from headrace.models.asked import Fault, Trouble, of_status
 
@@ -20,13 +20,8 @@ try:
     import boto3  # pyright: ignore[reportMissingTypeStubs]
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
-except ModuleNotFoundError as error:
-    raise ConfigError(
-        step="open a model at Amazon",
-        expected="boto3",
-        got=f"no module named {error.name}",
-        remedy="Install it: pip install 'headrace[aws]'.",
-    ) from None
+except ImportError as missing:
+    raise without_extra("aws", "open a model at Amazon", missing) from None
 
 CONNECT_S = 5.0
 CREDENTIALS = "Give boto3 credentials: in the environment, a profile, or a role of this machine."

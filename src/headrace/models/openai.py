@@ -24,19 +24,14 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import httpx2
 import msgspec
 
-from headrace.errors import ConfigError, GenerationError, GenerationRefused
+from headrace.errors import ConfigError, GenerationError, GenerationRefused, without_extra
 from headrace.models import Message
 
 try:
     from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI, AsyncStream, omit
     from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
-except ImportError as error:
-    raise ConfigError(
-        step="load the openai generator",
-        expected="the package openai",
-        got=str(error),
-        remedy="Install it: pip install 'headrace[openai]'.",
-    ) from error
+except ImportError as missing:
+    raise without_extra("openai", "load the openai generator", missing) from None
 
 T = TypeVar("T")
 RETRIABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})

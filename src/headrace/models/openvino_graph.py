@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.errors import ConfigError
+from headrace.errors import without_extra
 from headrace.models.onnx_graph import Feed
 from headrace.models.threads import processors
 
@@ -25,13 +25,8 @@ try:
     import onnx
     import openvino
     from onnx import ModelProto, NodeProto, helper
-except ModuleNotFoundError as error:
-    raise ConfigError(
-        step="open the runtime openvino",
-        expected="the packages of OpenVINO",
-        got=f"no module named {error.name}",
-        remedy="Install them: pip install 'headrace[openvino]'; or leave out runtime=openvino.",
-    ) from None
+except ImportError as missing:
+    raise without_extra("openvino", "open the runtime openvino", missing, "or leave out runtime=openvino") from None
 
 QUANTISE, PRODUCT = "DynamicQuantizeLinear", "MatMulIntegerToFloat"
 DEVICE = "CPU"

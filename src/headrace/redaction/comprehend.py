@@ -13,20 +13,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from headrace.errors import ConfigError, RedactionError
+from headrace.errors import ConfigError, RedactionError, without_extra
 from headrace.redaction import Detection
 
 try:
     import boto3  # pyright: ignore[reportMissingTypeStubs]
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
-except ModuleNotFoundError as error:
-    raise ConfigError(
-        step="open the detector comprehend:",
-        expected="boto3",
-        got=f"no module named {error.name}",
-        remedy="Install it: pip install 'headrace[comprehend]'.",
-    ) from None
+except ImportError as missing:
+    raise without_extra("comprehend", "open the detector comprehend:", missing) from None
 
 KINDS: Mapping[str, str] = {
     "NAME": "name",

@@ -15,20 +15,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from headrace.errors import ConfigError
+from headrace.errors import ConfigError, without_extra
 from headrace.redaction import Detection
 
 try:
     import spacy
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
     from presidio_analyzer.nlp_engine import NlpEngineProvider
-except ModuleNotFoundError as error:
-    raise ConfigError(
-        step="open the detector presidio:",
-        expected="the packages of Presidio",
-        got=f"no module named {error.name}",
-        remedy="Install them: pip install 'headrace[presidio]'.",
-    ) from None
+except ImportError as missing:
+    raise without_extra("presidio", "open the detector presidio:", missing) from None
 
 KINDS: Mapping[str, str] = {
     "PERSON": "name",

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from headrace.errors import ConfigError
+from headrace.errors import without_extra
 from headrace.objects import NotUploaded, ObjectStoreError, ObjectStoreRefused
 from headrace.objects.s3.address import Place, Settings, unusable
 
@@ -19,13 +19,8 @@ try:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
     from botocore.httpsession import URLLib3Session
-except ModuleNotFoundError as missing:
-    raise ConfigError(
-        step="open the object store",
-        expected="boto3",
-        got=f"no module named {missing.name}",
-        remedy="Install it: pip install 'headrace[aws]'.",
-    ) from None
+except ImportError as missing:
+    raise without_extra("aws", "open the object store", missing) from None
 
 CONNECT_S = 5.0
 THREADS = 16

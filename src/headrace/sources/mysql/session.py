@@ -12,20 +12,15 @@ import ssl
 from struct import Struct
 from typing import cast
 
-from headrace.errors import ConfigError
+from headrace.errors import ConfigError, without_extra
 from headrace.sources.mysql.address import Address
 from headrace.sources.mysql.problems import connect_failed
 from headrace.sources.mysql.result import Cells, Failed
 
 try:
     import pymysql
-except ImportError as error:
-    raise ConfigError(
-        step="load the MySQL source",
-        expected="the package pymysql",
-        got=str(error),
-        remedy="Install it: pip install 'headrace[mysql]'.",
-    ) from error
+except ImportError as missing:
+    raise without_extra("mysql", "load the MySQL source", missing) from None
 
 READ_TIMEOUT_S = 60
 """A server that says nothing for so long, while an answer is waited for, counts as gone."""
