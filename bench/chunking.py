@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 
 from bench.report import Figure, Goal, Outcome, Settings, Unavailable
 from headrace.knowledge.chunk import CHUNK_TOKENS, chunk
-from headrace.knowledge.operator import indexed_text
+from headrace.knowledge.indexed import indexed_text
 from headrace.knowledge.parse import parse
 from headrace.models import Embedder, Vectors
 from headrace.models.onnx_minilm import open_embedder

@@ -23,7 +23,7 @@ from bench import texts
 from bench.peer import Peer, installed, ran
 from bench.process import Headrace, headrace
 from bench.report import Failed, Figure, Goal, Outcome, Settings, Unavailable
-from headrace.knowledge.operator import indexed_text
+from headrace.knowledge.indexed import indexed_text
 from headrace.models.onnx_minilm import OnnxEmbedder, open_embedder
 
 ROUNDS = 3

@@ -20,8 +20,9 @@ from headrace.change import Change, Op, Position, document_schema
 from headrace.codec import decode
 from headrace.described import About, about_text, described_schema
 from headrace.errors import BadInput, EmbeddingError
-from headrace.knowledge.operator import FIRST_PAUSE_S, LONGEST_PAUSE_S, Knowledge, Prepared
+from headrace.knowledge.operator import Knowledge, Prepared
 from headrace.knowledge.parsed import Parsed
+from headrace.knowledge.pauses import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from headrace.knowledge.rows import row_template
 from headrace.knowledge.stages import Stage, Stages
 from headrace.knowledge.terms import bag

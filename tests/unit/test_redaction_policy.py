@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.errors import ConfigError, RedactionError
-from headrace.knowledge import operator
+from headrace.knowledge import cutting
 from headrace.knowledge.chunk import chunk
 from headrace.knowledge.formats.markdown import headings
+from headrace.knowledge.operator import Knowledge
 from headrace.knowledge.parsed import Parsed, Span
 from headrace.knowledge.redacting import cleared, cleared_failure
 from headrace.place import Place
@@ -179,11 +180,11 @@ class Moody:
 
 
 async def test_texts_wait_for_a_detector_that_cannot_work_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operator, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(cutting, "FIRST_PAUSE_S", 0.001)
     moody = Moody(3)
     embedder = Embedder()
     redactors = {"docs": Redactor([moody], Policy({}))}
-    knowledge = operator.Knowledge(frozenset({"docs"}), {}, embedder, Work(), None, redactors)
+    knowledge = Knowledge(frozenset({"docs"}), {}, embedder, Work(), None, redactors)
 
     prepared = await knowledge.prepare(
         [document(1, "a.md", b"Zoltan pays."), document(2, "b.md", b"x")], background=False

@@ -12,7 +12,7 @@ import structlog
 from headrace.breaker import Breaker
 from headrace.clock import now_us, rfc3339
 from headrace.errors import HeadraceError, RerankingError
-from headrace.knowledge.operator import indexed_text
+from headrace.knowledge.indexed import indexed_text
 from headrace.models import Reranker, ServedReranker
 from headrace.stores.knowledge import Passage
 from headrace.stores.values import Failure

@@ -17,7 +17,8 @@ import structlog
 from headrace.change import Change, Op, Position, document_id, key_name
 from headrace.errors import BadInput, RedactionError, StoreError
 from headrace.knowledge.comparing import compare
-from headrace.knowledge.operator import FIRST_PAUSE_S, KNOWLEDGE, LONGEST_PAUSE_S, Knowledge
+from headrace.knowledge.operator import KNOWLEDGE, Knowledge
+from headrace.knowledge.pauses import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from headrace.knowledge.replaying import pages
 from headrace.knowledge.report import Progress, Telling
 from headrace.knowledge.steps import Chain, read_chain

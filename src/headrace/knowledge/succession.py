@@ -10,7 +10,7 @@ import structlog
 from tokenizers import Tokenizer
 
 from headrace.errors import EmbeddingError
-from headrace.knowledge.operator import indexed_text, text_hash
+from headrace.knowledge.indexed import indexed_text, text_hash
 from headrace.knowledge.report import Progress
 from headrace.models import Embedder, Vectors
 from headrace.stores import Store

@@ -20,7 +20,9 @@ import structlog
 from headrace.errors import GenerationError, GenerationRefused, HeadraceError, RedactionError, StoreError
 from headrace.knowledge.asked import Asked
 from headrace.knowledge.asking import BadAnswer, Outcome
-from headrace.knowledge.operator import FIRST_PAUSE_S, LONGEST_PAUSE_S, Knowledge, source_of
+from headrace.knowledge.cutting import source_of
+from headrace.knowledge.operator import Knowledge
+from headrace.knowledge.pauses import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from headrace.knowledge.steps import CLASSIFY, SUMMARISE, Chain, read_chain
 from headrace.stores import Store, Transaction
 from headrace.stores.dead_letters import DeadLetter, DeadLetterDraft
