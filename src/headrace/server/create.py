@@ -29,7 +29,7 @@ from headrace.server.reads import read_router
 from headrace.server.runs import Runs
 from headrace.server.snapshots import snapshot_router
 from headrace.server.status import status_router
-from headrace.server.uploads import upload_router
+from headrace.server.uploads.routes import upload_router
 from headrace.server.verify import verify_router
 
 _NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Headrace</title>

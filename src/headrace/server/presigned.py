@@ -22,7 +22,9 @@ from headrace.server.problems import problem_response
 from headrace.server.push import RETRY_AFTER_S, Problem
 from headrace.server.shapes import json_response
 from headrace.server.spooling import Spool, spool
-from headrace.server.uploads import Uploaded, answer_of, chosen
+from headrace.server.uploads.answers import answer_of
+from headrace.server.uploads.shapes import Uploaded
+from headrace.server.uploads.taking import chosen
 from headrace.ticket import Ticket
 from headrace.uploads import (
     ALWAYS,

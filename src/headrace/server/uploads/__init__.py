@@ -1,0 +1,1 @@
+"""Routes that take documents in, change and delete them."""
