@@ -1,16 +1,17 @@
-"""Writes dead letters inside one transaction."""
+"""Writes dead letters inside one transaction, and reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from headrace.change import Position
+from headrace.change import Position, Stamp
 from headrace.clock import now_us
 from headrace.link import Link
 from headrace.sqlfile import load
-from headrace.stores.dead_letters import DeadLetterDraft
-from headrace.stores.values import DEFAULT_TENANT
+from headrace.stores.dead_letters import DeadLetter, DeadLetterDraft
+from headrace.stores.values import DEFAULT_TENANT, Failure
 
 SQL = load(Path(__file__).with_name("state.sql"))
 
@@ -46,3 +47,12 @@ class PostgresDeadLetterWriter:
             "minor": before.minor, "topics": [t for t, _ in wanted], "keys": [k for _, k in wanted],
         }  # fmt: skip
         await self._link.execute(SQL["settle_letters"], args)
+
+
+def letter(row: Sequence[Any]) -> DeadLetter:
+    """Of a row of the statement `letters`."""
+    id, operator, source, topic, key, major, minor, committed_at, step, expected, got, remedy, at, n, done, change = row
+    stamp = Stamp(source, Position(major, minor), committed_at)
+    return DeadLetter(
+        id, operator, source, topic, key, stamp, Failure(step, expected, got, remedy), at, n, done, change
+    )

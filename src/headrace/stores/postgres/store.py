@@ -9,51 +9,36 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
-from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool
 
 from headrace.access import OPERATOR, Viewer
-from headrace.change import Position, Stamp
-from headrace.clock import rfc3339
-from headrace.errors import ConfigError, Forgotten, NotFound, StoreError
-from headrace.link import Answer, Link, LinkedConnection
+from headrace.errors import ConfigError, StoreError
+from headrace.link import Link, LinkedConnection
 from headrace.sqlfile import load
 from headrace.stores import PRESENT, Applied, AsOf, Indexing
 from headrace.stores.conversations import Turn
 from headrace.stores.dead_letters import DeadLetter
-from headrace.stores.postgres.audit import PostgresAudit
 from headrace.stores.postgres.beside import ACTIVE, ADDRESS, PostgresBeside, save, setting
 from headrace.stores.postgres.compact import compact
-from headrace.stores.postgres.dead_letters import PostgresDeadLetterWriter
+from headrace.stores.postgres.connecting import READ, WRITE, Pool, connected, linked, pools
+from headrace.stores.postgres.dead_letters import PostgresDeadLetterWriter, letter
 from headrace.stores.postgres.failing import named
 from headrace.stores.postgres.gate import Gate
-from headrace.stores.postgres.knowledge import SQL as KNOWLEDGE
 from headrace.stores.postgres.knowledge import PostgresKnowledgeWriter
 from headrace.stores.postgres.mending import PostgresMender
-from headrace.stores.postgres.profile_reader import PostgresProfileReader
 from headrace.stores.postgres.profiles import PostgresProfileWriter
-from headrace.stores.postgres.search import PostgresKnowledgeReader, SearchMemory
+from headrace.stores.postgres.search import SearchMemory
+from headrace.stores.postgres.snapshot import PostgresSnapshot, check_kept, progress_of
 from headrace.stores.postgres.stock import SQL as STOCK
-from headrace.stores.postgres.stock import PostgresStock
-from headrace.stores.postgres.told import PostgresToldReader, PostgresToldWriter
+from headrace.stores.postgres.told import PostgresToldWriter
 from headrace.stores.postgres.vector_index import VectorIndex
-from headrace.stores.postgres.viewing import Viewing
+from headrace.stores.postgres.work import PostgresWorkCache
 from headrace.stores.profiles import FactRule
-from headrace.stores.stock import StoredDocument
-from headrace.stores.values import DEFAULT_TENANT, JSON, Failure
+from headrace.stores.values import DEFAULT_TENANT, JSON
 
 SQL = load(Path(__file__).with_name("state.sql"))
-_RELAXED = "-c synchronous_commit=off -c jit=off -c hnsw.iterative_scan=strict_order -c hnsw.ef_search=100"
-# What is written is found by key, a few rows at a time: the one plan that fits, without planning it each time from
-# statistics of tables that were empty a moment ago.
-_BY_KEY = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
-Pool = AsyncConnectionPool[LinkedConnection]
-_READ, _WRITE = "read the store", "write to the store"
 _ENDING_S = 5.0
 """So long snapshots that have been read are waited for at the end."""
 CLASSIFIED = "access_rules"
@@ -80,71 +65,6 @@ class PostgresTransaction:
             "changes": applied.changes_total, "bytes": applied.bytes_total,
         }  # fmt: skip
         await self._link.execute(SQL["save_progress"], args)
-
-
-class PostgresConversations:
-    """Implements `headrace.stores.conversations.ConversationReader`."""
-
-    def __init__(self, link: Link, viewer: Viewer) -> None:
-        self._link = link
-        self._viewing = Viewing(viewer)
-
-    async def turns(self, conversation: str, user: str | None, limit: int) -> Sequence[Turn]:
-        args = {"tenant": DEFAULT_TENANT, "conversation": conversation, "limit": limit, **self._viewing.args}
-        asker = await (await self._link.execute(SQL["asker"], args)).fetchone()
-        if asker is None:
-            return []
-        if asker[0] != user:
-            raise NotFound(
-                step="read the conversation",
-                expected="a conversation of the one who asks",
-                got="another user's",
-                remedy="Leave `conversation` out to start a new one.",
-            )
-        rows = await (await self._link.execute(self._viewing.filled("turns"), args)).fetchall()
-        return [Turn(role, text, focus, at, tuple(of)) for role, text, focus, at, of in reversed(rows)]
-
-
-class PostgresSnapshot:
-    """Implements `headrace.stores.Snapshot` on a link inside a repeatable-read transaction."""
-
-    def __init__(
-        self,
-        link: Link,
-        progress: Answer,
-        at: AsOf,
-        viewer: Viewer,
-        memory: SearchMemory,
-        rules: Sequence[FactRule],
-    ) -> None:
-        self._progress = progress
-        self.knowledge = PostgresKnowledgeReader(link, at, viewer, memory)
-        self.profiles = PostgresProfileReader(link, at, rules)
-        self.conversations = PostgresConversations(link, viewer)
-        self.audit = PostgresAudit(link, memory.dimensions)
-        self.stock = PostgresStock(link)
-        self.told = PostgresToldReader(link)
-
-    async def progress(self) -> Sequence[Applied]:
-        """Asked for when the snapshot was opened, so that it costs no round trip of its own. To be called once."""
-        return _applied(await self._progress.fetchall())
-
-
-class PostgresWorkCache:
-    """Implements `headrace.stores.stock.WorkCache`: vectors of texts that stand in the store already."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-
-    async def vectors(self, text_hashes: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        args = {"tenant": DEFAULT_TENANT, "hashes": list(text_hashes)}
-        async with _linked(_READ, self._pool) as link:
-            rows = await (await link.execute(KNOWLEDGE["vectors"], args, binary=True)).fetchall()
-        return {hash: vector.to_numpy().astype(np.float32) for hash, vector in rows}
-
-    async def stored(self, document: str) -> StoredDocument | None:
-        async with _linked(_READ, self._pool) as link:
-            return next(iter(await PostgresStock(link).stored([document])), None)
 
 
 class PostgresStore:
@@ -197,31 +117,10 @@ class PostgresStore:
         except BaseException:
             await guard.close()
             raise
-        # psycopg prepares nothing itself: it would let go of the link's statements with its own, behind every ROLLBACK
-        # and every change of the schema.
-        kwargs = {"options": _RELAXED, "prepare_threshold": None, "autocommit": True}
-        writers: Pool = AsyncConnectionPool(
-            dsn,
-            connection_class=LinkedConnection,
-            min_size=2,
-            max_size=6,
-            open=False,
-            configure=register_vector_async,
-            kwargs={**kwargs, "options": _RELAXED + _BY_KEY},
-        )
-        readers: Pool = AsyncConnectionPool(
-            dsn,
-            connection_class=LinkedConnection,
-            min_size=3,
-            max_size=12,
-            open=False,
-            configure=register_vector_async,
-            kwargs=kwargs,
-        )
         try:
-            await asyncio.gather(writers.open(wait=True, timeout=30), readers.open(wait=True, timeout=30))
+            writers, readers = await pools(dsn)
         except BaseException:
-            await asyncio.gather(writers.close(), readers.close(), guard.close())
+            await guard.close()
             raise
         store = cls(guard, writers, readers, index, dimensions, rules)
         store._maybe_open |= {(x.operator, x.topic, x.key) for x in await store.letters(limit=1_000_000)}
@@ -250,7 +149,7 @@ class PostgresStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[PostgresTransaction]:
-        async with _linked(_WRITE, self._writers) as link:
+        async with linked(WRITE, self._writers) as link:
             await link.execute(b"begin")
             yield PostgresTransaction(link, self._maybe_open)
             await link.execute(b"commit")
@@ -258,7 +157,7 @@ class PostgresStore:
 
     @asynccontextmanager
     async def snapshot(self, at: AsOf = PRESENT, viewer: Viewer = OPERATOR) -> AsyncGenerator[PostgresSnapshot]:
-        with named(_READ):
+        with named(READ):
             await self._gate.enter()
             try:
                 connection = await self._readers.getconn()
@@ -271,7 +170,7 @@ class PostgresStore:
                 await link.execute(SQL["begin_snapshot"])
                 progress = await link.execute(SQL["progress"], {"tenant": DEFAULT_TENANT})
                 if at != PRESENT:
-                    _check_kept(at, await (await link.execute(SQL["horizons"], {"tenant": DEFAULT_TENANT})).fetchall())
+                    check_kept(at, await (await link.execute(SQL["horizons"], {"tenant": DEFAULT_TENANT})).fetchall())
                 yield PostgresSnapshot(link, progress, at, viewer, self._memory, self._rules)
             finally:
                 self._release(connection)
@@ -295,7 +194,7 @@ class PostgresStore:
 
     async def save_turns(self, conversation: str, user: str | None, turns: Sequence[Turn]) -> None:
         base = {"tenant": DEFAULT_TENANT, "conversation": conversation}
-        async with _linked(_WRITE, self._writers) as link:
+        async with linked(WRITE, self._writers) as link:
             await link.execute(b"begin")
             await link.execute(b"set local synchronous_commit = on")
             await link.execute(SQL["begin_conversation"], {**base, "asker": user, "at": turns[0].at})
@@ -306,13 +205,13 @@ class PostgresStore:
             await link.settle()
 
     async def keep_chains(self, chains: Mapping[str, JSON]) -> None:
-        async with _connected(_WRITE, self._writers) as connection, connection.transaction():
+        async with connected(WRITE, self._writers) as connection, connection.transaction():
             await connection.execute("set local synchronous_commit = on")
             for made, steps in chains.items():
                 await connection.execute(STOCK["keep_chain"], {"made": made, "steps": Jsonb(steps)})
 
     async def restricted(self, rules: Mapping[str, str] | None = None) -> Mapping[str, str]:
-        async with _connected(_WRITE, self._writers) as connection, connection.transaction():
+        async with connected(WRITE, self._writers) as connection, connection.transaction():
             if rules is not None:
                 await connection.execute("set local synchronous_commit = on")
                 await save(connection, CLASSIFIED, msgspec.json.encode(rules).decode())
@@ -320,48 +219,48 @@ class PostgresStore:
         return msgspec.json.decode(told, type=dict[str, str]) if told else {}
 
     async def progress(self) -> Sequence[Applied]:
-        async with _connected(_WRITE, self._writers) as connection:
-            return _applied(await (await connection.execute(SQL["progress"], {"tenant": DEFAULT_TENANT})).fetchall())
+        async with connected(WRITE, self._writers) as connection:
+            return progress_of(await (await connection.execute(SQL["progress"], {"tenant": DEFAULT_TENANT})).fetchall())
 
     async def rewind(self, operator: str, source: str) -> None:
         """Lets an operator see a source's whole log again at the next start; effects stay."""
         args = {"tenant": DEFAULT_TENANT, "operator": operator, "source": source}
-        async with _connected(_WRITE, self._writers) as connection:
+        async with connected(WRITE, self._writers) as connection:
             await connection.execute(SQL["rewind"], args)
 
     async def letters(
         self, *, open_only: bool = True, limit: int = 1000, id: int | None = None
     ) -> Sequence[DeadLetter]:
         args = {"tenant": DEFAULT_TENANT, "open_only": open_only, "limit": limit, "id": id}
-        async with _connected(_READ, self._readers) as connection:
+        async with connected(READ, self._readers) as connection:
             rows = await (await connection.execute(SQL["letters"], args)).fetchall()
-        return [_letter(row) for row in rows]
+        return [letter(row) for row in rows]
 
     async def counts(self) -> tuple[int, int, int, str, int]:
         """Documents ready, documents failed, profiles, the server's version, the database's bytes."""
-        async with _connected(_READ, self._readers) as connection:
+        async with connected(READ, self._readers) as connection:
             row = await (await connection.execute(SQL["counts"], {"tenant": DEFAULT_TENANT})).fetchone()
         assert row is not None
         return (row[0], row[1], row[2], row[3], row[4])
 
     async def compact(self) -> None:
         """Packs what searches would otherwise read piece by piece; called every few seconds."""
-        async with _connected(_WRITE, self._writers) as connection:
+        async with connected(WRITE, self._writers) as connection:
             while await compact(connection) or await self._index.enter(connection):
                 pass
 
     async def index(self, *, loaded: bool = False) -> None:
-        async with _connected(_WRITE, self._writers) as connection:
+        async with connected(WRITE, self._writers) as connection:
             await self._index.tend(connection, loaded=loaded)
 
     async def indexing(self) -> Indexing:
-        async with _connected(_READ, self._readers) as connection:
+        async with connected(READ, self._readers) as connection:
             return await self._index.progress(connection)
 
     async def purge(self, before: int) -> int:
         """Forgets what was closed before a time (microseconds); how many rows went."""
         gone = 0
-        async with _connected(_WRITE, self._writers) as connection:
+        async with connected(WRITE, self._writers) as connection:
             for name in ("purge_documents", "purge_profiles", "purge_facts", "purge_letters", "purge_access"):
                 cursor = await connection.execute(SQL[name], {"tenant": DEFAULT_TENANT, "before": before})
                 row = await cursor.fetchone() if cursor.description else None
@@ -402,51 +301,3 @@ async def _check_model(guard: AsyncConnection[Any], model: str, address: str) ->
         )
     if address:
         await save(guard, ADDRESS, address)
-
-
-def _applied(rows: Sequence[Sequence[Any]]) -> list[Applied]:
-    return [
-        Applied(operator, source, number, Position(major, minor), at, changes, size)
-        for operator, source, number, major, minor, at, changes, size in rows
-    ]
-
-
-def _check_kept(at: AsOf, horizons: Sequence[tuple[str, int, int, int]]) -> None:
-    """Raises Forgotten for a point whose versions were purged in part: half a past is none."""
-    for source, major, minor, committed_at in horizons:
-        seen = at.token.positions.get(source, {}).values() if at.token else ()
-        if any(p < Position(major, minor) for p in seen) or (at.time is not None and at.time < committed_at):
-            raise Forgotten(
-                step="read as of an earlier point",
-                expected=f"a point after {rfc3339(committed_at)}, up to which history of {source} was purged",
-                got="an earlier one",
-                remedy="Ask for a later point, or keep more with [headrace] history.",
-            )
-
-
-def _letter(row: Sequence[Any]) -> DeadLetter:
-    id, operator, source, topic, key, major, minor, committed_at, step, expected, got, remedy, at, n, done, change = row
-    stamp = Stamp(source, Position(major, minor), committed_at)
-    return DeadLetter(
-        id, operator, source, topic, key, stamp, Failure(step, expected, got, remedy), at, n, done, change
-    )
-
-
-@asynccontextmanager
-async def _connected(step: str, pool: Pool) -> AsyncGenerator[LinkedConnection]:
-    with named(step):
-        async with pool.connection() as connection:
-            yield connection
-
-
-@asynccontextmanager
-async def _linked(step: str, pool: Pool) -> AsyncGenerator[Link]:
-    """A connection on which something failed is let go of: the pool's rollback would make psycopg forget all prepared
-    statements of the session, ours too."""
-    async with _connected(step, pool) as connection:
-        try:
-            async with connection.linked() as link:
-                yield link
-        except BaseException:
-            await connection.close()
-            raise
