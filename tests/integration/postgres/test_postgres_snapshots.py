@@ -14,6 +14,7 @@ import pytest
 from headrace.change import START, Op
 from headrace.errors import BadRequest, NotFound
 from headrace.sources import SnapshotState
+from headrace.sources.postgres import incremental
 from headrace.sources.postgres import source as postgres_source
 from tests.captured_database import CapturedDatabase
 from tests.crashing import interrupted, killed_while_copying
@@ -328,6 +329,37 @@ async def test_a_table_is_captured_while_it_runs_once_it_can_be(database: Captur
     read = len([c for c in log.changes if c.op is Op.READ])
     await database.capture()
     assert len([c for c in database.log.changes if c.op is Op.READ]) == read
+
+
+async def test_a_transaction_older_than_its_table_in_the_publication_need_not_come_again(
+    database: CapturedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a transaction that wrote to a table before it was published, and committed when it was: the server tells it
+    # to the connection that has told others of that table, and not to a new one, which goes by how it was then
+    await rows(database)
+    monkeypatch.setattr(incremental, "_WRITERS_EVERY_S", 2.0)
+    async with streaming(database) as source:
+        async with await psycopg.AsyncConnection.connect(database.dsn) as other:
+            await rows(database, "later", 10)
+            await other.execute("update later set n = 1 where id = 1")
+            await eventually(lambda: any(j.table == "public.later" for j in source.snapshots))
+            await database.sql("update later set n = 2 where id = 2")
+            await eventually(lambda: (2,) in database.log.table("pg.public.later"))
+            await other.commit()
+        await eventually(lambda: (1,) in database.log.table("pg.public.later"))
+        assert [j.state for j in source.snapshots] == [SnapshotState.WAITING]
+
+        # when it connects again, then there is no talk of a backup
+        await database.sql("create table third(id int primary key, n int)", "insert into third values (1, 0)")
+        await eventually(lambda: len(source.snapshots) == 2 or source.problem is not None)
+        assert source.problem is None
+
+    # nor when it starts again
+    async with streaming(database) as source:
+        await eventually(lambda: all(j.ended_at for j in source.snapshots))
+        await database.sql("update later set n = 3 where id = 3")
+    for table in ("later", "third"):
+        assert database.log.table(f"pg.public.{table}") == await database.table(table, "id")
 
 
 @pytest.mark.parametrize("seed", range(4))

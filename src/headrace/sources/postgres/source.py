@@ -224,6 +224,8 @@ class PostgresSource:
         self._membership, self._replan = Membership(plan, self._settings.tables, ours=self._names.ours), False
         beside.plan(plan)
         self._problem = None
+        # What is told of a table that came lately may be an older transaction's: a new connection is not told it again.
+        last = None if beside.jobs.crossed else plan.last(run)
         if (news := plan.news(self.name, run.frontier, beside.jobs, told=run.announced)) is not None:
             yield news
         began, run.announced = not run.announced, True
@@ -236,7 +238,7 @@ class PostgresSource:
             start = self._copy.point
             await self._copy.close()
             self._copy = None
-        last = await self._start(run, plan, replication, connection, start)
+        last = await self._start(plan, last, replication, connection, start)
         spool = Spool(self._settings.scratch)
         assembler = Assembler(shapes, run.given, start, kept.tables, rows, BATCH_BYTES, spool, last)
         await beside.start(shapes, kept, run.resume.known, hold=began)
@@ -249,11 +251,10 @@ class PostgresSource:
             assembler.close()
 
     async def _start(
-        self, run: Run, plan: Plan, replication: Replication, connection: Connection, start: int
+        self, plan: Plan, last: LastGiven | None, replication: Replication, connection: Connection, start: int
     ) -> LastGiven | None:
         """Begins to stream; the transaction that is to come again. Before it has, nothing may be acknowledged: a server
         that was set back would take the acknowledged for its own."""
-        last = plan.last(run)
         self._proved = last is None
         try:
             with replication.deadline(PLAN_S):

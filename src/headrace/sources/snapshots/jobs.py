@@ -129,6 +129,13 @@ class Jobs:
         return [j for j in self.all.values() if not j.ended and j.reason in reasons]
 
     @property
+    def crossed(self) -> bool:
+        """A table came, and transactions that wrote to it before it did may have been told since: its reading, which
+        waits for their end, has not begun."""
+        newest = {j.table: j for j in self.all.values() if j.reason is Reason.ADDED}
+        return any(not j.emptied for j in newest.values())
+
+    @property
     def first_copy(self) -> SnapshotProgress | None:
         """What an interrupted first copy left over, while it is read."""
         if not self.unfinished(Reason.FIRST):
