@@ -1,8 +1,9 @@
 """CocoIndex beside Headrace: saved → found, deleted → gone, in one run, in turns. `python -m bench cocoindex`.
 
 Both watch a folder of their own that gets the same files, embed with the same model file, and keep chunks in
-PostgreSQL with pgvector on the same server. Headrace is asked over HTTP, which embeds the query each time. CocoIndex
-has no server: it is asked by SQL, by a vector made beforehand, which leaves out a cost of its users and so flatters it.
+PostgreSQL with pgvector on the same server. Headrace is asked over HTTP as its users ask; it embeds a query once, with
+the first time that it is asked. CocoIndex has no server: it is asked by SQL, by a vector made beforehand, which leaves
+out a cost of its users and so flatters it. Deletions are told both ways: every other one by the same SQL of both.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 
@@ -54,6 +56,12 @@ WORDS = tuple(
 )
 FOUND = """select exists (select from (
     select text from chunks order by embedding <=> %(vector)s::vector limit 3) t where text like %(word)s)"""
+FOUND_HERE = """select exists (select from (
+    select chunk_id from chunk_vectors where open order by vector::halfvec(384) <=> %(vector)s::halfvec(384) limit 3) t
+    join chunks using (chunk_id) where text like %(word)s)"""
+
+
+Finds = Callable[[str, str], bool]
 
 
 @dataclass(slots=True)
@@ -63,15 +71,18 @@ class Samples:
     saved: list[float] = field(default_factory=list[float])
     renamed: list[float] = field(default_factory=list[float])
     deleted: list[float] = field(default_factory=list[float])
+    deleted_sql: list[float] = field(default_factory=list[float])
 
 
 class Side:
-    """One of the two: its folder, and whether a word is found there now. `vector` is the text's, as a literal."""
+    """One of the two: its folder, and whether a word is found there now, as its users ask and by SQL. `vector` is the
+    text's, as a literal."""
 
-    def __init__(self, folder: Path, finds: Callable[[str, str], bool]) -> None:
+    def __init__(self, folder: Path, finds: Finds, by_sql: Finds) -> None:
         self.folder = folder
         self.samples = Samples()
         self._finds = finds
+        self._by_sql = by_sql
         self._files: deque[tuple[Path, str, str]] = deque()
 
     def save(self, name: str, text: str, word: str, vector: str, *, rename: bool) -> float:
@@ -85,13 +96,15 @@ class Side:
         self._files.append((path, word, vector))
         return took
 
-    def delete(self) -> float | None:
-        """None while too few files are there."""
+    def delete(self, *, by_sql: bool) -> None:
+        """Not while too few files are there."""
         if len(self._files) < KEPT:
-            return None
+            return
         path, word, vector = self._files.popleft()
+        finds = self._by_sql if by_sql else self._finds
         path.unlink()
-        return until(lambda: not self._finds(word, vector), "a deleted file is gone")
+        took = until(lambda: not finds(word, vector), "a deleted file is gone")
+        (self.samples.deleted_sql if by_sql else self.samples.deleted).append(took)
 
 
 def text_of(number: int) -> tuple[str, str]:
@@ -113,7 +126,9 @@ def run(settings: Settings) -> Outcome:
         running = stack.enter_context(headrace(folder, CONFIG.format(docs=ours)))
         client = stack.enter_context(contextlib.closing(running.client()))
         store = stack.enter_context(cocoindex(python, folder, theirs, running))
-        sides = (Side(ours, by_http(client)), Side(theirs, by_sql(store)))
+        here = stack.enter_context(psycopg.connect(running.dsn("headrace"), autocommit=True))
+        theirs_sql = by_sql(store, FOUND)
+        sides = (Side(ours, by_http(client), by_sql(here, FOUND_HERE)), Side(theirs, theirs_sql, theirs_sql))
         total = settings.of(200)
         vectors = vectors_of(WARM_UP + total)
         measure(sides, vectors, total)
@@ -124,6 +139,7 @@ def run(settings: Settings) -> Outcome:
             ("small file saved → found", mine.saved, its.saved),
             ("the same, saved by renaming", mine.renamed, its.renamed),
             ("file deleted → gone", mine.deleted, its.deleted),
+            ("the same, both asked by SQL", mine.deleted_sql, its.deleted_sql),
         )
         for figure in (spread(name, "headrace", a, beside={"cocoindex": b}), spread(name, "cocoindex", b))
     ]
@@ -132,7 +148,7 @@ def run(settings: Settings) -> Outcome:
         (
             f"CocoIndex {VERSION} from PyPI in an environment of its own, walk_dir(live=True) as it documents",
             "both: the same model file by onnxruntime, one thread; the same PostgreSQL server; the same texts",
-            "asked: Headrace over HTTP, query embedded each time; CocoIndex by SQL with a vector made beforehand",
+            "asked: Headrace over HTTP, a query embedded once; CocoIndex by SQL with a vector made beforehand",
         ),
     )
 
@@ -151,19 +167,18 @@ def measure(sides: tuple[Side, Side], vectors: list[str], total: int) -> None:
             took = side.save(f"d{number:06d}.md", text, word, vectors[number], rename=rename)
             (side.samples.renamed if rename else side.samples.saved).append(took)
             time.sleep(pauses.uniform(0, PAUSE_S))
-            if (gone := side.delete()) is not None:
-                side.samples.deleted.append(gone)
+            side.delete(by_sql=number // 4 % 2 == 1)
         if time.monotonic() > ends:
             break
 
 
-def by_http(client: Client) -> Callable[[str, str], bool]:
+def by_http(client: Client) -> Finds:
     return lambda word, vector: client.finds(word)
 
 
-def by_sql(store: psycopg.Connection) -> Callable[[str, str], bool]:
+def by_sql(store: psycopg.Connection, found: LiteralString) -> Finds:
     def finds(word: str, vector: str) -> bool:
-        row = store.execute(FOUND, {"vector": vector, "word": f"%{word} %"}, prepare=True).fetchone()
+        row = store.execute(found, {"vector": vector, "word": f"%{word} %"}, prepare=True).fetchone()
         assert row
         return bool(row[0])
 

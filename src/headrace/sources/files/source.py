@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import monotonic
 
 from headrace.change import START, Position, Style
 from headrace.errors import HeadraceError, SourceError
@@ -25,6 +26,7 @@ else:
     from headrace.sources.files.watch_portable import PortableWatch as SystemWatch
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
+_SHORT_S = 0.002
 
 Waiter = asyncio.Future[Position]
 
@@ -239,13 +241,23 @@ class _Run:
         if watched is not None:
             self._loop.add_reader(watched, self._readable, watched)
         try:
-            async with asyncio.timeout(timeout_s):
-                await self.woken.wait()
+            if timeout_s is not None and timeout_s < _SHORT_S:
+                await self._turn(timeout_s)
+            else:
+                async with asyncio.timeout(timeout_s):
+                    await self.woken.wait()
         except TimeoutError:
             pass
         finally:
             if watched is not None:
                 self._loop.remove_reader(watched)
+
+    async def _turn(self, pause_s: float) -> None:
+        """Goes round in the loop: its timers count whole milliseconds, and a name that vanished is held for half of
+        one."""
+        until = monotonic() + pause_s
+        while not self.woken.is_set() and monotonic() < until:  # noqa: ASYNC110 - the end is a time, too
+            await asyncio.sleep(0)
 
     def keep_waiters(self, kept: list[Waiter]) -> None:
         kept.extend(self.tickets.pop_all())

@@ -28,7 +28,7 @@ class Timing:
 
     quiet: float = 0.2
     quiet_most: float = 2.0
-    hold: float = 0.001
+    hold: float = 0.0005
     hold_backup: float = 0.05
     hold_name: float = 0.005
 
