@@ -225,7 +225,8 @@ class PostgresSource:
         beside.plan(plan)
         self._problem = None
         # What is told of a table that came lately may be an older transaction's: a new connection is not told it again.
-        last = None if beside.jobs.crossed else plan.last(run)
+        crossed = beside.jobs.crossed({d.found.table for d in plan.tables}, run.given_at)
+        last = None if crossed else plan.last(run)
         if (news := plan.news(self.name, run.frontier, beside.jobs, told=run.announced)) is not None:
             yield news
         began, run.announced = not run.announced, True

@@ -14,6 +14,7 @@ from headrace.clock import now_us
 from headrace.sources import SnapshotJob, SnapshotProgress, SnapshotState
 
 PREFIX = "job:"
+_MINUTE_US = 60_000_000
 _KEPT = 20
 """Ended ones are told of until so many have ended after them."""
 
@@ -128,12 +129,15 @@ class Jobs:
     def unfinished(self, *reasons: Reason) -> list[Job]:
         return [j for j in self.all.values() if not j.ended and j.reason in reasons]
 
-    @property
-    def crossed(self) -> bool:
-        """A table came, and transactions that wrote to it before it did may have been told since: its reading, which
-        waits for their end, has not begun."""
+    def crossed(self, captured: Container[str], committed_at: int) -> bool:
+        """Whether what was told last, committed at that time, may be of a transaction that wrote to a table before the
+        table came: its reading, which waits for the end of those, has not begun. Where it ended before that because the
+        table went, so had they; a minute is for clocks that differ."""
         newest = {j.table: j for j in self.all.values() if j.reason is Reason.ADDED}
-        return any(not j.emptied for j in newest.values())
+        return any(
+            not j.emptied and (j.ended_at is None or j.table in captured or committed_at <= j.ended_at + _MINUTE_US)
+            for j in newest.values()
+        )
 
     @property
     def first_copy(self) -> SnapshotProgress | None:
