@@ -45,7 +45,7 @@ def without_extra(extra: str, step: str, missing: ImportError, instead: str = ""
     return ConfigError(
         step=step,
         expected=f"the packages of headrace[{extra}]",
-        got=f"no module named {missing.name}" if missing.name else str(missing),
+        got=str(missing),
         remedy=f"Install them: pip install 'headrace[{extra}]'{instead and f'; {instead}'}.",
     )
 
