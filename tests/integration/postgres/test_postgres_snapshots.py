@@ -501,3 +501,58 @@ async def test_a_commit_that_others_cannot_see_yet_is_not_undone(postgres_apart:
             await ended(source, job.id)
     assert [c.after for c in database.log.of("pg.public.t") if c.key == (500,)] == [(500, 0), (500, 9), (500, 9)]
     await database.close()
+
+
+async def test_a_commit_that_is_seen_while_chunks_wait_is_not_undone_by_them(
+    postgres_apart: PostgresApart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a source that looks at the catalog often, and a log that can be kept waiting
+    monkeypatch.setattr(postgres_source, "LOOK_EVERY_S", 0.02)
+    database = await CapturedDatabase.connect(postgres_apart.dsn())
+    await rows(database)
+    await database.capture()
+    await database.sql(
+        "alter system set synchronous_commit = 'local'",
+        "alter system set synchronous_standby_names = 'nobody'",
+        "select pg_reload_conf()",
+    )
+    source = source_of(database, batch_rows=20)
+    goes_on = asyncio.Event()
+
+    def written() -> int:
+        return sum(c.after == (*c.key, 9) for c in database.log.of("pg.public.t"))
+
+    async def read() -> None:
+        async with aclosing(source.stream(database.log.resume)) as steps:
+            async for captured in steps:
+                database.log.append(captured)
+                if written() == 1000:
+                    await goes_on.wait()
+
+    reading = asyncio.create_task(read())
+    head = await source.head()
+    await eventually(lambda: database.log.frontier >= head)
+
+    # when a table is read again, and a commit is in the stream that nobody sees yet
+    before = len(database.log.changes)
+    await source.snapshot_again("public.t", None, None)
+    await eventually(lambda: len(database.log.changes) > before)
+    async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as other:
+        await other.execute("set synchronous_commit = 'remote_apply'")
+        waiting = asyncio.create_task(other.execute("update t set n = 9"))
+        await eventually(lambda: written() == 1000)
+
+        # and everybody sees it while the log waits, with chunks behind it that were read before that
+        await asyncio.sleep(0.2)
+        await database.sql("alter system reset all", "select pg_reload_conf()")
+        await waiting
+        await asyncio.sleep(0.2)
+        goes_on.set()
+        await ended(source)
+
+    # then no row goes back
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    await source.close()
+    assert database.log.table("pg.public.t") == await database.table("t", "id")
+    await database.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from secrets import token_hex
 from time import monotonic
@@ -88,6 +88,7 @@ class Incremental:
         self._touched = Touched("")
         self._missing = Missing(known, chunks.gone)
         self._task: asyncio.Task[None] | None = None
+        self._reading = False
         self._closing = False
 
     def start(self) -> None:
@@ -108,8 +109,10 @@ class Incremental:
             self._task.result()
 
     def forget(self, visible: Visible) -> None:
-        """Transactions that all snapshots show from now on need not be remembered."""
-        self._passed.forget(visible)
+        """Transactions that all snapshots show from now on need not be remembered. Not while there are chunks that were
+        read before and that the stream has not come to: these may not show them, and themselves tell what they do."""
+        if not (self._reading or self._ahead):
+            self._passed.forget(visible)
 
     def owe(self, keys: Sequence[tuple[str, Row]]) -> None:
         """Rows that the stream told without all values, and nobody knows these: they are read again."""
@@ -296,9 +299,19 @@ class Incremental:
             self._jobs.put(msgspec.structs.replace(job, total=round(sum(h.pages * h.rows_a_page for h in found))))
 
     async def _chunk(self, cursor: Job, generation: int, *, owed: bool) -> Job:
-        async with self._chunks.read(cursor, owed=owed) as chunk:
-            await self._mark(High(generation, chunk))
-        return chunk.job
+        return await self._between(generation, self._chunks.read(cursor, owed=owed))
+
+    async def _between(
+        self, generation: int, read: AbstractAsyncContextManager[Chunk] | AbstractAsyncContextManager[Vanished]
+    ) -> Job:
+        """Reads something and writes the high watermark behind it."""
+        self._reading = True
+        try:
+            async with read as chunk:
+                await self._mark(High(generation, chunk))
+            return chunk.job
+        finally:
+            self._reading = False
 
     async def _compare(self, job: Job, generation: int) -> None:
         async with self._chunks.locked(job.oid) as at:
@@ -306,8 +319,7 @@ class Incremental:
         async with aclosing(self._missing.find(job, shape.schema)) as groups:
             async for keys, note in groups:
                 await self._low_mark(job.id, generation)
-                async with self._chunks.vanished(job, keys, last=not keys, note=note) as vanished:
-                    await self._mark(High(generation, vanished))
+                await self._between(generation, self._chunks.vanished(job, keys, last=not keys, note=note))
                 await self._until(lambda: not self._ahead, generation)
                 if self._generation != generation or self._jobs.all[job.id].ended:
                     return
