@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import replace
 
 import psycopg
@@ -16,121 +15,16 @@ from headrace.errors import BadRequest, NotFound
 from headrace.sources import SnapshotState
 from headrace.sources.postgres import incremental
 from headrace.sources.postgres import source as postgres_source
+from tests.busy_tables import TABLES, check, interrupted_asking, make, rows, writing
 from tests.captured_database import CapturedDatabase
-from tests.crashing import interrupted, killed_while_copying
+from tests.crashing import killed_while_copying
 from tests.memory_log import MemoryLog, catch_up, eventually
-from tests.servers import PostgresApart
 from tests.streamed import again, ended, source_of, streaming
-
-CLASHES = (
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-    psycopg.errors.UniqueViolation,
-)
-TABLES = {
-    "plain": ("id int primary key, n int, v text", ("id",)),
-    "composite": ("b text, a int, n int, v text, primary key (a, b)", ("b", "a")),
-    "texts": ("id text {collation} primary key, n int, v text", ("id",)),
-    "uuids": ("id uuid primary key, n int, v text", ("id",)),
-    "parts": ("id int primary key, n int, v text", ("id",)),
-    "whole": ("id int, n int, v text", ("id", "n", "v")),
-}
-"""Columns and key of tables with keys of every kind; `parts` has partitions, `whole` no key but the whole row."""
 
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_source, "LOOK_EVERY_S", 0.1)
-
-
-async def make(database: CapturedDatabase, rows: int) -> None:
-    icu = await database.query("select from pg_collation where collname = 'de-x-icu'")
-    for table, (columns, _) in TABLES.items():
-        partitioned = " partition by range (id)" if table == "parts" else ""
-        columns = columns.format(collation='collate "de-x-icu"' if icu else "")
-        await database.sql(f"create table {table} ({columns}){partitioned}")
-    await database.sql(
-        "alter table whole replica identity full",
-        "create table parts_1 partition of parts for values from (minvalue) to (500)",
-        "create table parts_2 (v text, id int not null primary key, n int)",
-        "alter table parts attach partition parts_2 for values from (500) to (maxvalue)",
-    )
-    for table in TABLES:
-        await database.sql(f"insert into {table} (id, n, v) select g, 0, 'v' from generate_series(1, {rows}) g".replace(
-            "(id, n, v) select g,", "(a, b, n, v) select g % 9, 'b' || g," if table == "composite"
-            else "(id, n, v) select md5(g::text)::uuid," if table == "uuids"
-            else "(id, n, v) select (case g % 3 when 0 then 'Ä' when 1 then 'a' else 'Z' end) || g," if table == "texts"
-            else "(id, n, v) select g,"))  # fmt: skip
-
-
-async def write(database: CapturedDatabase, seed: int, stop: asyncio.Event) -> None:
-    """Inserts, updates, deletes and re-keys, at times in long transactions, at times undone or truncated."""
-    rng = random.Random(seed)
-    async with await psycopg.AsyncConnection.connect(database.dsn) as c:
-        while not stop.is_set():
-            try:
-                for _ in range(rng.choice([1, 1, 3, 30])):
-                    table = rng.choice(list(TABLES))
-                    i = rng.randrange(1, 1200)
-                    key = {
-                        "composite": f"a = {i % 9} and b = 'b{i}'",
-                        "uuids": f"id = md5('{i}')::uuid",
-                        "texts": f"id in ('Ä{i}', 'a{i}', 'Z{i}')",
-                    }.get(table, f"id = {i}")
-                    columns, values = {
-                        "composite": ("a, b", f"{i % 9}, 'b{i}'"),
-                        "uuids": ("id", f"md5('{i}')::uuid"),
-                        "texts": ("id", f"'Z{i}'"),
-                    }.get(table, ("id", str(i)))
-                    other = {
-                        "composite": "b = b || 'x'",
-                        "uuids": "id = gen_random_uuid()",
-                        "texts": "id = 'q' || id",
-                    }.get(table, "id = 2000 + id")
-                    match rng.randrange(8):
-                        case 0:
-                            statement = f"delete from {table} where {key}"
-                        case 1 | 2:
-                            statement = f"insert into {table} ({columns}, n, v) values ({values}, 1, 'new') on conflict do nothing"  # noqa: E501
-                        case 3:
-                            statement = f"update {table} set {other} where {key}"
-                        case 4 if table == "plain" and rng.random() < 0.05:
-                            statement = f"truncate {table}"
-                        case _:
-                            statement = f"update {table} set n = n + 1, v = '{rng.random()}' where {key}"
-                    await c.execute(statement.encode())
-                await (c.commit() if rng.random() < 0.85 else c.rollback())
-            except CLASHES:
-                await c.rollback()
-            await asyncio.sleep(rng.choice([0, 0, 0.003]))
-
-
-@asynccontextmanager
-async def writing(database: CapturedDatabase, seed: int) -> AsyncGenerator[None]:
-    stop = asyncio.Event()
-    writers = [asyncio.create_task(write(database, 100 * seed + n, stop)) for n in range(2)]
-    try:
-        yield
-    finally:
-        stop.set()
-        await asyncio.gather(*writers)
-
-
-async def interrupted_asking(database: CapturedDatabase, rng: random.Random) -> None:
-    """As `interrupted`, asking for a snapshot unless there is one."""
-    source = source_of(database, batch_rows=rng.choice([7, 60, 4000]))
-
-    async def ask() -> None:
-        if not source.snapshots:
-            await source.snapshot_again("public.*", None, None)
-
-    await interrupted(database, source, rng, steps=(2, 40), seconds=(0.3, 1.0), ask=ask)
-
-
-async def check(database: CapturedDatabase) -> None:
-    """The log amounts to the tables as they are."""
-    for table, (_, key) in TABLES.items():
-        assert database.log.table(f"pg.public.{table}") == await database.table(table, *key), table
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -170,13 +64,6 @@ async def test_kills_at_any_point_of_a_snapshot_beside_the_stream(database: Capt
     # then the log amounts to the tables (the log itself checks that positions only grow)
     await database.capture()
     await check(database)
-
-
-async def rows(database: CapturedDatabase, table: str = "t", count: int = 1000) -> None:
-    await database.sql(
-        f"create table {table}(id int primary key, n int)",
-        f"insert into {table} select g, 0 from generate_series(1, {count}) g",
-    )
 
 
 async def test_a_snapshot_repairs_what_differs(database: CapturedDatabase) -> None:
@@ -473,86 +360,3 @@ async def test_large_values_that_an_update_leaves_out_before_their_row_was_read(
 
     # then no row lacks its value
     assert database.log.table("pg.public.docs") == await database.table("docs", "id")
-
-
-async def test_a_commit_that_others_cannot_see_yet_is_not_undone(postgres_apart: PostgresApart) -> None:
-    # given a commit that is in the WAL, and so in the stream, while it waits for a standby that never answers
-    database = await CapturedDatabase.connect(postgres_apart.dsn())
-    await rows(database)
-    async with streaming(database, batch_rows=100) as source:
-        await database.sql("alter system set synchronous_standby_names = 'nobody'", "select pg_reload_conf()")
-        async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as other:
-            waiting = asyncio.create_task(other.execute("update t set n = 9 where id = 500"))
-            await eventually(lambda: database.log.table("pg.public.t")[500,] == (500, 9))
-            plain = await psycopg.AsyncConnection.connect(database.dsn, autocommit=True)
-            row = await (await plain.execute("select n from t where id = 500")).fetchone()
-            assert row == (0,)
-
-            # when the table is read again
-            (job,) = await source.snapshot_again("public.t", None, None)
-            await asyncio.sleep(0.3)
-
-            # then the row does not go back, neither before nor after the commit is seen
-            assert database.log.table("pg.public.t")[500,] == (500, 9)
-            await plain.execute("alter system reset synchronous_standby_names")
-            await plain.execute("select pg_reload_conf()")
-            await waiting
-            await plain.close()
-            await ended(source, job.id)
-    assert [c.after for c in database.log.of("pg.public.t") if c.key == (500,)] == [(500, 0), (500, 9), (500, 9)]
-    await database.close()
-
-
-async def test_a_commit_that_is_seen_while_chunks_wait_is_not_undone_by_them(
-    postgres_apart: PostgresApart, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # given a source that looks at the catalog often, and a log that can be kept waiting
-    monkeypatch.setattr(postgres_source, "LOOK_EVERY_S", 0.02)
-    database = await CapturedDatabase.connect(postgres_apart.dsn())
-    await rows(database)
-    await database.capture()
-    await database.sql(
-        "alter system set synchronous_commit = 'local'",
-        "alter system set synchronous_standby_names = 'nobody'",
-        "select pg_reload_conf()",
-    )
-    source = source_of(database, batch_rows=20)
-    goes_on = asyncio.Event()
-
-    def written() -> int:
-        return sum(c.after == (*c.key, 9) for c in database.log.of("pg.public.t"))
-
-    async def read() -> None:
-        async with aclosing(source.stream(database.log.resume)) as steps:
-            async for captured in steps:
-                database.log.append(captured)
-                if written() == 1000:
-                    await goes_on.wait()
-
-    reading = asyncio.create_task(read())
-    head = await source.head()
-    await eventually(lambda: database.log.frontier >= head)
-
-    # when a table is read again, and a commit is in the stream that nobody sees yet
-    before = len(database.log.changes)
-    await source.snapshot_again("public.t", None, None)
-    await eventually(lambda: len(database.log.changes) > before)
-    async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as other:
-        await other.execute("set synchronous_commit = 'remote_apply'")
-        waiting = asyncio.create_task(other.execute("update t set n = 9"))
-        await eventually(lambda: written() == 1000)
-
-        # and everybody sees it while the log waits, with chunks behind it that were read before that
-        await asyncio.sleep(0.2)
-        await database.sql("alter system reset all", "select pg_reload_conf()")
-        await waiting
-        await asyncio.sleep(0.2)
-        goes_on.set()
-        await ended(source)
-
-    # then no row goes back
-    reading.cancel()
-    await asyncio.gather(reading, return_exceptions=True)
-    await source.close()
-    assert database.log.table("pg.public.t") == await database.table("t", "id")
-    await database.close()
