@@ -81,11 +81,11 @@ insert into document_versions (version_id, tenant, document, source, topic, open
                                content_hash, title, text, chunks, failure, media, dated, made, layout, access, metadata)
 select d.version_id, %(tenant)s, d.document, d.source, d.topic, d.major, d.minor, d.at, d.hash, d.title, d.text, d.chunks,
        d.failure::jsonb, d.media, d.dated, d.made, d.layout, d.access::jsonb, d.metadata::jsonb
-  from unnest(%(versions)s::bigint[], %(documents)s::text[], %(sources)s::text[], %(topics)s::text[],
-              %(majors)s::bigint[], %(minors)s::bigint[], %(ats)s::bigint[], %(hashes)s::text[], %(titles)s::text[],
-              %(texts)s::text[], %(chunk_counts)s::integer[], %(failures)s::text[], %(medias)s::text[],
-              %(dates)s::bigint[], %(mades)s::text[], %(layouts)b::bytea[], %(accesses)s::text[],
-              %(metadatas)s::text[])
+  from unnest(%(versions)b::bigint[], %(documents)b::text[], %(sources)b::text[], %(topics)b::text[],
+              %(majors)b::bigint[], %(minors)b::bigint[], %(ats)b::bigint[], %(hashes)b::text[], %(titles)b::text[],
+              %(texts)b::text[], %(chunk_counts)b::integer[], %(failures)b::text[], %(medias)b::text[],
+              %(dates)b::bigint[], %(mades)b::text[], %(layouts)b::bytea[], %(accesses)b::text[],
+              %(metadatas)b::text[])
        as d(version_id, document, source, topic, major, minor, at, hash, title, text, chunks, failure, media, dated,
             made, layout, access, metadata);
 
@@ -175,10 +175,10 @@ update document_versions v set made = a.made, layout = a.layout, metadata = a.me
 -- name: add_chunks
 -- New chunks with their vectors and postings, all in one statement.
 with c as (
-    select * from unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(ordinals)s::integer[], %(texts)s::text[],
-        %(starts)s::integer[], %(ends)s::integer[], %(headings)s::text[], %(text_hashes)b::bytea[], %(terms)b::bytea[],
-        %(counts)b::bytea[], %(lengths)s::integer[], %(sources)s::text[], %(documents)s::text[], %(vectors)b::halfvec[],
-        %(places)s::text[], %(topics)s::text[], %(titles)s::text[], %(ats)s::bigint[])
+    select * from unnest(%(ids)b::bigint[], %(versions)b::bigint[], %(ordinals)b::integer[], %(texts)b::text[],
+        %(starts)b::integer[], %(ends)b::integer[], %(headings)b::text[], %(text_hashes)b::bytea[], %(terms)b::bytea[],
+        %(counts)b::bytea[], %(lengths)b::integer[], %(sources)b::text[], %(documents)b::text[], %(vectors)b::halfvec[],
+        %(places)b::text[], %(topics)b::text[], %(titles)b::text[], %(ats)b::bigint[])
         as c(id, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms, counts, length, source,
              document, vector, place, topic, title, at)
 ), rows as (
