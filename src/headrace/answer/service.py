@@ -13,6 +13,7 @@ from headrace.answer.rerank import Ranking
 from headrace.answer.retrieve import USUAL, Retrieval, arrange, find
 from headrace.change import Position, Stamp, Style, format_position, stamp_json
 from headrace.clock import now_us, parse_rfc3339
+from headrace.courtesy import Courtesy
 from headrace.errors import BadRequest, EmbeddingError, Lagging
 from headrace.operators import OVERTAKING, Lag, Marks, Progress
 from headrace.stores import Applied, AsOf, Snapshot, Store
@@ -70,9 +71,17 @@ class Reader:
     """Opens snapshots for those who ask."""
 
     def __init__(
-        self, store: Store, embedder: Remembered, progress: Progress, wait_ms: int, ranking: Ranking | None = None
+        self,
+        store: Store,
+        embedder: Remembered,
+        progress: Progress,
+        wait_ms: int,
+        ranking: Ranking | None = None,
+        courtesy: Courtesy | None = None,
     ) -> None:
+        """`courtesy` is told who asks."""
         self.ranking = ranking
+        self._courtesy = courtesy or Courtesy()
         self._store = store
         self._embedder = embedder
         self._progress = progress
@@ -95,8 +104,9 @@ class Reader:
             await self._progress.settle(operators, COMING_MS)
         marks = self._progress.marks()
         at = as_of(asked.as_of)
-        async with self._store.snapshot(at, asked.viewer) as snapshot:
-            yield View(snapshot, marks, asked.as_of, at)
+        with self._courtesy.asking():
+            async with self._store.snapshot(at, asked.viewer) as snapshot:
+                yield View(snapshot, marks, asked.as_of, at)
 
     @asynccontextmanager
     async def search(

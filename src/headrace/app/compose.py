@@ -14,6 +14,7 @@ from headrace.app.models import OpenModels
 from headrace.app.opening import open_log, open_sources, open_store
 from headrace.app.rules import access_rules, child_rules, limits, record_rules, redactors, row_templates, task
 from headrace.config import Config
+from headrace.courtesy import Courtesy
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import ConfigError
 from headrace.knowledge.asked import Asked
@@ -45,18 +46,18 @@ async def compose(config: Config, dsn: str, models: OpenModels, closing: AsyncEx
     redacting = await redactors(config)
     sources = open_sources(config, closing)
     documents = _of_documents(sources)
-    stages = Stages()
+    stages, courtesy = Stages(), Courtesy()
     settings = Settings(limits(config.documents), config.knowledge.chunk_tokens)
 
     def knowing(work: WorkCache, parser: ParserPool, told: Stages | None = None) -> Knowledge:
-        return Knowledge(documents, templates, serving, work, parser, redacting, settings, told, access)
+        return Knowledge(documents, templates, serving, work, parser, redacting, settings, told, access, courtesy)
 
     knowledge = knowing(store.work, _parser(config, config.documents.workers, closing), stages)
     await store.keep_chains({c.key: c.to_json() for c in knowledge.chains.values()})
     profiles = Profiles(record_rules(config), {r.show.topic: r for r in children})
     engine = EmbeddedEngine(sources, [knowledge, profiles], log, store)
     remembered = Remembered(serving)
-    reader = Reader(store, remembered, engine, config.answer.wait_ms, models.ranking)
+    reader = Reader(store, remembered, engine, config.answer.wait_ms, models.ranking, courtesy)
     asker = Asker(
         reader,
         store,

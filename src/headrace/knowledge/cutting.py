@@ -12,6 +12,7 @@ import structlog
 
 from headrace.access import Readers
 from headrace.change import Change, Stamp, document_id, key_name
+from headrace.courtesy import Courtesy
 from headrace.described import NOTHING, about_of
 from headrace.errors import BadInput, RedactionError
 from headrace.knowledge import layout
@@ -76,6 +77,7 @@ class Cutter:
         redactors: Mapping[str, Redactor],
         settings: Settings,
         stages: Stages | None,
+        courtesy: Courtesy,
     ) -> None:
         self._documents = documents
         self._rows = rows
@@ -85,6 +87,7 @@ class Cutter:
         self._redactors = redactors
         self._settings = settings
         self._stages = stages
+        self._courtesy = courtesy
         self._chains: tuple[str, Mapping[str, Chain]] = ("", {})
 
     @property
@@ -101,15 +104,17 @@ class Cutter:
         return self._chains[1]
 
     async def cuts(
-        self, changes: Sequence[Change], *, apart: bool = False
+        self, changes: Sequence[Change], *, background: bool, apart: bool = False
     ) -> tuple[list[Cut], list[tuple[Change, Failure]]]:
         """Documents read and cut, and those that cannot be; with `apart` all of them in threads."""
         cuts: list[Cut] = []
         refused: list[tuple[Change, Failure]] = []
         kept = {n: cut for n, c in enumerate(changes) if (cut := await self._kept(c)) is not None}
         reading = self._reading({n: c for n, c in enumerate(changes) if n not in kept})
+        work = self._courtesy.work(background=background)
         try:
             for n, change in enumerate(changes):
+                await work.pause()
                 try:
                     if n in kept:
                         cuts.append(await asyncio.to_thread(self._cut, kept[n]))

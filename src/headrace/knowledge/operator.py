@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from headrace.access import NOBODY, Access, Readers, SourceRules
 from headrace.change import Change, Op, document_id, key_name
 from headrace.codec import encode
+from headrace.courtesy import Courtesy
 from headrace.described import about_of
 from headrace.errors import BadInput, HeadraceError
 from headrace.knowledge import layout
@@ -72,9 +73,11 @@ class Knowledge:
         settings: Settings | None = None,
         stages: Stages | None = None,
         access: SourceRules | None = None,
+        courtesy: Courtesy | None = None,
     ) -> None:
         """Without a `parser`, every format is read in this process. `redactors` by source: what none is for is kept as
-        it is. `stages` hears how far documents are. `access`: what the configuration says of their readers."""
+        it is. `stages` hears how far documents are. `access`: what the configuration says of their readers. `courtesy`
+        knows who asks meanwhile."""
         self._access = access or SourceRules()
         self._stages = stages
         self._documents = documents
@@ -82,7 +85,10 @@ class Knowledge:
         self._embedder = embedder
         self._redactors = redactors or {}
         self._vectors = KeptVectors(embedder, work)
-        self._cutter = Cutter(documents, rows, embedder, work, parser, self._redactors, settings or Settings(), stages)
+        self._cutter = Cutter(
+            documents, rows, embedder, work, parser, self._redactors, settings or Settings(), stages,
+            courtesy or Courtesy(),
+        )  # fmt: skip
 
     @property
     def chains(self) -> Mapping[str, Chain]:
@@ -129,7 +135,7 @@ class Knowledge:
     async def _prepared(self, changes: Sequence[Change], background: bool) -> Prepared:
         model = self._embedder.id
         removals, latest = _collapse(changes)
-        cuts, refused = await self._cutter.cuts(latest)
+        cuts, refused = await self._cutter.cuts(latest, background=background)
         drafts = [self._failed(change, failure) for change, failure in refused]
         letters = [self._letter(change, failure) for change, failure in refused]
         drafts += await self._drafts(cuts, background)
@@ -147,7 +153,7 @@ class Knowledge:
 
     async def unembedded(self, changes: Sequence[Change]) -> Sequence[DocumentDraft]:
         """What live states come to, but for their vectors, which are empty: to hold against what is stored."""
-        cuts, refused = await self._cutter.cuts(changes, apart=True)
+        cuts, refused = await self._cutter.cuts(changes, background=True, apart=True)
         nothing = dict.fromkeys((h for cut in cuts for h in cut.hashes), np.empty(0, np.float32))
         failed = [self._failed(change, failure) for change, failure in refused]
         return failed + [self._draft(cut, nothing) for cut in cuts]
