@@ -30,6 +30,10 @@ from headrace.sources.postgres import open as open_source
 from tests.servers import dies_with_us
 
 PARTITIONS = 3
+STUCK_S = 60.0
+BEYOND = 4
+"""So many appends of a first copy come after those at which it is to be killed, at most: whoever kills may be kept from
+the processor, and would find the copy over, which is to be killed again and again."""
 
 
 class Phase(StrEnum):
@@ -85,6 +89,11 @@ Tell = Callable[[Told], None]
 # ---- the child -------------------------------------------------------------------------------------------------------
 
 
+def say(*what: object) -> None:
+    """For whoever looks for the reason of a failure."""
+    print(*what, file=sys.stderr, flush=True)
+
+
 class Telling(PostgresLog):
     """The log, which tells of every append before anything follows it."""
 
@@ -114,6 +123,7 @@ class Capturing:
         self.source = source
         self.log = log
         self.number = 0
+        self.copied = 0
         self.frontier = START
 
     async def run(self, tell: Tell) -> None:
@@ -123,17 +133,36 @@ class Capturing:
             tasks.create_task(self._acknowledge())
             tasks.create_task(self._probe())
             tasks.create_task(self._direct(tell))
+            tasks.create_task(self._stuck())
+
+    async def _await_the_kill(self) -> None:
+        self.copied += phase_of(self.source) is Phase.COPY
+        if self.life.kill is Phase.COPY and self.copied >= self.life.appends + BEYOND:
+            await asyncio.Event().wait()
+
+    async def _stuck(self) -> None:
+        """Says where it is, where no test lives that long."""
+        await asyncio.sleep(STUCK_S)
+        source = self.source
+        assert isinstance(source, Snapshotting)
+        say(phase_of(source), self.frontier, source.problem, source.snapshots)
+        for task in asyncio.all_tasks():
+            task.print_stack(file=sys.stderr)
+        sys.stderr.flush()
 
     async def _capture(self) -> None:
         while True:
             (head,) = await self.log.heads()
             resume = Resume(head.position, self.log.state(self.source.name), LogKnown(self.log), head.committed_at)
-            with contextlib.suppress(SourceError):  # a loss that names itself comes again, and then nothing is reached
+            try:
                 async with contextlib.aclosing(self.source.stream(resume)) as steps:
                     async for captured in steps:
                         assert not captured.rejected
                         await self.log.append(self.source.name, captured.changes, captured.state)
                         self.frontier = max(self.frontier, captured.frontier)
+                        await self._await_the_kill()
+            except SourceError as error:  # a loss that names itself comes again, and then nothing is reached
+                say(error)
             await asyncio.sleep(0.2)
 
     async def _acknowledge(self) -> None:

@@ -37,8 +37,9 @@ SOON = quote("-c logical_decoding_work_mem=64kB", safe="")
 class Captures:
     """The process that starts captures and kills them."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, output: Path) -> None:
         self._process = process
+        self._output = output
 
     @classmethod
     @asynccontextmanager
@@ -49,7 +50,7 @@ class Captures:
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
             )  # fmt: skip
         try:
-            yield cls(process)
+            yield cls(process, output)
         finally:
             assert process.stdin is not None
             process.stdin.close()
@@ -63,8 +64,12 @@ class Captures:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(msgspec.json.encode(life) + b"\n")
-        async with asyncio.timeout(120):
-            return msgspec.json.decode(await self._process.stdout.readline(), type=Ended)
+        try:
+            async with asyncio.timeout(120):
+                return msgspec.json.decode(await self._process.stdout.readline(), type=Ended)
+        except TimeoutError:
+            said = self._output.read_text("utf-8", "replace")
+            raise AssertionError(f"{life.kill} after {life.appends} appends never came: {said[-20_000:]}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from headrace.stores.embedded.errors import (
 from headrace.stores.embedded.process import running_in, signal_all
 from headrace.stores.embedded_postgres import EmbeddedPostgres
 from tests.embedded import Child, ask, ended, numbers, on_linux, running, until, write
+from tests.memory_log import eventually
 from tests.servers import dies_with_us
 
 
@@ -179,7 +180,12 @@ async def test_a_backend_that_outlives_its_killed_postmaster_does_not_keep_the_c
     computing = asyncio.create_task(
         busy.execute("do $$ declare i bigint := 0; begin while true loop i := i + 1; end loop; end $$")
     )
-    await asyncio.sleep(0.3)
+    state = f"select state from pg_stat_activity where pid = {backend}".encode()
+
+    async def computes() -> bool:
+        return await ask(server.dsn("postgres"), state) == [("active",)]
+
+    await eventually(computes)
     os.kill(server.pid, signal.SIGKILL)
     await server.wait_dead()
     assert not ended(backend)
