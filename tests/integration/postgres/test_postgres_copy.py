@@ -412,6 +412,60 @@ async def test_a_truncate_between_the_snapshot_and_the_reading_starts_the_copy_a
     assert log.table("pg.public.t") == {(10,): (10, 0, "y")}
 
 
+async def test_a_table_that_is_truncated_while_the_slot_is_made_is_followed(database: CapturedDatabase) -> None:
+    """Such a slot looks at the catalog when the third transaction writes, and does not know of the truncation yet."""
+    await database.sql("create table t(id int primary key, x text)", "insert into t values (1, 'gone')")
+    async with (
+        await psycopg.AsyncConnection.connect(database.dsn) as first,
+        await psycopg.AsyncConnection.connect(database.dsn) as second,
+        await psycopg.AsyncConnection.connect(database.dsn) as third,
+    ):
+        # given a slot that waits for a transaction, and a table that gets another file beside a third transaction
+        await first.execute("select pg_current_xact_id()")
+        source = database.source()
+        caught = asyncio.create_task(catch_up(source, database.log))
+        await _waited_for(database, first)
+        await second.execute("select pg_current_xact_id()")
+        await database.sql("truncate t")
+
+        # when the one that was there ends, that file is written to, and then the slot is there
+        await first.commit()
+        await _waited_for(database, second)
+        await third.execute("insert into t values (2, 'kept')")
+        await second.commit()
+        await eventually(lambda: _has_a_slot(database))
+        await third.commit()
+        await caught
+    await source.close()
+
+    # then it is captured, also what comes later, by the slot alone
+    assert database.log.table("pg.public.t") == {(2,): (2, "kept")}
+    await database.sql("insert into t values (3, 'kept')")
+    log = await database.capture()
+    assert log.table("pg.public.t") == {(2,): (2, "kept"), (3,): (3, "kept")}
+
+
+async def _waited_for(database: CapturedDatabase, connection: psycopg.AsyncConnection) -> None:
+    """By the walsender that makes a slot."""
+    query = (
+        "select from pg_locks w join pg_locks h on h.locktype = 'transactionid' and h.transactionid = w.transactionid"
+        " join pg_stat_activity a on a.pid = w.pid"
+        f" where not w.granted and h.granted and h.pid = {connection.info.backend_pid}"
+        " and a.backend_type = 'walsender'"
+    )
+
+    async def waits() -> bool:
+        return bool(await database.query(query))
+
+    await eventually(waits)
+
+
+async def _has_a_slot(database: CapturedDatabase) -> bool:
+    """That knows from where on it can decode."""
+    query = f"select from pg_replication_slots where slot_name = '{database.slot}' and confirmed_flush_lsn is not null"
+    return bool(await database.query(query))
+
+
 async def test_a_truncate_that_waits_for_the_copy_is_not_waited_for_by_it(
     database: CapturedDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

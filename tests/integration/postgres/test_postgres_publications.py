@@ -13,6 +13,7 @@ from headrace.sources.postgres import open as open_source
 from headrace.sources.postgres import source as source_module
 from tests.captured_database import NAME, CapturedDatabase
 from tests.memory_log import MemoryLog, catch_up, eventually, run
+from tests.servers import FreshDatabases, PostgresApart
 
 
 def settings(database: CapturedDatabase, *, url: str = "", **options: str) -> SourceSettings:
@@ -272,6 +273,34 @@ async def test_a_slot_that_somebody_else_made(database: CapturedDatabase) -> Non
         "select array_agg(slot_name::text) from pg_replication_slots where database = current_database()"
     )
     assert slots == ([name],)
+
+
+@pytest.mark.parametrize(
+    "restriction",
+    ["alter role {} set default_transaction_read_only = on", "revoke execute on function lo_create from public"],
+)
+async def test_a_role_that_may_write_nothing(
+    debian_postgres: PostgresApart, fresh_database: FreshDatabases, restriction: str
+) -> None:
+    """Not even the large object that a slot of ours begins with."""
+    database = await CapturedDatabase.connect(await fresh_database(debian_postgres))
+    role = f"reader_{database.id}"
+    await database.sql(
+        "create table t(id int primary key)", "insert into t values (1)", "create publication theirs for table t",
+        f"create role {role} login replication password 'geheim'", f"grant select on t to {role}",
+        restriction.format(role),
+    )  # fmt: skip
+    try:
+        url = database.dsn.replace(f"postgres:{debian_postgres.password}@", f"{role}:geheim@")
+        await caught_up(database, url=url, publication="theirs")
+        await database.sql("insert into t values (2)")
+        log = await caught_up(database, url=url, publication="theirs")
+
+        assert log.table("pg.public.t") == {(1,): (1,), (2,): (2,)}
+        assert [c.op for c in log.changes] == [Op.READ, Op.CREATE]
+    finally:
+        await database.sql(f"drop owned by {role}", f"drop role {role}")
+        await database.close()
 
 
 async def test_an_interrupted_first_copy_leaves_the_slot_of_somebody_else(database: CapturedDatabase) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from secrets import token_hex
 
 from headrace.change import START, Position
 from headrace.sources import Captured, SnapshotProgress
@@ -35,28 +36,26 @@ class Copying:
     async def first(
         cls, plan: Plan, kept: Kept, replication: Replication, connection: Connection, conninfo: str, shown: str
     ) -> Copying:
-        """Creates the slot; one that an interrupted start left behind is dropped before. A slot of somebody else stays:
-        it holds what comes after a point of now."""
-        if plan.slot_there:
-            return await cls._aside(plan, kept, conninfo, shown)
-        await setup.drop_slot(connection, plan.slot)
-        slot = await replication.create_slot(plan.slot)
+        """Creates the slot, unless somebody else did; one that an interrupted start left behind is dropped before.
+
+        A slot may have looked at the catalog while it was made, before it knew of all that was changed there (a new
+        file after a TRUNCATE), and keeps what it saw until the catalog changes again: "could not map filenode" then
+        ends its stream, every time. So the catalog is changed, and the rows are read as of a second slot's point: when
+        that one is ready, all has ended that had begun before the change, and nothing older is decoded.
+        """
+        if not plan.slot_there:
+            await setup.drop_slot(connection, plan.slot)
+            await replication.create_slot(plan.slot)
+        await setup.change_catalog(connection, shown)
+        slot = await replication.create_snapshot(f"{plan.slot[:50]}_{token_hex(4)}")
         copy = await Copy.open(
             conninfo, shown, [d.found for d, _ in plan.to_copy], slot.snapshot, slot.consistent_point
         )
-        return cls(plan, copy, slot.consistent_point, kept)
-
-    @classmethod
-    async def _aside(cls, plan: Plan, kept: Kept, conninfo: str, shown: str) -> Copying:
-        """A temporary slot tells a point of the WAL and a snapshot that belongs to it; then it is gone."""
-        aside = await Replication.connect(conninfo, shown)
         try:
-            slot = await aside.create_slot(f"{plan.slot[:58]}_tmp", temporary=True)
-            copy = await Copy.open(
-                conninfo, shown, [d.found for d, _ in plan.to_copy], slot.snapshot, slot.consistent_point
-            )
-        finally:
-            await aside.close()
+            await replication.drop_slot(slot.name)
+        except BaseException:
+            await copy.close()
+            raise
         return cls(plan, copy, slot.consistent_point, kept)
 
     @property

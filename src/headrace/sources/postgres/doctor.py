@@ -100,12 +100,15 @@ async def _room(connection: Connection, names: Names) -> list[Finding]:
     assert row is not None
     slots, most_slots, senders, most_senders, ours = row
     found: list[Finding] = []
-    if slots >= most_slots:
+    needed = 1 if ours else 2  # one to keep, and one for the moment in which a copy of all tables begins
+    if slots + needed > most_slots:
         found.append(
             (warning if ours else error)(
                 "replication slots",
-                expected="a free slot" + (", for tables that come later" if ours else ""),
-                got=f"all {most_slots} in use",
+                expected="a free slot, for when all tables are copied"
+                if ours
+                else "two free slots, for the first copy",
+                got=f"{slots} of {most_slots} in use",
                 remedy="Drop those that nobody uses, or raise max_replication_slots (needs a restart).",
             )
         )

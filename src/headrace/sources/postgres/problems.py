@@ -9,8 +9,7 @@ from headrace.errors import SourceError
 
 _PASSING = ("starting up", "shutting down", "in recovery", "too many", "slots are reserved", "not yet accepting")
 _UNMAPPED = "could not map file"
-"""Now and then of 15.18 ("filenode") and 18 ("filenumber"), where tables are truncated and a young slot is read again
-and again; the next time it can."""
+"""Of "filenode" (15) or "filenumber" (since 16): see `Copying.first`. It is for ever, unless the catalog changes."""
 _COPY_AFRESH = "To copy the tables afresh, give the source a new name in the configuration."
 
 

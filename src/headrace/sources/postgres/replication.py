@@ -15,7 +15,7 @@ from struct import Struct
 from time import monotonic
 from typing import Any, LiteralString, Protocol, cast
 
-from psycopg import AsyncConnection, Error, OperationalError, errors, sql
+from psycopg import AsyncConnection, AsyncCursor, Error, OperationalError, errors, sql
 
 from headrace.clock import now_us
 from headrace.sources.postgres.deadline import deadline, interrupt
@@ -65,8 +65,8 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class CreatedSlot:
-    """Transactions that commit at or after `consistent_point` will be streamed; `snapshot` shows all earlier ones."""
+class SnapshotSlot:
+    """`snapshot` shows all transactions that committed before `consistent_point`, and no other."""
 
     name: str
     consistent_point: int
@@ -127,19 +127,24 @@ class Replication:
 
     async def timeline_history(self, timeline: int) -> str:
         """The history file of a timeline: from which timeline it branched, and where."""
-        row = await (await self._connection.execute(_raw(f"TIMELINE_HISTORY {timeline}"))).fetchone()
+        row = await (await self._execute(f"TIMELINE_HISTORY {timeline}")).fetchone()
         assert row is not None
         return row[1] if isinstance(row[1], str) else bytes(row[1]).decode()
 
-    async def create_slot(self, name: str, *, temporary: bool = False) -> CreatedSlot:
-        """The slot and its snapshot, which lives until this connection's next command or end. Where the server can, a
-        slot that stays is one that standbys may keep in step with (`failover`)."""
-        kind = "TEMPORARY LOGICAL" if temporary else "LOGICAL"
-        failover = "" if temporary or self.server_version < _FAILOVER_SLOTS else ", FAILOVER"
-        query = f"CREATE_REPLICATION_SLOT {_quoted(name)} {kind} pgoutput (SNAPSHOT 'export'{failover})"
-        row = await (await self._connection.execute(_raw(query))).fetchone()
+    async def create_slot(self, name: str) -> None:
+        """One that stays; where the server can, one that standbys may keep in step with (`failover`)."""
+        failover = ", FAILOVER" if self.server_version >= _FAILOVER_SLOTS else ""
+        await self._execute(f"CREATE_REPLICATION_SLOT {_quoted(name)} LOGICAL pgoutput (SNAPSHOT 'nothing'{failover})")
+
+    async def create_snapshot(self, name: str) -> SnapshotSlot:
+        """A slot that ends with this connection, and its snapshot, which lives until this connection's next command."""
+        query = f"CREATE_REPLICATION_SLOT {_quoted(name)} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')"
+        row = await (await self._execute(query)).fetchone()
         assert row is not None
-        return CreatedSlot(row[0], parse_lsn(row[1]), row[2])
+        return SnapshotSlot(row[0], parse_lsn(row[1]), row[2])
+
+    async def drop_slot(self, name: str) -> None:
+        await self._execute(f"DROP_REPLICATION_SLOT {_quoted(name)}")
 
     async def start(self, slot: str, publication: str, lsn: int, flushed: int) -> None:
         """Begins to stream what committed at or after `lsn`; `flushed` was acknowledged before (0 for nothing).
@@ -148,12 +153,9 @@ class Replication:
         """
         version = "4" if self.server_version >= 160000 else "3"
         publications = _literal(_quoted(publication))
-        await self._connection.execute(
-            _raw(
-                f"START_REPLICATION SLOT {_quoted(slot)} LOGICAL {format_lsn(lsn)} "
-                f"(proto_version '{version}', publication_names {publications}, messages 'true', "
-                f"streaming 'on')"
-            )
+        await self._execute(
+            f"START_REPLICATION SLOT {_quoted(slot)} LOGICAL {format_lsn(lsn)} "
+            f"(proto_version '{version}', publication_names {publications}, messages 'true', streaming 'on')"
         )
         self._received, self._flushed = lsn, flushed
         self._started = True
@@ -295,6 +297,10 @@ class Replication:
         self._unschedule()
         self._schedule(STATUS_EVERY_S)
 
+    async def _execute(self, query: str) -> AsyncCursor[Any]:
+        # Commands of the replication protocol take no parameters; every name in them went through _quoted.
+        return await self._connection.execute(sql.SQL(cast("LiteralString", query)))
+
     def _schedule(self, delay_s: float) -> None:
         due = self._loop.time() + delay_s
         if self._timer is not None:
@@ -332,11 +338,6 @@ def _error_of(result: object) -> Error | None:
     make = cast("Callable[[object], Error]", errors.error_from_result)
     problem = make(result)
     return problem if problem.diag.message_primary else None
-
-
-def _raw(query: str) -> sql.SQL:
-    # Commands of the replication protocol take no parameters; every name in them went through _quoted.
-    return sql.SQL(cast("LiteralString", query))
 
 
 def _quoted(name: str) -> str:

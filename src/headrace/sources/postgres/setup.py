@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
-from psycopg import AsyncConnection, sql
+import structlog
+from psycopg import AsyncConnection, errors, sql
 
 from headrace.errors import SourceError
 from headrace.sources.postgres.options import Options
@@ -24,6 +25,7 @@ from headrace.sqlfile import load
 SQL = load(Path(__file__).with_name("statements.sql"))
 Connection = AsyncConnection[Any]
 _MAX_NAME = 63
+_log = structlog.get_logger(__name__)
 _STORED_GENERATED = 180000
 
 
@@ -371,6 +373,18 @@ async def visible(connection: Connection) -> Visible:
     row = await (await connection.execute(SQL["visible"])).fetchone()
     assert row is not None
     return Visible.parse(row[0])
+
+
+async def change_catalog(connection: Connection, shown: str) -> None:
+    """See `Copying.first`. A role that may not goes without: it is rarely needed."""
+    try:
+        await connection.execute(SQL["change_catalog"])
+    except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as problem:
+        _log.warning(
+            "a TRUNCATE while the slot is made may stop its stream: allow the role lo_create and lo_unlink",
+            source=shown,
+            reason=str(problem),
+        )
 
 
 async def drop_slot(connection: Connection, name: str) -> None:

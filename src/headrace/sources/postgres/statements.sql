@@ -141,6 +141,10 @@ where s.slot_name = %(name)s
 select pg_catalog.pg_drop_replication_slot(s.slot_name)
 from pg_catalog.pg_replication_slots s where s.slot_name = %(name)s
 
+-- name: change_catalog
+-- A transaction that changes the catalog, which every role may, and leaves nothing.
+select pg_catalog.lo_unlink(pg_catalog.lo_create(0))
+
 -- name: snapshot_time
 -- The server's clock in the copying transaction, in microseconds since the epoch.
 select (extract(epoch from pg_catalog.transaction_timestamp()) * 1000000)::int8
