@@ -42,7 +42,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
         r"(__init__|access|change|described|metadata|place|position|ticket|token|codec|envelope|errors|findings)",
         "ground",
     ),
-    (r"(breaker|clock|courtesy|link|sqlfile)", "ground"),
+    (r"(breaker|clock|courtesy|link|sqlfile|stemming)", "ground"),
     (r"envelopes(\..+)?", "ground"),
     (r"(config|registry)(\..+)?", "settings"),
     (r"redaction(\.(checks|echoes|overlap|policy))?", "port"),

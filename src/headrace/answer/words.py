@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-import snowballstemmer
-
 from headrace.answer.english import FORMS, GENERAL, NUMBERS, STOP, SYNONYMS
+from headrace.stemming import stemmed
 
 Stems = frozenset[str]
 """Stems of words, without order."""
@@ -28,9 +27,6 @@ _NUMBERS = {word: str(n) for n, word in enumerate(NUMBERS.split())} | {
 }
 
 
-_stemmer = snowballstemmer.stemmer("english")
-
-
 @lru_cache(maxsize=100_000)
 def stem(word: str) -> str:
     """A token's normal form: lower case, possessive off, number words as digits, English stem."""
@@ -40,7 +36,7 @@ def stem(word: str) -> str:
     if low[:1].isdigit():
         plain = low.replace(",", "")
         return plain.rstrip("0").rstrip(".") if "." in plain and plain.replace(".", "", 1).isdigit() else plain
-    return _NUMBERS.get(low) or _stemmer.stemWord(low)
+    return _NUMBERS.get(low) or stemmed(low)
 
 
 @lru_cache(maxsize=100_000)
@@ -54,9 +50,9 @@ def is_stop(word: str) -> bool:
 _GENERAL_STEMS = frozenset(stem(w) for w in GENERAL)
 
 
-def is_general(stemmed: str) -> bool:
+def is_general(root: str) -> bool:
     """Whether a stem merely asks (`many`, `take`) rather than names a thing."""
-    return stemmed in _GENERAL_STEMS
+    return root in _GENERAL_STEMS
 
 
 def _grouped(lists: str) -> dict[str, frozenset[str]]:

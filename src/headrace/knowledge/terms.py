@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from hashlib import blake2b
 from itertools import chain
 
 import numpy as np
-import snowballstemmer
 
+from headrace.stemming import stemmed
 from headrace.stores.values import Counts, Terms
 
 VERSION = 1
@@ -25,8 +24,6 @@ KEPT = 200_000
 """So many words' terms are remembered."""
 ASKED = 50_000
 """So many of the words that were looked at one by one, as those of a query."""
-_stemming = threading.Lock()
-_stemmer = snowballstemmer.stemmer("english")
 
 STOP = frozenset(
     """
@@ -70,8 +67,7 @@ def term(word: str) -> int:
     """The term of a folded word: a signed 64-bit hash of its English stem (a code or number is its own stem)."""
     stem = word.removesuffix("'s")
     if stem.isascii() and stem.isalpha():
-        with _stemming:  # it keeps its word in itself, and large documents are taken apart in threads
-            stem = _stemmer.stemWord(stem)
+        stem = stemmed(stem)
     return int.from_bytes(blake2b(stem.encode(), digest_size=8).digest(), "little", signed=True)
 
 
