@@ -22,7 +22,7 @@ from tests.simulation.postgres_wire import Wire
 _NAMES = {SQL[name]: name for name in (
     "server", "may_replicate", "tables", "columns", "numbers", "types", "publication", "members", "listed", "slot",
     "release_slot", "drop_slot", "retained", "snapshot_time", "rewritten", "head", "nudge", "heaps", "mark", "visible",
-    "table", "key_types", "key_order", "writers", "signs",
+    "table", "key_types", "key_order", "writers", "signs", "change_catalog",
 )}  # fmt: skip
 _VERSION = 180000
 _TIMELINE = 1
@@ -101,6 +101,9 @@ class Session:
             if made[2]:
                 self.temporary.append(made[1])
             return [(made[1], format_lsn(point), snapshot)]
+        if dropped := re.match(r'DROP_REPLICATION_SLOT "(\w+)"', text):
+            self._drop_slot(dropped[1])
+            return []
         if started := re.match(r'START_REPLICATION SLOT "(\w+)" LOGICAL (\S+)', text):
             self.pgconn.start(started[1], parse_lsn(started[2]))
             return []
@@ -182,6 +185,10 @@ class Session:
     def _slot(self, name: str) -> list[Sequence[Any]]:
         slot = self.server.slots.get(name)
         return [] if slot is None else [(True, True, slot.reader is not None, "reserved", format_lsn(slot.confirmed))]
+
+    def _change_catalog(self) -> list[Sequence[Any]]:
+        self.server.commit(self.server.begin())
+        return [(1,)]
 
     def _release_slot(self, name: str) -> list[Sequence[Any]]:
         slot = self.server.slots.get(name)
