@@ -12,6 +12,7 @@ from headrace.sources.postgres import setup
 from headrace.sources.postgres.assemble import Note
 from headrace.sources.postgres.kept import Kept
 from headrace.sources.postgres.plan import Plan
+from headrace.sources.postgres.problems import copy_again
 from headrace.sources.postgres.progress import CAPTURE, COPIED, Copied
 from headrace.sources.postgres.replication import Replication
 from headrace.sources.postgres.setup import Connection
@@ -53,6 +54,9 @@ class Copying:
         )
         try:
             await replication.drop_slot(slot.name)
+            # The slots may have waited long, and from now on the copy's locks keep the tables as they are.
+            if (altered := await plan.altered(connection)) is not None:
+                raise copy_again(shown, f"{altered} was altered meanwhile")
         except BaseException:
             await copy.close()
             raise

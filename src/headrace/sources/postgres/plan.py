@@ -66,6 +66,13 @@ class Plan:
     def captured_tables(self) -> frozenset[int]:
         return frozenset(d.found.oid for d in self.tables)
 
+    async def altered(self, connection: Connection) -> str | None:
+        """A table to copy that is another one now, or published otherwise, than when this was planned."""
+        members = await setup.members(connection, self.publication)
+        found = await setup.describe(connection, [d.found for d, _ in self.to_copy], members)
+        now = {d.found.oid: d for d in found}
+        return next((d.found.table for d, _ in self.to_copy if now.get(d.found.oid) != d), None)
+
     def last(self, run: Run) -> LastGiven | None:
         """The transaction that the server has to send once more, if the last change given is of one (what was copied
         first is not) and the slot still holds it."""
