@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from headrace.stores.postgres.compact import Postings, packed
+from headrace.stores.postgres.compact import packed
+from headrace.stores.postgres.lexical import Postings
 
 
 def postings(*entries: tuple[int, int, int, int]) -> Postings:

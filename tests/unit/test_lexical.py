@@ -10,8 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.stores.postgres.compact import FAN_IN, Postings, packed, similar
-from headrace.stores.postgres.lexical import K1, B, Recent, best, gather, held, score, unpack
+from headrace.stores.postgres.compact import FAN_IN, packed, similar
+from headrace.stores.postgres.lexical import (
+    K1,
+    B,
+    Posting,
+    Postings,
+    Recent,
+    best,
+    gather,
+    held,
+    score,
+    unpack,
+    unpacked,
+)
 
 Chunk = dict[int, int]
 """Term -> how often it stands in the chunk."""
@@ -40,6 +52,11 @@ def recent(id: int, chunk: Chunk) -> Recent:
     return Recent(id, terms, counts, sum(chunk.values()))
 
 
+def found_in(corpus: dict[int, Chunk], terms: list[int]) -> dict[int, Posting]:
+    fresh = [recent(n, c) for n, c in corpus.items()]
+    return gather([], unpacked(fresh, terms), terms, np.empty(0, np.int64))
+
+
 def postings(corpus: dict[int, Chunk]) -> Postings:
     rows = [(t, id, n, sum(c.values())) for id, c in corpus.items() for t, n in c.items()]
     return Postings(
@@ -62,7 +79,7 @@ def test_scores_are_bm25_however_the_postings_are_kept(made: list[Chunk], data: 
     rows = [(t, unpack(*content)) for s in segments if s for t, *content in packed(postings(s)) if t in query]
     fresh = [recent(id, c) for (id, c), w in placed if w == "recent"]
 
-    found = gather(rows, fresh, query, np.array(sorted(ended), np.int64))
+    found = gather(rows, unpacked(fresh, query), query, np.array(sorted(ended), np.int64))
     ids, scores = score(found, len(corpus), sum(sum(c.values()) for c in corpus.values()))
 
     expected = naive(corpus, query)
@@ -93,7 +110,7 @@ def test_packed_postings_read_back(made: list[Chunk]) -> None:
 def test_a_very_long_chunk_counts_as_long_as_its_type_holds() -> None:
     chunk = Recent(1, np.array([3], np.int64), np.array([5], np.uint16), 200_000)
 
-    (posting,) = gather([], [chunk], [3], np.empty(0, np.int64)).values()
+    (posting,) = gather([], unpacked([chunk], [3]), [3], np.empty(0, np.int64)).values()
 
     assert posting.lengths.tolist() == [0xFFFF]
 
@@ -137,7 +154,7 @@ def test_segments_stay_few_and_a_chunk_is_rewritten_seldom() -> None:
 def test_what_is_held_of_a_query_is_by_how_rare_its_words_are() -> None:
     # Given: a word that all have, one that a chunk has, and one that none has.
     corpus: dict[int, Chunk] = {n: {3: 1} for n in range(9)} | {9: {3: 1, -5: 1}}
-    found = gather([], [recent(n, c) for n, c in corpus.items()], [3, -5, 0], np.empty(0, np.int64))
+    found = found_in(corpus, [3, -5, 0])
     ids = np.arange(10, dtype=np.int64)
 
     share = held(found, [3, -5], 10, ids)
@@ -153,20 +170,20 @@ def test_words_of_everyday_speech_do_not_outweigh_the_number_that_was_asked_for(
     corpus: dict[int, Chunk] = {n: {row: 1, 100 + n // 30: 1} for n in range(3000)}
     corpus |= {n: {row: 1, number: 1} for n in range(30)} | {3000: {still: 1, price: 1}}
     asked = [row, number, still, price]
-    found = gather([], [recent(n, c) for n, c in corpus.items()], asked, np.empty(0, np.int64))
+    found = found_in(corpus, asked)
 
     # Then: the row holds a good third of what was asked, though each word that it lacks is far rarer than its number.
     assert held(found, asked, len(corpus), np.array([0])) > 0.33
     # And: more when it holds one of them too.
     corpus[0] = {row: 1, number: 1, still: 1}
-    found = gather([], [recent(n, c) for n, c in corpus.items()], asked, np.empty(0, np.int64))
+    found = found_in(corpus, asked)
     assert held(found, asked, len(corpus), np.array([0])) > 0.6
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6, unique=True), st.integers(1, 40))
 def test_the_share_is_all_where_every_word_is_held_and_none_where_none_is(rest: list[int], spread: int) -> None:
     corpus: dict[int, Chunk] = {0: dict.fromkeys(rest, 1)} | {n: {rest[n % len(rest)]: 1} for n in range(1, spread + 1)}
-    found = gather([], [recent(n, c) for n, c in corpus.items()], [*rest, 99], np.empty(0, np.int64))
+    found = found_in(corpus, [*rest, 99])
     assert held(found, rest, len(corpus), np.array([0])) == pytest.approx(1.0)
     assert held(found, [99], len(corpus), np.array([0])) == 0.0
     assert 0 < held(found, [*rest, 99], len(corpus), np.array([0])) < 1

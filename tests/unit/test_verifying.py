@@ -18,9 +18,9 @@ from headrace.knowledge.replaying import Reach, TooMany, replay
 from headrace.log.memory import Memory, MemoryLog
 from headrace.stores.audit import HeldChunk, HeldDocument
 from headrace.stores.knowledge import DocumentDraft
-from headrace.stores.postgres.compact import Postings, packed
+from headrace.stores.postgres.compact import packed
 from headrace.stores.postgres.fingerprints import Expected, Found, of_chunks
-from headrace.stores.postgres.lexical import Recent, unpack
+from headrace.stores.postgres.lexical import Postings, Recent, unpack
 from tests.contract.stored import draft
 from tests.making import change, put, truncate
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from psycopg import AsyncConnection, AsyncServerCursor
 
 from headrace.sqlfile import load
-from headrace.stores.postgres.lexical import Ids, Recent
+from headrace.stores.postgres.lexical import Ids, Postings, Recent
 from headrace.stores.values import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("compact.sql"))
@@ -31,16 +29,6 @@ DEAD_SHARE = 0.1
 TENANT = {"tenant": DEFAULT_TENANT}
 
 PackedRow = tuple[int, bytes, bytes, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Postings:
-    """One entry per (term, chunk), in any order."""
-
-    terms: NDArray[np.int64]
-    ids: Ids
-    counts: NDArray[np.uint16]
-    lengths: NDArray[np.uint16]
 
 
 async def compact(connection: AsyncConnection[Any]) -> bool:
@@ -86,7 +74,7 @@ async def _pack(connection: AsyncConnection[Any]) -> None:
         recent = [Recent(i, np.frombuffer(t, "<i8"), np.frombuffer(c, "<u2"), n) for i, t, c, n in rows]
         if recent:
             segment = await _segment(connection, len(recent))
-            await _write(connection, segment, await asyncio.to_thread(_of_chunks, recent))
+            await _write(connection, segment, await asyncio.to_thread(Postings.of, recent))
 
 
 async def _merge(
@@ -150,16 +138,6 @@ def packed(postings: Postings) -> list[PackedRow]:
     ]
 
 
-def _of_chunks(recent: Sequence[Recent]) -> Postings:
-    sizes = [len(r.terms) for r in recent]
-    return Postings(
-        np.concatenate([r.terms for r in recent]),
-        np.repeat(np.array([r.id for r in recent], np.int64), sizes),
-        np.concatenate([r.counts for r in recent]),
-        np.repeat(np.array([min(r.length, 0xFFFF) for r in recent], np.uint16), sizes),
-    )
-
-
 def _of_rows(rows: Sequence[PackedRow], dead: Ids) -> Postings:
     ids = [np.frombuffer(r[1], "<i8") for r in rows]
     joined = Postings(
@@ -168,5 +146,4 @@ def _of_rows(rows: Sequence[PackedRow], dead: Ids) -> Postings:
         np.concatenate([np.frombuffer(r[2], "<u2") for r in rows]) if rows else np.empty(0, np.uint16),
         np.concatenate([np.frombuffer(r[3], "<u2") for r in rows]) if rows else np.empty(0, np.uint16),
     )
-    keep = ~np.isin(joined.ids, dead)
-    return Postings(joined.terms[keep], joined.ids[keep], joined.counts[keep], joined.lengths[keep])
+    return joined.where(~np.isin(joined.ids, dead))

@@ -21,6 +21,7 @@ B = 0.4
 BLOCK = 64
 SPARSE = 16
 """Numbers so much further apart than there are are sorted to be summed."""
+_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +43,70 @@ class Recent:
     length: int
 
 
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """One entry per (term, chunk), in any order."""
+
+    terms: NDArray[np.int64]
+    ids: Ids
+    counts: NDArray[np.uint16]
+    lengths: NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, chunks: Sequence[Recent]) -> Postings:
+        sizes = [len(c.terms) for c in chunks]
+        return cls(
+            np.concatenate([_NONE, *(c.terms for c in chunks)]),
+            np.repeat(np.array([c.id for c in chunks], np.int64), sizes),
+            np.concatenate([_NONE.astype(np.uint16), *(c.counts for c in chunks)]),
+            np.repeat(np.array([min(c.length, 0xFFFF) for c in chunks], np.uint16), sizes),
+        )
+
+    @classmethod
+    def joined(cls, some: Sequence[Postings]) -> Postings:
+        return cls(
+            np.concatenate([p.terms for p in some]),
+            np.concatenate([p.ids for p in some]),
+            np.concatenate([p.counts for p in some]),
+            np.concatenate([p.lengths for p in some]),
+        )
+
+    def where(self, places: NDArray[np.bool_] | NDArray[np.intp]) -> Postings:
+        """Those at some places, in their order."""
+        return Postings(self.terms[places], self.ids[places], self.counts[places], self.lengths[places])
+
+    def by_term(self) -> Postings:
+        return self.where(np.argsort(self.terms))
+
+
 def gather(
-    packed: Sequence[tuple[int, Posting]], recent: Sequence[Recent], terms: Sequence[int], dead: Ids
+    packed: Sequence[tuple[int, Posting]], recent: Sequence[tuple[int, Posting]], terms: Sequence[int], dead: Ids
 ) -> dict[int, Posting]:
     """Each query term's postings among present chunks: packed ones without the dead, and the recent ones."""
     parts: dict[int, list[Posting]] = {t: [] for t in terms}
     for term, posting in packed:
         parts[term].append(_alive(posting, dead))
-    for term, rows in _unpacked(recent, terms).items():
-        ids, counts, lengths = zip(*rows, strict=True)
-        parts[term].append(Posting(np.array(ids, np.int64), np.array(counts, np.uint16), np.array(lengths, np.uint16)))
+    for term, posting in recent:
+        parts[term].append(posting)
     return {t: _joined(p) for t, p in parts.items() if p}
+
+
+def holding(postings: Postings, terms: Sequence[int]) -> list[tuple[int, Posting]]:
+    """The postings of some terms; these come by term."""
+    wanted = np.asarray(terms, np.int64)
+    starts = np.searchsorted(postings.terms, wanted).tolist()
+    ends = np.searchsorted(postings.terms, wanted, "right").tolist()
+    return [
+        (term, Posting(postings.ids[a:b], postings.counts[a:b], postings.lengths[a:b]))
+        for term, a, b in zip(terms, starts, ends, strict=True)
+        if a < b
+    ]
+
+
+def unpacked(chunks: Sequence[Recent], terms: Sequence[int]) -> list[tuple[int, Posting]]:
+    """The postings of some terms in chunks that no search remembers."""
+    every = Postings.of(chunks)
+    return holding(every.where(np.isin(every.terms, np.asarray(terms, np.int64))).by_term(), terms)
 
 
 def unpack(ids: bytes, counts: bytes, lengths: bytes) -> Posting:
@@ -135,18 +189,6 @@ def _alive(posting: Posting, dead: Ids) -> Posting:
     return Posting(
         np.delete(posting.ids, places), np.delete(posting.counts, places), np.delete(posting.lengths, places)
     )
-
-
-def _unpacked(recent: Sequence[Recent], terms: Sequence[int]) -> dict[int, list[tuple[int, int, int]]]:
-    """Of each term that unpacked chunks hold: (chunk id, count, length), by id."""
-    found: dict[int, list[tuple[int, int, int]]] = {}
-    wanted = np.asarray(terms, dtype=np.int64)
-    for chunk in recent:
-        places = np.searchsorted(chunk.terms, wanted)
-        for term, place in zip(terms, places.tolist(), strict=True):
-            if place < len(chunk.terms) and int(chunk.terms[place]) == term:
-                found.setdefault(term, []).append((chunk.id, int(chunk.counts[place]), min(chunk.length, 0xFFFF)))
-    return found
 
 
 def _joined(parts: Sequence[Posting]) -> Posting:

@@ -4,46 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from headrace.stores.postgres.lexical import Recent
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.stores.postgres.lexical import Ids, Posting, Postings, Recent, holding
 
 SLACK = 1024
 """So many chunks more than are unpacked now may be remembered before they are looked through."""
 
 
 class RecentChunks:
-    """Terms of unpacked chunks by term. Each search says which chunks its own snapshot holds; nothing else counts."""
+    """Postings of unpacked chunks. Each search says which chunks its own snapshot holds; nothing else counts.
+
+    They stand in parts, each by term, that are joined as they grow: hundreds of thousands come and go within some
+    milliseconds, in which nobody else is served.
+    """
 
     def __init__(self) -> None:
-        self._chunks: dict[int, Recent] = {}
-        self._holders: dict[int, set[int]] = {}
+        self._known: set[int] = set()
+        self._parts: list[Postings] = []
         self.newest = 0
         """Searches need to read the terms of newer chunks only."""
 
     def missing(self, ids: Iterable[int]) -> list[int]:
         """Chunks that are older than the newest and yet unknown (or forgotten again)."""
-        return [i for i in ids if i not in self._chunks]
+        return [i for i in ids if i not in self._known]
 
     def add(self, chunks: Iterable[Recent]) -> None:
-        for chunk in chunks:
-            if chunk.id in self._chunks:
-                continue
-            self._chunks[chunk.id] = chunk
-            self.newest = max(self.newest, chunk.id)
-            for term in chunk.terms.tolist():
-                self._holders.setdefault(term, set()).add(chunk.id)
+        new = {c.id: c for c in chunks if c.id not in self._known}
+        if not new:
+            return
+        self._known.update(new)
+        self.newest = max(self.newest, *new)
+        self._parts.append(Postings.of(list(new.values())).by_term())
+        while len(self._parts) > 1 and len(self._parts[-2].ids) <= 2 * len(self._parts[-1].ids):
+            self._parts[-2:] = [Postings.joined(self._parts[-2:]).by_term()]
 
-    def holding(self, terms: Sequence[int], present: Sequence[int]) -> list[Recent]:
-        """The chunks among `present` that hold at least one of the terms, by id."""
-        held = set[int]().union(*(self._holders.get(t, ()) for t in terms))
-        found = [self._chunks[i] for i in sorted(held.intersection(present))]
-        if len(self._chunks) > len(present) + SLACK:
-            self._forget(set(present))
+    def postings(self, terms: Sequence[int], present: Ids) -> list[tuple[int, Posting]]:
+        """Of each term those in chunks that are `present` (ascending)."""
+        found: list[tuple[int, Posting]] = []
+        for part in self._parts:
+            for term, posting in holding(part, terms):
+                keep = _among(posting.ids, present)
+                if keep.any():
+                    found.append((term, Posting(posting.ids[keep], posting.counts[keep], posting.lengths[keep])))
+        if len(self._known) > len(present) + SLACK:
+            self._forget(present)
         return found
 
-    def _forget(self, present: set[int]) -> None:
-        for id in self._chunks.keys() - present:
-            for term in self._chunks.pop(id).terms.tolist():
-                holders = self._holders[term]
-                holders.discard(id)
-                if not holders:
-                    del self._holders[term]
+    def _forget(self, present: Ids) -> None:
+        self._known.intersection_update(present.tolist())
+        left = [part.where(_among(part.ids, present)) for part in self._parts]
+        self._parts = [part for part in left if len(part.ids)]
+
+
+def _among(ids: Ids, present: Ids) -> NDArray[np.bool_]:
+    """Which are there; `present` ascends."""
+    if not len(present):
+        return np.zeros(len(ids), np.bool_)
+    places = np.minimum(np.searchsorted(present, ids), len(present) - 1)
+    return present[places] == ids

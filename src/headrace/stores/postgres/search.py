@@ -24,7 +24,7 @@ from headrace.stores.postgres import vector_index
 from headrace.stores.postgres.conditions import Conditions
 from headrace.stores.postgres.fusing import FLAT, Candidates, Found, Spread, fuse, lexical_spread, spread
 from headrace.stores.postgres.knowledge import OPERATOR
-from headrace.stores.postgres.lexical import Ids, Posting, Recent, Scores, best, gather, held, score, unpack
+from headrace.stores.postgres.lexical import Ids, Posting, Recent, Scores, best, gather, held, score, unpack, unpacked
 from headrace.stores.postgres.packed import Key, PackedPostings
 from headrace.stores.postgres.recent import RecentChunks
 from headrace.stores.postgres.valid import validity
@@ -201,15 +201,15 @@ class PostgresKnowledgeReader:
         args = {"tenant": DEFAULT_TENANT, "vector": HalfVector(vector), "ids": ids.tolist()}
         return await self._link.execute(_sized(SQL["similarities"], self._dimensions), args)
 
-    async def _recent(self, rows: Sequence[Any], terms: Sequence[int]) -> list[Recent]:
-        """Unpacked chunks of this snapshot that hold one of the terms; only unknown ones are read."""
+    async def _recent(self, rows: Sequence[Any], terms: Sequence[int]) -> list[tuple[int, Posting]]:
+        """The terms' postings in the unpacked chunks of this snapshot; only unknown ones are read."""
         cache = self._memory.recent
         cache.add(_recent(r) for r in rows if r[1] is not None)
         present = [r[0] for r in rows]
         if missing := cache.missing(present):
             cursor = await self._link.execute(SQL["recent_terms"], {"ids": missing}, binary=True)
             cache.add(_recent(r) for r in await cursor.fetchall())
-        return cache.holding(terms, present)
+        return cache.postings(terms, np.array(present, np.int64))
 
     def _packed(self, rows: Sequence[Any], known: Mapping[Key, Posting]) -> list[tuple[int, Posting]]:
         """The postings of this snapshot's segments, of which those that are `known` came without their content."""
@@ -263,8 +263,8 @@ class PostgresKnowledgeReader:
         statement = _valid(_sized(SQL["past_chunks"], self._dimensions), self._valid.sql)
         statement = self._inside(statement, where, metadata=b"v.metadata")
         rows = await (await self._link.execute(statement, args, binary=True)).fetchall()
-        recent = [_recent(r) for r in rows]
-        postings = gather([], recent, terms.tolist(), np.empty(0, np.int64))
+        wanted: list[int] = terms.tolist()
+        postings = gather([], unpacked([_recent(r) for r in rows], wanted), wanted, np.empty(0, np.int64))
         ids, scores = score(postings, len(rows), sum(r[3] for r in rows))
         inside = np.array([r[5] for r in rows], bool)
         all_ids = np.array([r[0] for r in rows], np.int64)
@@ -273,7 +273,7 @@ class PostgresKnowledgeReader:
         words = lexical_spread(scores, len(rows))
         if vector is None:
             return Found(lexical, NONE, lexical.ids, lexical.scores, NONE.scores, (words, FLAT), 1.0)
-        together = held(postings, terms.tolist(), len(rows), lexical.ids[:TOGETHER])
+        together = held(postings, wanted, len(rows), lexical.ids[:TOGETHER])
         similarity = np.array([r[4] for r in rows], np.float64)
         nearest = Candidates(*best(all_ids[inside], similarity[inside], deep))
         both = _joined_ids(lexical.ids, nearest.ids)
