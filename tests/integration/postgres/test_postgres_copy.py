@@ -486,12 +486,14 @@ async def test_a_truncate_that_waits_for_the_copy_is_not_waited_for_by_it(
 
     monkeypatch.setattr(snapshot, "lock", late)
 
-    # then both come to their end
+    # then the copy is not begun again, and both come to their end
     log = await database.capture()
     await truncates[0]
+    assert len(log.of("pg.public.t")) >= 100
     await database.capture()
     assert log.table("pg.public.t") == {}
     assert len(log.table("pg.public.u")) == 100
+    assert [c.op for c in log.of("pg.public.t")] == [*[Op.READ] * 100, Op.TRUNCATE]
 
 
 @pytest.mark.parametrize("statement", ["truncate t", "alter table t add column w int default 7"])

@@ -54,8 +54,8 @@ class Copying:
         )
         try:
             await replication.drop_slot(slot.name)
-            # The slots may have waited long, and from now on the copy's locks keep the tables as they are.
-            if (altered := await plan.altered(connection)) is not None:
+            # The slots may have waited long since the tables were looked at.
+            if (altered := await plan.altered(copy.session)) is not None:
                 raise copy_again(shown, f"{altered} was altered meanwhile")
         except BaseException:
             await copy.close()

@@ -67,7 +67,7 @@ class Plan:
         return frozenset(d.found.oid for d in self.tables)
 
     async def altered(self, connection: Connection) -> str | None:
-        """A table to copy that is another one now, or published otherwise, than when this was planned."""
+        """A table to copy that the connection sees otherwise, or published otherwise, than when this was planned."""
         members = await setup.members(connection, self.publication)
         found = await setup.describe(connection, [d.found for d, _ in self.to_copy], members)
         now = {d.found.oid: d for d in found}

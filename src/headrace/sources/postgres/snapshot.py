@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import AsyncConnection, Error, sql
+from psycopg import AsyncConnection, Error, errors, sql
 
 from headrace.change import Change, Op, Position
 from headrace.clock import now_us
@@ -18,6 +18,7 @@ from headrace.sources.postgres.problems import connect_failed, copy_again
 from headrace.sources.postgres.reading import Chunk, given_at, read_rows
 from headrace.sources.postgres.setup import (
     SQL,
+    Connection,
     Described,
     Found,
     Heap,
@@ -127,9 +128,12 @@ class Copy:
                 connections.append(await _connect(conninfo, shown))
                 await connections[-1].execute("begin isolation level repeatable read read only")
                 await connections[-1].execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
-                # A TRUNCATE that waits for the first one's locks would be waited for by the second: no server sees that
-                # circle, for the two are one only here.
-                await lock(connections[-1], tables, wait=n == 0)
+                try:
+                    await lock(connections[-1], tables, wait=n == 0)
+                except errors.LockNotAvailable:
+                    # A TRUNCATE waits for the first one's locks and would be waited for by this one: no server sees
+                    # that circle, for the two are one only here. The first one reads alone.
+                    await connections.pop().close()
             if (rewritten := await rewritten_since(connections[0], tables)) is not None:
                 raise copy_again(shown, f"{rewritten} truncated or rewritten meanwhile")
             row = await (await connections[0].execute(SQL["snapshot_time"])).fetchone()
@@ -142,6 +146,12 @@ class Copy:
         except BaseException:
             await _close(connections)
             raise
+
+    @property
+    def session(self) -> Connection:
+        """Sees the snapshot and holds the locks: whoever else asks for a table may wait behind a TRUNCATE that waits
+        for the end of the copy."""
+        return self._connections[0]
 
     async def units(self, tables: Sequence[tuple[Described, Shape]], rows: int) -> Sequence[Unit]:
         found = await heaps(self._connections[0], [d.found.oid for d, _ in tables])
