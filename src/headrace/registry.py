@@ -83,7 +83,7 @@ DETECTORS = {
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 FORMATS = {
     "text/plain": "headrace.knowledge.formats.text:parse",
-    "text/x-code": "headrace.knowledge.formats.text:parse",
+    "text/x-code": "headrace.knowledge.formats.code:parse",
     "text/markdown": "headrace.knowledge.formats.markdown:parse",
     "text/html": "headrace.knowledge.formats.html:parse",
     "text/x-rst": "headrace.knowledge.formats.rst:parse",

@@ -10,8 +10,10 @@ from functools import lru_cache
 from headrace.answer.units import Shape, Unit, display, split
 from headrace.answer.wording import Expect
 from headrace.answer.words import TOKEN, Stems, is_code, is_stop, stem, stems
+from headrace.knowledge.tables import columns_above
 
 _EMPTY: Stems = frozenset()
+_BLANK = re.compile(r"\n[ \t]*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,15 @@ _LEANS = re.compile(
 @lru_cache(maxsize=4096)
 def read(text: str, heading: str, title: str, document: str) -> Read:
     """A passage's text taken apart; cached, for the same chunk is found again and again."""
-    units = split(text)
+    columns = columns_above(heading) if text.lstrip().startswith("|") else ""
+    units = split(text, bool(columns))
+    until = _BLANK.search(text.rstrip())
     above = frozenset(stems(heading))
     lines: list[Line] = []
     for unit in units:
         header = text[units[unit.parent].start : units[unit.parent].end] if unit.parent >= 0 else None
-        shown = display(text, unit, header)
+        goes_on = header is None and (until is None or unit.end <= until.start())
+        shown = display(text, unit, columns if goes_on else header)
         tokens = TOKEN.findall(text[unit.start : unit.end])
         near = above | frozenset(stems(unit.heading)) if unit.heading else above
         if header is not None:

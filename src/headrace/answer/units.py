@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
+from headrace.knowledge import tables
+
 _HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(?P<text>.+?)\s*#*\s*$")
 _ITEM = re.compile(r"(?P<indent>\s*)(?:[-*+•‣]|\(?\d{1,3}[.)]|\(?[a-z]\))\s+(?P<text>\S.*)$")
 _FENCE = re.compile(r"\s*(```|~~~)")
@@ -20,6 +22,8 @@ _ABBREVIATION = re.compile(
 )
 _INITIAL = re.compile(r"(?:^|[\s(.])[A-Z]\.$")
 MAX_QUOTE = 900
+_ABOVE = -2
+"""Where the header of a table's rows is, when it stands above the text."""
 
 
 class Shape(Enum):
@@ -54,9 +58,12 @@ class _Line:
 
 
 @lru_cache(maxsize=4096)
-def split(text: str) -> tuple[Unit, ...]:
-    """The units of a text in order. Spans never overlap, never start or end with white space."""
-    return tuple(_Splitter(text).run())
+def split(text: str, headless: bool = False) -> tuple[Unit, ...]:
+    """The units of a text in order. Spans never overlap, never start or end with white space.
+
+    `headless`: the text begins in the middle of a table, so that its first row names no columns.
+    """
+    return tuple(_Splitter(text, _ABOVE if headless else -1).run())
 
 
 def display(text: str, unit: Unit, header: str | None = None) -> str:
@@ -87,8 +94,8 @@ def plain(raw: str) -> str:
 
 
 def cells(row: str) -> list[str]:
-    """A table row's cells."""
-    return [plain(c) for c in row.strip().strip("|").split("|")]
+    """A table row's cells, without markup."""
+    return [plain(c) for c in tables.cells(row)]
 
 
 def row_text(row: str, header: str | None) -> str:
@@ -100,7 +107,7 @@ def row_text(row: str, header: str | None) -> str:
 
 
 class _Splitter:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, header: int) -> None:
         self.text = text
         self.units: list[Unit] = []
         self.block = 0
@@ -108,7 +115,7 @@ class _Splitter:
         self.intro = -1  # a unit that ends with a colon, waiting for its list
         self.items: list[tuple[int, int]] = []  # indent, index of the item's first unit
         self.paragraph: list[_Line] = []
-        self.header = -1
+        self.header = header
 
     def run(self) -> list[Unit]:
         lines = self._lines()
@@ -178,8 +185,8 @@ class _Splitter:
     def _row(self, line: _Line) -> None:
         self._flush()
         self.block += 1
-        index = self._add(line.start, line.end, Shape.ROW, self.header)
-        if self.header < 0:
+        index = self._add(line.start, line.end, Shape.ROW, max(self.header, -1))
+        if self.header == -1:
             self.header = index
 
     def _item(self, line: _Line, item: re.Match[str]) -> None:

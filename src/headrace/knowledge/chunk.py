@@ -15,12 +15,16 @@ from tokenizers import Tokenizer
 from headrace.knowledge.counting import counter
 from headrace.knowledge.formats.markdown import headings
 from headrace.knowledge.parsed import Parsed, Span
+from headrace.knowledge.sections import Fits, Heading, sections
 from headrace.knowledge.stretches import stretches
+from headrace.knowledge.tables import UNDER, Table, header_at, tables
 from headrace.place import Place
 
-VERSION = 2
+VERSION = 3
 """Raised when the same text may be cut, or embedded under its headings, otherwise."""
 CHUNK_TOKENS = 200
+_TOKEN = 64
+"""Characters of a token, at most, where it is only asked whether a text can fit a chunk."""
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 # A table's row, a quotation, an item of a list.
 _MARK = re.compile(r"^ {0,3}(?:\||>|[-*+][ \t]|\d{1,9}[.)][ \t])", re.MULTILINE)
@@ -30,8 +34,8 @@ MARKED = 20
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A chunk's place in its text (characters), its words, the headings above it (outermost first), and where in the
-    file it stands."""
+    """A chunk's place in its text (characters), its words, the headings above it (outermost first; the names of the
+    columns last where it begins among a table's rows), and where in the file it stands."""
 
     start: int
     end: int
@@ -46,18 +50,55 @@ def chunk(parsed: Parsed, tokenizer: Tokenizer, tokens: int = CHUNK_TOKENS) -> l
     A chunk may go on over a page's end, but never over that of a slide, a sheet or a packed file.
     """
     above = list(parsed.outline) or (headings(parsed.text) if parsed.markdown else [])
-    starts = [h[0] for h in above]
     splitter = _splitter(tokenizer, parsed.markdown and _structured(parsed.text, above), tokens)
+    named = tables(parsed.text)
+    fits = _fits(parsed.text, tokenizer, tokens)
     pieces: list[Piece] = []
     for first, last in _parts(parsed):
-        path = _Path(above[bisect_left(starts, first) : bisect_left(starts, last)])
-        for begin, until in stretches(parsed.text, first, last, starts):
-            for offset, text in splitter.chunk_indices(parsed.text[begin:until]):
-                if text.strip():
-                    start = begin + offset
-                    end = start + len(text)
-                    pieces.append(Piece(start, end, text, path.to(start), _place(parsed.spans, start, end)))
+        inside = above[bisect_left(above, first, key=_at) : bisect_left(above, last, key=_at)]
+        path = _Path(inside)
+        for start, text in _cut(parsed, first, last, inside, splitter, fits):
+            end = start + len(text)
+            heading = _under(path.to(start), start, named)
+            pieces.append(Piece(start, end, text, heading, _place(parsed.spans, start, end)))
     return pieces
+
+
+def _cut(
+    parsed: Parsed, first: int, last: int, above: Sequence[Heading], splitter: MarkdownSplitter | TextSplitter,
+    fits: Fits,
+) -> Iterator[tuple[int, str]]:  # fmt: skip
+    """Where chunks begin, and their texts. A splitter knows the headings of Markdown only: other ones are cut at
+    before it sees the text."""
+    starts = [h[0] for h in above]
+    own = sections(first, last, above, fits) if parsed.outline and not parsed.markdown else ((first, last),)
+    for begin, until in own:
+        for start, end in stretches(parsed.text, begin, until, starts):
+            for offset, text in splitter.chunk_indices(parsed.text[start:end]):
+                if text.strip():
+                    yield start + offset, text
+
+
+def _fits(text: str, tokenizer: Tokenizer, tokens: int) -> Fits:
+    count = counter(tokenizer)
+
+    def fits(start: int, end: int) -> bool:
+        if end - start > tokens * _TOKEN:
+            return False
+        part = text[start:end]
+        return (count(part) if count else len(tokenizer.encode(part, add_special_tokens=False).ids)) <= tokens
+
+    return fits
+
+
+def _at(heading: Heading) -> int:
+    return heading[0]
+
+
+def _under(path: str, start: int, named: Sequence[Table]) -> str:
+    """The headings above a chunk, and the header of the table that it begins in the middle of."""
+    header = header_at(named, start)
+    return UNDER.join(part for part in (path, header) if part)
 
 
 def _structured(text: str, headings: Sequence[object]) -> bool:
@@ -81,7 +122,7 @@ class _Path:
             while self._path and self._path[-1][0] >= level:
                 self._path.pop()
             self._path.append((level, words))
-        return " › ".join(words for _, words in self._path)
+        return UNDER.join(words for _, words in self._path)
 
 
 def _parts(parsed: Parsed) -> Iterator[tuple[int, int]]:
