@@ -14,6 +14,8 @@ _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _SLIDES = "http://schemas.openxmlformats.org/presentationml/2006/main"
 _DRAWN = "http://schemas.openxmlformats.org/drawingml/2006/main"
+_OASIS = "urn:oasis:names:tc:opendocument:xmlns"
+_ODF = "application/vnd.oasis.opendocument"
 
 
 def zipped(members: Mapping[str, bytes | str], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -140,6 +142,66 @@ def pptx(slides: Sequence[tuple[str, str]], notes: Mapping[int, str] | None = No
                 f"<p:notes {names}>{tree(shape('body', notes[n]))}</p:notes>"
             )
     return zipped(members)
+
+
+def _vocabularies() -> str:
+    names = {
+        **{n: f"{_OASIS}:{n}:1.0" for n in ("office", "meta", "style", "text", "table", "presentation", "chart")},
+        "draw": f"{_OASIS}:drawing:1.0",
+        "svg": f"{_OASIS}:svg-compatible:1.0",
+        "dc": "http://purl.org/dc/elements/1.1/",
+        "xlink": "http://www.w3.org/1999/xlink",
+    }
+    return " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in names.items())
+
+
+def _opendocument(kind: str, body: str, styles: str, masters: str, meta: str, members: Mapping[str, str]) -> bytes:
+    names = _vocabularies()
+    return zipped(
+        {
+            "mimetype": f"{_ODF}.{kind}",
+            "content.xml": (
+                f"<office:document-content {names}><office:automatic-styles>{styles}</office:automatic-styles>"
+                f"<office:body><office:{kind}>{body}</office:{kind}></office:body></office:document-content>"
+            ),
+            "styles.xml": (
+                f"<office:document-styles {names}><office:master-styles>{masters}</office:master-styles>"
+                "</office:document-styles>"
+            ),
+            "meta.xml": f"<office:document-meta {names}><office:meta>{meta}</office:meta></office:document-meta>",
+            **{name: text.replace("NAMES", names) for name, text in members.items()},
+        }
+    )
+
+
+def odt(
+    body: str, *, styles: str = "", masters: str = "", meta: str = "", members: Mapping[str, str] | None = None
+) -> bytes:
+    """OpenDocument elements with the prefixes of the specification. In `members`, NAMES stands for those prefixes."""
+    return _opendocument("text", body, styles, masters, meta, members or {})
+
+
+def fodt(body: str, *, meta: str = "") -> bytes:
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<office:document {_vocabularies()} office:mimetype="{_ODF}.text">'
+        f"<office:meta>{meta}</office:meta><office:body><office:text>{body}</office:text></office:body>"
+        "</office:document>"
+    ).encode()
+
+
+def odp(slides: Sequence[tuple[str, str]], notes: Mapping[int, str] | None = None) -> bytes:
+    """Slides of a title and a text; notes by number from 1."""
+
+    def frame(kind: str, text: str) -> str:
+        box = f"<draw:text-box><text:p>{text}</text:p></draw:text-box>"
+        return f'<draw:frame presentation:class="{kind}">{box}</draw:frame>'
+
+    pages = ""
+    for n, (title, text) in enumerate(slides, 1):
+        told = f"<presentation:notes>{frame('notes', notes[n])}</presentation:notes>" if notes and n in notes else ""
+        pages += f"<draw:page>{frame('title', title)}{frame('outline', text)}{frame('page-number', '99')}{told}"
+        pages += "</draw:page>"
+    return _opendocument("presentation", pages, "", "", "", {})
 
 
 def xlsx(sheets: Mapping[str, Sequence[Sequence[str | float]]]) -> bytes:

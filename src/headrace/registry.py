@@ -81,6 +81,7 @@ DETECTORS = {
 }
 """What finds personal data in texts."""
 _OFFICE = "application/vnd.openxmlformats-officedocument."
+_ODF = "application/vnd.oasis.opendocument."
 FORMATS = {
     "text/plain": "headrace.knowledge.formats.text:parse",
     "text/x-code": "headrace.knowledge.formats.code:parse",
@@ -103,7 +104,14 @@ FORMATS = {
     _OFFICE + "spreadsheetml.sheet": "headrace.knowledge.formats.sheets:parse",
     "application/vnd.ms-excel.sheet.binary.macroenabled.12": "headrace.knowledge.formats.sheets:parse",
     "application/vnd.ms-excel": "headrace.knowledge.formats.sheets:parse",
-    "application/vnd.oasis.opendocument.spreadsheet": "headrace.knowledge.formats.sheets:parse",
+    _ODF + "text": "headrace.knowledge.formats.opendocument:parse",
+    _ODF + "text-template": "headrace.knowledge.formats.opendocument:parse",
+    _ODF + "text-master": "headrace.knowledge.formats.opendocument:parse",
+    _ODF + "text-flat-xml": "headrace.knowledge.formats.opendocument:parse",
+    _ODF + "presentation": "headrace.knowledge.formats.opendocument:parse",
+    _ODF + "presentation-template": "headrace.knowledge.formats.opendocument:parse",
+    _ODF + "presentation-flat-xml": "headrace.knowledge.formats.opendocument:parse",
+    _ODF + "spreadsheet": "headrace.knowledge.formats.sheets:parse",
     "application/vnd.apache.parquet": "headrace.knowledge.formats.parquet:parse",
     "application/avro": "headrace.knowledge.formats.avro:parse",
     "image/png": "headrace.knowledge.formats.image:parse",

@@ -23,6 +23,9 @@ GOOD: dict[str, bytes] = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": make.docx(make.paragraph("text")),
     "application/vnd.openxmlformats-officedocument.presentationml.presentation": make.pptx([("title", "text")]),
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": make.xlsx({"Sheet": [["text"]]}),
+    "application/vnd.oasis.opendocument.text": make.odt("<text:p>text</text:p>"),
+    "application/vnd.oasis.opendocument.presentation": make.odp([("title", "text")]),
+    "application/vnd.oasis.opendocument.text-flat-xml": make.fodt("<text:p>text</text:p>"),
     "application/epub+zip": make.epub(["<p>text</p>"], title="t", date=""),
     "application/zip": make.zipped({"a.txt": "text"}),
     "message/rfc822": make.mail("subject", "text"),
@@ -32,7 +35,14 @@ GOOD: dict[str, bytes] = {
     "application/x-ipynb+json": b'{"cells": [{"cell_type": "code", "source": "text"}], "nbformat": 4}',
     "text/plain": b"text",
 }
-NAMES = st.sampled_from(["a.txt", "a.pdf", "a.docx", "a.zip", "a.xml", "a", "A.XLSX", "a.eml", "a.png"])
+SUFFIXES = {
+    "application/pdf": ".pdf",
+    "application/vnd.oasis.opendocument.text": ".odt",
+    "application/vnd.oasis.opendocument.presentation": ".odp",
+}
+NAMES = st.sampled_from(
+    ["a.txt", "a.pdf", "a.docx", "a.zip", "a.xml", "a", "A.XLSX", "a.eml", "a.png", "a.odt", "a.fodt"]
+)
 
 
 def refused(path: str, content: bytes, limits: Limits | None = None) -> BadInput:
@@ -93,7 +103,7 @@ def test_a_password_is_told() -> None:
     assert refused("a.zip", bytes(package)).got == "one with a password"
 
 
-@pytest.mark.parametrize("name", ["a.pdf", "a.docx", "a.xlsx", "a.png", "a.zip"])
+@pytest.mark.parametrize("name", ["a.pdf", "a.docx", "a.xlsx", "a.odt", "a.odp", "a.png", "a.zip"])
 def test_an_empty_file_that_should_not_be_is_told(name: str) -> None:
     assert refused(name, b"").got == "an empty file"
 
@@ -102,9 +112,9 @@ def test_an_empty_text_is_an_empty_document() -> None:
     assert parse("a.md", b"").text == ""
 
 
-@pytest.mark.parametrize("media", [m for m in sorted(GOOD) if "officedocument" in m or m == "application/pdf"])
+@pytest.mark.parametrize("media", [m for m in sorted(GOOD) if "officedocument" in m or m in SUFFIXES])
 def test_half_a_file_is_told_to_be_damaged(media: str) -> None:
-    suffix = {"application/pdf": ".pdf"}.get(media, ".docx")
+    suffix = SUFFIXES.get(media, ".docx")
     content = GOOD[media]
 
     error = refused("a" + suffix, content[:40] + b"\0" * 20)

@@ -21,7 +21,10 @@ PPTX = _OOXML + "presentationml.presentation"
 XLSX = _OOXML + "spreadsheetml.sheet"
 XLSB = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
 XLS = "application/vnd.ms-excel"
-ODS = "application/vnd.oasis.opendocument.spreadsheet"
+_ODF = "application/vnd.oasis.opendocument."
+ODT = _ODF + "text"
+ODP = _ODF + "presentation"
+ODS = _ODF + "spreadsheet"
 MSG = "application/vnd.ms-outlook"
 EPUB = "application/epub+zip"
 ENCRYPTED = "application/encrypted"
@@ -89,8 +92,6 @@ REFUSED: dict[str, str] = {
     "application/msword": "a Word document of before 2007",
     "application/vnd.ms-powerpoint": "a PowerPoint presentation of before 2007",
     "application/x-ole-storage": "a compound file of an unknown program",
-    "application/vnd.oasis.opendocument.text": "an OpenDocument text",
-    "application/vnd.oasis.opendocument.presentation": "an OpenDocument presentation",
     ENCRYPTED: "an Office document with a password",
     EMPTY: "an empty file",
 }
@@ -111,13 +112,18 @@ _SUFFIXES = {
 }
 _BY_SUFFIX = {suffix: media for media, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
 _BINARY = frozenset(
-    """.pdf .docx .pptx .xlsx .xlsb .xls .ods .zip .epub .msg .parquet .avro .png .jpg .jpeg .gif .tif .tiff .webp .bmp
-    .doc .ppt .rtf .eml""".split()
+    """.pdf .docx .pptx .xlsx .xlsb .xls .odt .ott .odp .otp .ods .zip .epub .msg .parquet .avro .png .jpg .jpeg .gif
+    .tif .tiff .webp .bmp .doc .ppt .rtf .eml""".split()
 )
 # Possessive (`*+`, `(?>…)`): what begins with many comments must not be tried in every way to read them.
 _BEFORE = r"\s*+(?>(?>(?><!--.*?-->)|<[?!](?!--|doctype\s+html)[^>]*+>)\s*+)*+"
 _LOOKS_HTML = re.compile(_BEFORE + r"<(!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
 _LOOKS_FEED = re.compile(_BEFORE + r"<(?:rss|rdf:RDF|(?:\w+:)?feed)\b", re.IGNORECASE | re.DOTALL)
+# The text or presentation in one file says in its first element what it is, behind the names of all its vocabularies.
+_LOOKS_FLAT = re.compile(
+    _BEFORE + rf"<(?:\w+:)?document\s[^>]*?\bmimetype\s*=\s*[\"'](?:{re.escape(_ODF)})(text|presentation)\b", re.DOTALL
+)
+_ODF_BODY = re.compile(rb"<(?:\w+:)?body\b[^<>]*>\s*<(?:\w+:)?(text|presentation|spreadsheet)\b")
 _MAIL_HEADER = re.compile(r"([A-Za-z][\w-]*):[ \t]?.*")
 _MAIL_HEADERS = frozenset(
     """received return-path from to cc subject date message-id mime-version delivered-to content-type x-mailer
@@ -125,6 +131,9 @@ _MAIL_HEADERS = frozenset(
 )
 _NOTEBOOK = re.compile(r'\s*\{.{0,200}"(?:cells|nbformat|metadata)"\s*:', re.DOTALL)
 HEAD = 4096
+_LONG_HEAD = 16_384
+_ODF_STYLES = 1 << 20
+"""Bytes in which the body of an OpenDocument file is looked for: its styles stand before it."""
 
 
 def detect(path: str, content: bytes) -> str:
@@ -152,16 +161,26 @@ def _zipped(content: bytes, suffix: str) -> str:
             names = package.namelist()
             if names and names[0] == "mimetype" and package.getinfo("mimetype").file_size < 200:
                 return package.read("mimetype").decode("ascii", "replace").strip()
+            if "content.xml" in names and (media := _opendocument(package)):
+                return media
     except (
         zipfile.BadZipFile, zlib.error, ValueError, OSError, RuntimeError, NotImplementedError, LookupError, EOFError
     ):  # fmt: skip
-        damaged = {".docx": DOCX, ".pptx": PPTX, ".xlsx": XLSX, ".epub": EPUB}
+        damaged = {".docx": DOCX, ".pptx": PPTX, ".xlsx": XLSX, ".epub": EPUB, ".odt": ODT, ".odp": ODP, ".ods": ODS}
         return damaged.get(suffix, ZIP)  # its parser tells what is wrong with it
     if "[Content_Types].xml" in names:
         for part, media in _PARTS:
             if any(name.startswith(part) for name in names):
                 return media
     return EPUB if "META-INF/container.xml" in names else ZIP
+
+
+def _opendocument(package: zipfile.ZipFile) -> str:
+    """What was packed again by a program that does not put the type first; empty if it is something else."""
+    with package.open("content.xml") as stream:
+        head = stream.read(_ODF_STYLES)
+    body = _ODF_BODY.search(head) if b"urn:oasis:names:tc:opendocument" in head[:_LONG_HEAD] else None
+    return _ODF + body[1].decode() if body else ""
 
 
 def _compound(content: bytes) -> str:
@@ -178,9 +197,11 @@ def _is_text(content: bytes) -> bool:
 def _text(suffix: str, content: bytes) -> str:
     named = _BY_SUFFIX.get(suffix)
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    head = content[:HEAD].decode("utf-16" if wide else "utf-8-sig", "ignore").lstrip("\ufeff")
+    head = _decoded(content[:HEAD], wide)
     if named in (MARKDOWN, HTML, "text/x-rst", CODE):
         return named
+    if "opendocument" in head and (flat := _LOOKS_FLAT.match(_decoded(content[:_LONG_HEAD], wide))):
+        return f"{_ODF}{flat[1]}-flat-xml"
     if _LOOKS_HTML.match(head):
         return HTML
     if _LOOKS_FEED.match(head):
@@ -192,6 +213,10 @@ def _text(suffix: str, content: bytes) -> str:
     if named == "message/rfc822" and not _MAIL_HEADER.fullmatch(head.split("\n")[0].rstrip("\r")):
         return PLAIN
     return named or PLAIN
+
+
+def _decoded(head: bytes, wide: bool) -> str:
+    return head.decode("utf-16" if wide else "utf-8-sig", "ignore").lstrip("\ufeff")
 
 
 def _looks_mail(head: str) -> bool:
