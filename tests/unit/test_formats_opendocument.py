@@ -97,6 +97,15 @@ def test_lists_are_nested_and_numbered_as_their_style_says() -> None:
     )
 
 
+def test_an_item_is_counted_once_where_it_has_words() -> None:
+    gap = item("<text:p/><text:p>two</text:p><text:p>more</text:p>")
+    goes_on = item(listed(item("<text:p>c</text:p>")))
+    inner = listed(item("<text:p>b</text:p>"))
+    body = listed(item(f"<text:p>one</text:p>{inner}") + goes_on + gap, 'text:style-name="N"')
+
+    assert text(body, NUMBERED) == "1. one\n  b) b\n  c) c\n2. two\n  more\n\n"
+
+
 def test_a_heading_in_a_list_is_a_heading() -> None:
     inside = item('<text:h text:outline-level="1">Part</text:h>') + item("<text:p>point</text:p>")
 
@@ -156,11 +165,15 @@ def test_deleted_and_hidden_text_is_left_out() -> None:
 
 def test_drawings_are_their_text_pictures_their_description() -> None:
     body = """<text:p>See <draw:frame><draw:image xlink:href="Pictures/1.jpg"/><svg:title>A</svg:title><svg:desc>A red
-      bag</svg:desc></draw:frame> and <draw:frame><draw:image xlink:href="Pictures/2.png"/></draw:frame>this.
+      bag</svg:desc></draw:frame> and <draw:frame><draw:image xlink:href="Pictures/2.png"/></draw:frame>this
+      <draw:frame><draw:object-ole/><svg:title>A drawing</svg:title></draw:frame>.
       <draw:frame><draw:text-box><text:p>boxed</text:p></draw:text-box></draw:frame><draw:g><draw:custom-shape>
       <text:p>drawn</text:p></draw:custom-shape></draw:g></text:p>"""
 
-    assert text(body) == "See ![A red bag](data:image/jpeg;base64...) and this.\n\nboxed\n\ndrawn\n\n"
+    assert text(body).split("\n\n") == [
+        "See ![A red bag](data:image/jpeg;base64...) and this ![A drawing](data:image/png;base64...).",
+        "boxed", "drawn", "",
+    ]  # fmt: skip
 
 
 def test_a_chart_is_its_values() -> None:
@@ -173,6 +186,16 @@ def test_a_chart_is_its_values() -> None:
     found = text(f"<text:p>a{frame}</text:p>", members={"Object 1/content.xml": object})
 
     assert found == "a\n\nFees\n\n|  | Fee |\n| --- | --- |\n| bag | 12 |\n\n"
+
+
+def test_a_formula_is_what_was_typed() -> None:
+    names = 'xmlns="http://www.w3.org/1998/Math/MathML"'
+    letters = "<mrow><mi>a</mi> <mo>+</mo> <mi>b</mi></mrow>"
+    typed = f"<semantics>{letters}<annotation encoding='StarMath 5.0'>{{a}} over {{b}}</annotation></semantics>"
+    members = {"One/content.xml": f"<math {names}>{letters}</math>", "Two/content.xml": f"<math {names}>{typed}</math>"}
+    frames = "".join(f'<draw:frame><draw:object xlink:href="{n}/"/></draw:frame>, ' for n in ("./One", "Two"))
+
+    assert text(f"<text:p>{frames}end</text:p>", members=members) == "a+b, {a} over {b}, end\n\n"
 
 
 def test_code_keeps_its_blanks_and_is_no_heading() -> None:

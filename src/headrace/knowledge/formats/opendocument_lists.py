@@ -15,7 +15,7 @@ _ROMAN = (
 
 
 class Counts:
-    """The last number of each level of one list; 0 before its first."""
+    """The last number of each level of one list, and whether there is one. `key`: the list's own number."""
 
     def __init__(self, key: int) -> None:
         self.key = key

@@ -14,15 +14,18 @@ from headrace.knowledge.formats.xml import Element, words
 _TOKENS = frozenset({"math:mi", "math:mn", "math:mo", "math:mtext", "math:ms"})
 
 
+_DRAWN = ("draw:image", "draw:object", "draw:object-ole", "draw:plugin")
+
+
 class Cells(Protocol):
     def cell(self, element: Element) -> str: ...
 
 
 def picture(frame: Element) -> str:
-    """A picture by its description."""
+    """A picture, or what is drawn by another program, by its description."""
     held = {named(e): e for e in frame}
     described = words(held.get("svg:desc")) or words(held.get("svg:title"))
-    image = held.get("draw:image")
+    image = next((held[n] for n in _DRAWN if n in held), None)
     if not described or image is None:
         return ""
     kind = said(image, "draw:mime-type").rpartition("/")[2] or said(image, "xlink:href").rpartition(".")[2].lower()
@@ -46,7 +49,7 @@ class Objects:
         if root is None:
             return "", ()
         self._inside = True
-        formula = "".join(" ".join((e.text or "").split()) for e in root.iter() if named(e) in _TOKENS)
+        formula = _formula(root)
         blocks = list(_chart(root, reader))
         self._inside = False
         return formula, blocks
@@ -56,6 +59,12 @@ class Objects:
             return held
         name = resolved("", said(object, "xlink:href")) + "/content.xml"
         return self._package.xml(name) if self._package is not None and self._package.has(name) else None
+
+
+def _formula(root: Element) -> str:
+    """As it was typed, where the program keeps that; else its letters one by one."""
+    typed = next((words(e) for e in root.iter() if named(e) == "math:annotation"), "")
+    return typed or "".join(" ".join((e.text or "").split()) for e in root.iter() if named(e) in _TOKENS)
 
 
 def _chart(root: Element, reader: Cells) -> Iterator[str]:

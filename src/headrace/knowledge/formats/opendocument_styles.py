@@ -29,6 +29,7 @@ _NAMES = {
 _PREFIXES = {uri: prefix for prefix, uri in _NAMES.items()}
 _PARENTS = 20
 """Styles that one is based on, one on the other: more are not asked, so that a ring of them ends."""
+_Chain = Iterable[tuple[str, Element | None]]
 _CODE = "Preformatted_20_Text"
 
 
@@ -78,45 +79,42 @@ class Label:
     shown: int
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What a style says with those that it is based on. `level`: of a heading, 0 is the document's title. `code`: it is
+    the one that programs have for text whose blanks count."""
+
+    level: int | None
+    code: bool
+    hidden: bool
+
+
 class Styles:
     """The styles of one part: the document's own and those that its program made for this part alone."""
 
     def __init__(self, common: Element | None, automatic: Element | None) -> None:
         self._styles: dict[tuple[str, str], Element] = {}
         self._lists: dict[str, dict[int, Label]] = {}
+        self._known: dict[tuple[str, str], Style] = {}
         for each in (*part(common, "office:styles"), *part(automatic, "office:automatic-styles")):
             if named(each) == "style:style":
                 self._styles[said(each, "style:family"), said(each, "style:name")] = each
             elif named(each) == "text:list-style":
                 self._lists[said(each, "style:name")] = _labels(each)
 
-    def level(self, name: str) -> int | None:
-        """The outline level of a paragraph's style; 0 is the document's title."""
-        for own, style in self._chain("paragraph", name):
-            if own in ("Title", "Subtitle"):
-                return 0 if own == "Title" else None
-            if style is None:
-                return None
-            if style.get(_full("style:default-outline-level")) is not None:
-                return number(style, "style:default-outline-level", 0) or None
-        return None
-
-    def is_code(self, name: str) -> bool:
-        """Whether a paragraph's style is the one that programs have for text whose blanks count."""
-        return any(own == _CODE for own, _ in self._chain("paragraph", name))
-
-    def is_hidden(self, family: str, name: str) -> bool:
-        for _, style in self._chain(family, name):
-            for properties in style if style is not None else ():
-                if shown := said(properties, "text:display"):
-                    return shown == "none"
-        return False
+    def of(self, family: str, name: str) -> Style:
+        found = self._known.get((family, name))
+        if found is None:
+            chain = list(self._chain(family, name))
+            found = Style(_level(chain), any(own == _CODE for own, _ in chain), _is_hidden(chain))
+            self._known[family, name] = found
+        return found
 
     def label(self, name: str, level: int) -> Label | None:
         """How a list of this style numbers its items at a level, from 0; None where it does not."""
         return self._lists.get(name, {}).get(level)
 
-    def _chain(self, family: str, name: str) -> Iterable[tuple[str, Element | None]]:
+    def _chain(self, family: str, name: str) -> _Chain:
         """A style and those that it is based on; programs' own ones may be named without standing in the file."""
         for _ in range(_PARENTS):
             style = self._styles.get((family, name))
@@ -125,6 +123,23 @@ class Styles:
             if style is None:
                 return
             name = said(style, "style:parent-style-name")
+
+
+def _level(chain: _Chain) -> int | None:
+    for own, style in chain:
+        if own in ("Title", "Subtitle"):
+            return 0 if own == "Title" else None
+        if style is not None and style.get(_full("style:default-outline-level")) is not None:
+            return number(style, "style:default-outline-level", 0) or None
+    return None
+
+
+def _is_hidden(chain: _Chain) -> bool:
+    for _, style in chain:
+        for properties in style if style is not None else ():
+            if shown := said(properties, "text:display"):
+                return shown == "none"
+    return False
 
 
 def _labels(style: Element) -> dict[int, Label]:

@@ -71,11 +71,11 @@ class Reader:
 
     def _paragraph(self, element: Element, mark: str = "", indent: str = "", key: int | None = None) -> Iterator[Line]:
         """`mark`: what stands before it as an item of a list."""
-        style = said(element, "text:style-name")
-        if self._styles.is_hidden("paragraph", style):
+        style = self._styles.of("paragraph", said(element, "text:style-name"))
+        if style.hidden:
             return
         words, boxes = self._read(element)
-        level = number(element, "text:outline-level", 1) if named(element) == "text:h" else self._styles.level(style)
+        level = number(element, "text:outline-level", 1) if named(element) == "text:h" else style.level
         text = words.strip()
         if text and level is not None and not self._inner:
             text = " ".join(text.split())
@@ -83,7 +83,7 @@ class Reader:
             yield None, "#" * min(max(level, 1), 6) + " " + text
         elif key is not None and text:
             yield key, indent + mark + text.replace("\n", "\n" + indent + "  ")
-        elif self._styles.is_code(style) and not self._inner:
+        elif style.code and not self._inner:
             yield CODE, words.rstrip()
         elif text:
             yield None, _LOOKS_HEADING.sub(r"\\", text)
@@ -111,7 +111,7 @@ class Reader:
                 words.put("\n")
             case "text:a":
                 self._link(each, words, boxes)
-            case "text:span" if self._styles.is_hidden("text", said(each, "text:style-name")):
+            case "text:span" if self._styles.of("text", said(each, "text:style-name")).hidden:
                 pass
             case "text:hidden-text" if said(each, "text:is-hidden") == "true":
                 pass
@@ -153,19 +153,19 @@ class Reader:
             yield from self._item(item, counts, style, level, header=named(item) == "text:list-header")
 
     def _item(self, item: Element, counts: Counts, style: str, level: int, *, header: bool = False) -> Iterator[Line]:
-        """Its first paragraph has the mark, the others stand under it."""
-        marked = header
+        """Its first paragraph that is not empty has the mark, the others stand under it."""
+        mark, counted = "", header
         for each in item:
             if named(each) == "text:list":
                 deeper = min(level + 1, DEEPEST - 1)
-                if marked and said(each, "text:continue-numbering") != "true":
+                if counted and said(each, "text:continue-numbering") != "true":
                     counts.restart(deeper)
                 yield from self._list(each, counts, said(each, "text:style-name") or style, deeper)
             elif named(each) in ("text:p", "text:h"):
-                mark = "" if marked else self._lists.mark(counts, style, level)
-                below = "  " if marked else ""
-                lines = list(self._paragraph(each, mark, "  " * level + below, counts.key))
-                marked = marked or bool(lines)
+                if not counted:
+                    mark, counted = self._lists.mark(counts, style, level), True
+                lines = list(self._paragraph(each, mark, "  " * (level if mark else level + 1), counts.key))
+                mark = "" if lines else mark
                 yield from lines
             else:
                 yield from self._line(each)
