@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from pyarrow import parquet
 
 from headrace.errors import BadInput
+from headrace.knowledge.formats.text import decode
 from headrace.knowledge.parse import parse
 from headrace.knowledge.parsed import Limits, Parsed
 from headrace.place import Place
@@ -242,6 +243,37 @@ def test_a_picture_is_not_read_where_that_is_switched_off_or_too_large() -> None
 )
 def test_text_in_an_encoding_that_is_stated_or_certain_is_read(name: str, content: bytes) -> None:
     assert "Grüße" in parse(name, content).text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Straße;Größe;Preis\nMüllerstraße 5;42;12,50 €\nÖlfilter;3;1,20\n",
+        "Le prix élevé de l’été à Genève : 12 € où ça s’arrête. Références déjà reçues.",
+        "El niño comió mañana y se fue a España. ¿Qué pasó? ¡Adiós!",
+        "På øya bor det færre enn før, og Åse drar over på lørdag.",
+        "The café’s menu – “free” refills cost £3, at 21°C.",
+    ],
+)
+def test_what_windows_writes_in_western_europe_is_read(text: str) -> None:
+    assert decode("a.csv", text.encode("cp1252")) == text
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        ("cp1250", "Zażółć gęślą jaźń. Proszę o przesłanie faktury na adres spółki."),
+        ("cp1250", "Příliš žluťoučký kůň úpěl ďábelské ódy. Prosím o zaslání faktury."),
+        ("cp1250", "Árvíztűrő tükörfúrógép. Kérjük, küldje el a számlát az alábbi címre."),
+        ("cp1251", "Просим выслать счёт на оплату по адресу компании. Спасибо."),
+        ("cp1254", "Lütfen faturayı aşağıdaki adrese gönderin. Teşekkürler, İstanbul şubesi."),
+        ("shift_jis", "請求書を下記の住所までお送りください。よろしくお願いします。"),
+        ("mac_roman", "Sehr geehrte Damen und Herren, über die Lieferung von Öl. Mit freundlichen Grüßen"),
+    ],
+)
+def test_what_could_be_another_encoding_is_told_and_not_guessed(charset: str, text: str) -> None:
+    with pytest.raises(BadInput, match="UTF-8"):
+        decode("a.txt", text.encode(charset))
 
 
 def test_what_is_beside_a_page_s_main_part_is_left_out() -> None:

@@ -7,6 +7,7 @@ import re
 from pathlib import PurePosixPath
 
 from headrace.errors import BadInput
+from headrace.knowledge.formats.western import western
 from headrace.knowledge.parsed import File, Parsed
 
 BOMS = (
@@ -36,7 +37,8 @@ def text_of(file: File) -> str:
 
 
 def decode(path: str, content: bytes, charset: str | None = None) -> str:
-    """Text in UTF-8, with a byte order mark in UTF-16 or 32, or in the encoding that it (or `charset`) states.
+    """Text in UTF-8, with a byte order mark in UTF-16 or 32, in the encoding that it (or `charset`) states, or in
+    Windows-1252 where nothing else can be meant.
 
     A byte order mark is left out. Raises BadInput with the place of the first wrong byte.
     """
@@ -51,6 +53,8 @@ def decode(path: str, content: bytes, charset: str | None = None) -> str:
         named = charset or stated_charset(content)
         if named is not None:
             return _as(path, content, named)
+        if (found := western(content)) is not None:
+            return _clean(path, found)
         wrong = content[error.start : error.start + 1].hex()
         raise _bad(path, f"byte 0x{wrong} at offset {error.start}") from None
     if charset is not None and charset.lower().replace("_", "-") not in ("utf-8", "us-ascii", "ascii"):
