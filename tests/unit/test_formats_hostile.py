@@ -30,7 +30,8 @@ GOOD: dict[str, bytes] = {
     "application/zip": make.zipped({"a.txt": "text"}),
     "message/rfc822": make.mail("subject", "text"),
     "application/rtf": rb"{\rtf1 text}",
-    "text/html": b"<!doctype html><p>text</p>",
+    "text/html": b"<!doctype html><h1>a</h1><p>text<ul><li>b<pre># c</pre></ul><blockquote>d</blockquote><table><tr>"
+    b"<th rowspan=2>e<th colspan=3>f<tr><td>g</table><math><mfrac><mi>h</mi></mfrac></math><a href=i>j</a>",
     "application/rss+xml": b'<?xml version="1.0"?><rss><channel><item><title>text</title></item></channel></rss>',
     "application/x-ipynb+json": b'{"cells": [{"cell_type": "code", "source": "text"}], "nbformat": 4}',
     "text/plain": b"text",
