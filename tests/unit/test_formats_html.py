@@ -84,7 +84,7 @@ def test_lists_keep_their_levels_and_numbers() -> None:
 
 
 def test_items_with_headings_are_parts_of_the_page() -> None:
-    page = "<ul><li><h3>Card</h3><p>text</ul><blockquote><h4>Quoted</h4>x</blockquote>"
+    page = "<ul><ul><li><ul><li><h3>Card</h3><p>text</ul></ul></ul><blockquote><h4>Quoted</h4>x</blockquote>"
 
     assert text(page) == "### Card\n\ntext\n\n#### Quoted\n\nx"
     assert outline(page) == [(3, "Card"), (4, "Quoted")]
@@ -209,3 +209,12 @@ def test_code_of_a_chapter_is_code() -> None:
     book = make.epub(['<h1>One</h1><pre class="python">\n  # x\n</pre>'], title="t", date="")
 
     assert parse("a.epub", book).text == "# One\n\n```\n  # x\n```\n\n"
+
+
+def test_headings_of_a_feed_s_entry_stand_below_its_own_and_its_code_is_kept() -> None:
+    body = "&lt;h1&gt;Fees&lt;/h1&gt;&lt;pre&gt;# x\n  y&lt;/pre&gt;&lt;h2&gt;More&lt;/h2&gt;"
+    feed = f"<rss><channel><item><title>One</title><description>{body}</description></item></channel></rss>"
+
+    parsed = parse("a.xml", b'<?xml version="1.0"?>' + feed.encode())
+
+    assert parsed.text == "## One\n\n### Fees\n\n```\n# x\n  y\n```\n\n#### More\n\n"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from headrace.knowledge.dates import stated
 from headrace.knowledge.formats.html import of_text
+from headrace.knowledge.formats.markdown import headings
 from headrace.knowledge.formats.text import name_of
 from headrace.knowledge.formats.xml import Element, attribute, child, local, root_of, words
 from headrace.knowledge.parsed import Draft, File, Parsed
@@ -42,6 +45,7 @@ def _body(element: Element | None) -> str:
     text = "".join(element.itertext())
     if "<" in text:
         text = of_text(f"<html><body>{text}</body></html>").text
-        # Headings of an entry's own text stay below the entry's.
-        text = "\n".join("##" + line if line.startswith("#") else line for line in text.split("\n"))
+        # Headings of an entry's own text stay below the entry's; lines of its code are none.
+        starts = [at for at, _, _ in headings(text) if text.startswith("#", at)]
+        text = "##".join(text[a:b] for a, b in pairwise([0, *starts, len(text)]))
     return text.strip() + "\n\n" if text.strip() else ""

@@ -40,7 +40,7 @@ def code(element: HtmlElement) -> str:
         tag = tag_of(each)
         if each.tail:
             todo.append(each.tail)
-        if not tag or left_out(each, tag, aside=False):
+        if not tag or tag == "button" or left_out(each, tag, aside=False):
             continue
         if tag == "br" or (tag in BLOCKS and not pieces[-1].endswith("\n")):
             pieces.append("\n")

@@ -109,7 +109,7 @@ class Lines:
     def verbatim(self, lines: Iterable[str]) -> None:
         """Lines as they are, apart from what is around them."""
         self._apart(2)
-        self._pending = [""] * len(self._pending)
+        self._pending.clear()  # of a heading whose words did not come
         marked = any(level.first for level in self._levels)
         self._begin()
         if marked:

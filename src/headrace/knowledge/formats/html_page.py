@@ -71,7 +71,7 @@ class Page:
             return self._item(element, out)
         if tag == "blockquote":
             return self._quotation(element, out)
-        if tag in _AROUND:
+        if tag in _AROUND and element not in self._blocks:
             before, behind = _AROUND[tag]
             out.open(before)
             return lambda: out.close(behind)
@@ -135,7 +135,7 @@ class Page:
 
     def _list(self, element: HtmlElement, out: Lines) -> _Leave:
         above = element.getparent()
-        deeper = above is not None and above.tag in _LISTS
+        deeper = above is not None and above.tag in _LISTS and element not in self._headed
         apart = out.line if self._lists else out.block
         apart()
         if deeper:
