@@ -191,7 +191,7 @@ def test_rtf_is_its_text() -> None:
 
     parsed = parse("a.txt", head + rb"\f0 Gr\u252?n \b bags\b0\par free.}")
 
-    assert (parsed.title, parsed.text) == ("Rules", "Grün bags\nfree.")
+    assert (parsed.title, parsed.text) == ("Rules", "Grün bags\n\nfree.")
 
 
 def test_rows_of_parquet_and_avro_are_tables(tmp_path: Path) -> None:

@@ -29,7 +29,10 @@ GOOD: dict[str, bytes] = {
     "application/epub+zip": make.epub(["<p>text</p>"], title="t", date=""),
     "application/zip": make.zipped({"a.txt": "text"}),
     "message/rfc822": make.mail("subject", "text"),
-    "application/rtf": rb"{\rtf1 text}",
+    "application/rtf": (
+        rb"{\rtf1\ansi\ansicpg932{\fonttbl{\f0\fcharset2 Symbol;}}{\info{\title \'83\'65}{\creatim\yr2026\mo1\dy1}}\pard"
+        rb"\u-10179?\u-8704?{\footnote b}{\field{\*\fldinst HYPERLINK c}{\fldrslt d}}\trowd\cellx9\intbl e\cell\row}"
+    ),
     "text/html": b"<!doctype html><h1>a</h1><p>text<ul><li>b<pre># c</pre></ul><blockquote>d</blockquote><table><tr>"
     b"<th rowspan=2>e<th colspan=3>f<tr><td>g</table><math><mfrac><mi>h</mi></mfrac></math><a href=i>j</a>",
     "application/rss+xml": b'<?xml version="1.0"?><rss><channel><item><title>text</title></item></channel></rss>',

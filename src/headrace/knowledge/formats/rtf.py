@@ -1,24 +1,23 @@
-"""RTF by its text."""
+"""RTF: text with headings, lists, tables, links, notes and comments (RTF 1.9.1)."""
 
 from __future__ import annotations
 
-import re
-
-from striprtf.striprtf import rtf_to_text
-
+from headrace.knowledge.formats.rtf_about import About, FontTable, Styles
+from headrace.knowledge.formats.rtf_parts import Parts, Rows
+from headrace.knowledge.formats.rtf_reader import Reader
 from headrace.knowledge.formats.text import name_of
-from headrace.knowledge.parsed import Draft, File, Parsed
-
-_TITLE = re.compile(rb"\{\\title ([^{}\\]{1,300})\}")
+from headrace.knowledge.parsed import File, Parsed
 
 
 def parse(file: File) -> Parsed:
-    try:
-        text = rtf_to_text(file.content.decode("latin-1"), errors="replace")
-    except (ValueError, LookupError, IndexError, KeyError) as error:
-        raise file.refused("a whole RTF document", f"a damaged one ({error})", "Save it again.") from None
-    title = _TITLE.search(file.content)
-    draft = Draft(file)
-    draft.add(text.strip())
-    named = title[1].decode("latin-1").strip() if title else ""
-    return draft.done(named or name_of(file.path), markdown=False)
+    """A file that is cut off is read as far as it goes. Raises BadInput beyond the limits."""
+    reader = Reader(file)
+    about, parts = About(reader), Parts(reader)
+    for takes in (FontTable, Styles, Rows):
+        takes(reader)
+    reader.read()
+    notes = ["\n".join(n) for n in (parts.footnotes, parts.endnotes, parts.comments)]
+    blocks = [*parts.headers, *reader.body.blocks, *parts.footers, *notes]
+    text = "\n\n".join([b for b in blocks if b])  # its characters were counted as they came
+    title = about.title or reader.body.title or name_of(file.path)
+    return Parsed(title, text, True, file.media, dated=about.dated, metadata=about.metadata)
