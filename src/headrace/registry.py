@@ -99,6 +99,8 @@ FORMATS = {
     "application/epub+zip": "headrace.knowledge.formats.epub:parse",
     "application/zip": "headrace.knowledge.formats.archive:parse",
     "application/pdf": "headrace.knowledge.formats.pdf:parse",
+    "application/msword": "headrace.knowledge.formats.doc:parse",
+    "application/vnd.ms-powerpoint": "headrace.knowledge.formats.ppt:parse",
     _OFFICE + "wordprocessingml.document": "headrace.knowledge.formats.docx:parse",
     _OFFICE + "presentationml.presentation": "headrace.knowledge.formats.pptx:parse",
     _OFFICE + "spreadsheetml.sheet": "headrace.knowledge.formats.sheets:parse",

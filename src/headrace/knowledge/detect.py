@@ -18,6 +18,8 @@ ZIP = "application/zip"
 _OOXML = "application/vnd.openxmlformats-officedocument."
 DOCX = _OOXML + "wordprocessingml.document"
 PPTX = _OOXML + "presentationml.presentation"
+DOC = "application/msword"
+PPT = "application/vnd.ms-powerpoint"
 XLSX = _OOXML + "spreadsheetml.sheet"
 XLSB = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
 XLS = "application/vnd.ms-excel"
@@ -62,8 +64,8 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 _COMPOUND: tuple[tuple[str, str], ...] = (
     ("EncryptedPackage", ENCRYPTED),
     ("__properties_version1.0", MSG),
-    ("WordDocument", "application/msword"),
-    ("PowerPoint Document", "application/vnd.ms-powerpoint"),
+    ("WordDocument", DOC),
+    ("PowerPoint Document", PPT),
     ("Workbook", XLS),
     ("Book", XLS),
 )
@@ -89,8 +91,6 @@ REFUSED: dict[str, str] = {
     "video/mp4": "a video",
     "video/webm": "a video",
     "application/vnd.sqlite3": "an SQLite database",
-    "application/msword": "a Word document of before 2007",
-    "application/vnd.ms-powerpoint": "a PowerPoint presentation of before 2007",
     "application/x-ole-storage": "a compound file of an unknown program",
     ENCRYPTED: "an Office document with a password",
     EMPTY: "an empty file",
