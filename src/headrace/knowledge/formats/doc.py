@@ -79,7 +79,10 @@ class _Reader:
         paragraphs = self._paragraphs(*self._document.story(story))
         for inside, group in groupby(paragraphs, key=lambda p: p[1].in_table):
             if inside:
-                yield from chain(table(_rows(group)), ["\n"])
+                line = ""
+                for line in table(_rows(group)):
+                    yield line
+                yield "\n" if line else ""
                 continue
             for text, properties, _ in group:
                 if text:
