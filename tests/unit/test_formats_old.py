@@ -159,13 +159,23 @@ def test_a_header_that_does_not_fit_the_file_is_refused(at: int, value: bytes) -
     assert "damaged" in refused(bytes(content)).got
 
 
-def test_a_stream_in_a_circle_is_not_read_for_as_long_as_it_is_said_to_be() -> None:
-    content = bytearray(old.word(["text"]))
-    entry = content.index("WordDocument".encode("utf-16-le"))
-    content[entry + 120 : entry + 124] = b"\0\0\0\x7f"
-    content[512 + 8 * 4 : 512 + 9 * 4] = (1).to_bytes(4, "little")  # its last sector is followed by its first
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (old.word(["text"]), "WordDocument"),
+        (make.msg("subject", "text", {}, delivered_us=0), "__substg1.0_1000001F"),
+    ],
+    ids=["word", "message"],
+)
+def test_a_stream_in_a_circle_is_not_read_for_as_long_as_it_is_said_to_be(content: bytes, name: str) -> None:
+    """18 kilobytes took gigabytes of memory."""
+    entry = content.index(name.encode("utf-16-le"))
+    (start,) = struct.unpack_from("<I", content, entry + 116)
+    circle = bytearray(content)
+    struct.pack_into("<I", circle, entry + 120, 0x7FFFFFFF)
+    struct.pack_into("<I", circle, 512 + 4 * (start + 7), start)  # behind its last sector comes its first
 
-    assert "longer" in refused(bytes(content)).got
+    assert "longer" in refused(bytes(circle)).got
 
 
 def test_a_compound_file_without_its_program_s_stream_is_damaged() -> None:

@@ -11,7 +11,9 @@ from olefile import OleFileIO
 from headrace.errors import BadInput
 from headrace.knowledge.parsed import File
 
-BROKEN = (OSError, struct.error, LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
+UNREADABLE = (struct.error, IndexError, ValueError)
+"""What reading a stream that is damaged raises."""
+_BROKEN = (OSError, struct.error, LookupError, ValueError, TypeError, AttributeError, ArithmeticError)  # the library's
 _HEADER = struct.Struct("<30xHH10xL16xL4xL")  # shifts of sectors and mini sectors; sectors of FAT, mini FAT and DIFAT
 _SECTOR_SHIFTS, _MINI_SHIFT = (9, 12), 6
 _SLACK = 110
@@ -29,7 +31,7 @@ class Compound:
             self._ole = OleFileIO(io.BytesIO(file.content))
             if self._ole.root.size > len(file.content):
                 raise ValueError("more small streams than the file is long")
-        except BROKEN as error:
+        except _BROKEN as error:
             raise self.damaged(error) from None
 
     def __enter__(self) -> Self:
@@ -41,6 +43,10 @@ class Compound:
     def has(self, name: str) -> bool:
         return self._ole.exists(name)
 
+    def names(self) -> list[list[str]]:
+        """The streams, each by its folders and its name."""
+        return self._ole.listdir()
+
     def stream(self, name: str) -> bytes:
         """A stream's bytes, empty where there is none. Raises BadInput."""
         self.file.meter.tick()
@@ -50,7 +56,7 @@ class Compound:
             if self._ole.get_size(name) > len(self.file.content):
                 raise ValueError(f"a longer {name} than the file")  # sectors in a circle would be read until then
             return self._ole.openstream(name).read()
-        except BROKEN as error:
+        except _BROKEN as error:
             raise self.damaged(error) from None
 
     def damaged(self, error: object) -> BadInput:

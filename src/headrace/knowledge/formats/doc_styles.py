@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from headrace.knowledge.formats.compound import BROKEN
+from headrace.knowledge.formats.compound import UNREADABLE
 
 _TITLE, _PARAGRAPH = 62, 1
 _HEADING = re.compile(r"(?:heading|überschrift|titre|título|titolo) ?([1-9])", re.IGNORECASE)
@@ -60,7 +60,7 @@ def style_of(said: Modifiers) -> Style:
 
 
 def styles(sheet: bytes) -> dict[int, Style]:
-    """The style sheet (STSH in [MS-DOC] 2.9): number to style, what one does not say taken from the one it is based on."""
+    """The style sheet (STSH in [MS-DOC] 2.9): number to style, with what the one it is based on says."""
     found: dict[int, Style] = {}
     based: dict[int, int] = {}
     for number, std, fixed in _definitions(sheet):
@@ -69,7 +69,7 @@ def styles(sheet: bytes) -> dict[int, Style]:
             if second & 0xF == _PARAGRAPH:
                 found[number] = _style(first & 0xFFF, std, fixed)
                 based[number] = second >> 4
-        except BROKEN:
+        except UNREADABLE:
             continue
     for number in found:
         above = number

@@ -20,8 +20,8 @@ _PAIRS = 154
 _CLX = 33
 _PRC, _PCDT = 1, 2
 _COMPRESSED = 1 << 30
-# A byte of a compressed piece is the Unicode character of its number, but for what [MS-DOC] 2.9, FcCompressed, lists of 0x80-0x9F.
-# That is Windows-1252 without three letters, which are no control characters in what other programs write either.
+# A byte of a compressed piece is the Unicode character of its number, but for what [MS-DOC] 2.9, FcCompressed, lists of
+# 0x80-0x9F. That is Windows-1252 without three characters, which other programs do write.
 _BYTES = "".join(bytes([n]).decode("cp1252", "ignore") or chr(n) for n in range(256))
 
 
@@ -141,4 +141,4 @@ _BYTES_TABLE = str.maketrans({chr(n): c for n, c in enumerate(_BYTES) if chr(n) 
 
 def readable(text: str) -> str:
     """Code units as characters: those that stand for one together are joined."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import struct
 
-from olefile import OleFileIO
-
+from headrace.knowledge.formats.compound import UNREADABLE, Compound
 from headrace.knowledge.formats.html import of_text
 from headrace.knowledge.formats.mail import attach
 from headrace.knowledge.formats.text import name_of
@@ -22,17 +20,17 @@ _EPOCH_1601_US = 11_644_473_600_000_000
 
 
 def parse(file: File) -> Parsed:
-    try:
-        with OleFileIO(io.BytesIO(file.content)) as ole:
-            return _Message(file, ole).read()
-    except (OSError, struct.error, IndexError, ValueError, TypeError) as error:
-        raise file.refused("a whole Outlook message", f"a damaged one ({error})", "Save it again.") from None
+    with Compound(file, "an Outlook message") as compound:
+        try:
+            return _Message(file, compound).read()
+        except UNREADABLE as error:
+            raise compound.damaged(error) from None
 
 
 class _Message:
-    def __init__(self, file: File, ole: OleFileIO) -> None:
+    def __init__(self, file: File, compound: Compound) -> None:
         self._file = file
-        self._ole = ole
+        self._compound = compound
 
     def read(self) -> Parsed:
         subject = self._text("", _SUBJECT)
@@ -42,7 +40,7 @@ class _Message:
         body = self._text("", _BODY) or of_text(self._bytes("", _HTML).decode("utf-8", "replace")).text
         draft.add(body.replace("\r\n", "\n").strip() + "\n\n")
         reasons = Reasons()
-        attachments = sorted({e[0] for e in self._ole.listdir() if e[0].startswith("__attach_version1.0_")})
+        attachments = sorted({e[0] for e in self._compound.names() if e[0].startswith("__attach_version1.0_")})
         for n, folder in enumerate(attachments, 1):
             name = self._text(folder + "/", _LONG_NAME) or self._text(folder + "/", _SHORT_NAME) or f"attachment {n}"
             attach(self._file, draft, reasons, name, self._bytes(folder + "/", _DATA))
@@ -66,7 +64,7 @@ class _Message:
         return self._stream(f"{folder}__substg1.0_{tag}0102") or b""
 
     def _stream(self, name: str) -> bytes | None:
-        return self._ole.openstream(name).read() if self._ole.exists(name) else None
+        return self._compound.stream(name) if self._compound.has(name) else None
 
     def _dated(self) -> int | None:
         """Fixed-length properties: 32 bytes of header, then 16 bytes each: type, id, flags, value."""

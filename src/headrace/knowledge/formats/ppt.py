@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from headrace.knowledge.formats.compound import BROKEN, Compound
+from headrace.knowledge.formats.compound import UNREADABLE, Compound
 from headrace.knowledge.formats.ppt_records import Document, Record
 from headrace.knowledge.formats.properties import about
 from headrace.knowledge.formats.text import name_of
@@ -41,7 +41,7 @@ def parse(file: File) -> Parsed:
     with Compound(file, "a PowerPoint presentation") as compound:
         try:
             return _Reader(file, compound).read()
-        except BROKEN as error:
+        except UNREADABLE as error:
             raise compound.damaged(error) from None
 
 

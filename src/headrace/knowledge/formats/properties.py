@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator, Mapping
 
 from headrace.errors import BadInput
-from headrace.knowledge.formats.compound import BROKEN, Compound
+from headrace.knowledge.formats.compound import UNREADABLE, Compound
 from headrace.knowledge.formats.office import Core
 from headrace.metadata import keywords_of, metadata_of, time_text_us
 
@@ -71,7 +71,7 @@ def _sets(compound: Compound, name: str) -> list[_Section]:
         data = compound.stream(name)
         count = min(struct.unpack_from("<I", data, 24)[0], 2)
         return [_Section(data[struct.unpack_from("<I", data, 44 + 20 * n)[0] :]) for n in range(count)]
-    except (BadInput, *BROKEN):
+    except (BadInput, *UNREADABLE):
         return []
 
 
@@ -89,8 +89,8 @@ class _Section:
     def value(self, id: int) -> object:
         """None for one of another kind, or that is damaged."""
         try:
-            return self._value(self.places[id])
-        except BROKEN:
+            return self._value(self.places[id]) if id in self.places else None
+        except UNREADABLE:
             return None
 
     def _value(self, at: int) -> object:
@@ -117,14 +117,16 @@ class _Section:
     def names(self) -> dict[int, str]:
         """The dictionary ([MS-OLEPS] 2.17): number to name."""
         found: dict[int, str] = {}
+        at = self.places.get(_DICTIONARY)
+        if at is None:
+            return found
         try:
-            at = self.places[_DICTIONARY]
             (count,) = struct.unpack_from("<I", self._data, at)
             at += 4
             for _ in range(min(count, _MOST)):
                 (id,) = struct.unpack_from("<I", self._data, at)
                 found[id], at = self._text(at + 4, wide=self._page == _UNICODE)
-        except BROKEN:
+        except UNREADABLE:
             return found
         return found
 
