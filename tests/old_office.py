@@ -52,18 +52,22 @@ def record(kind: int, content: bytes, instance: int = 0, *, container: bool = Fa
     return struct.pack("<HHI", instance << 4 | (0xF if container else 0), kind, len(content)) + content
 
 
-def slides(texts: Sequence[bytes], *, token: int = PLAIN_TOKEN, before: int = 0) -> bytes:
+def slides(
+    texts: Sequence[bytes], *, token: int = PLAIN_TOKEN, before: int = 0, drawn: bytes = b"", places: Sequence[int] = ()
+) -> bytes:
     """A presentation ([MS-PPT]) of slides with one text each, in the outline. `before`: where the edit before the last
-    one is said to be."""
+    one is said to be. `drawn`: the slides' records, and `places` where in them each begins."""
     listed = b"".join(
-        record(0x03F3, struct.pack("<5I", 0, 0, 0, 256 + n, 0))
+        record(0x03F3, struct.pack("<5I", 2 + n, 0, 0, 256 + n, 0))
         + record(0x0F9F, struct.pack("<I", 0))
         + record(0x0FA8, text)
         for n, text in enumerate(texts)
     )
     document = record(0x03E8, record(0x0FF0, listed, container=True), container=True)
-    directory = record(0x1772, struct.pack("<II", 1 | 1 << 20, 0))
-    at = len(document) + len(directory)
-    edit = record(0x0FF5, struct.pack("<IIIIIIHH", 0, 0, before, len(document), 1, 2, 0, 0))
+    numbered = [0, *(len(document) + place for place in places)]
+    directory = record(0x1772, struct.pack(f"<{len(numbered) + 1}I", 1 | len(numbered) << 20, *numbered))
+    start = len(document) + len(drawn)
+    edit = record(0x0FF5, struct.pack("<IIIIIIHH", 0, 0, before, start, 1, 2, 0, 0))
+    at = start + len(directory)
     user = record(0x0FF6, struct.pack("<III", 20, token, at) + bytes(12))
-    return make.compound({"PowerPoint Document": document + directory + edit, "Current User": user})
+    return make.compound({"PowerPoint Document": document + drawn + directory + edit, "Current User": user})

@@ -143,6 +143,15 @@ def test_edits_in_a_circle_end() -> None:
     assert parse("a.ppt", old.slides([b"text"], before=at)).text == "# text\n\n"
 
 
+def test_slides_that_lie_in_one_another_are_not_read_again_and_again() -> None:
+    drawn = b""
+    for _ in range(60):
+        drawn = old.record(0x03EE, drawn + bytes(8), container=True)
+
+    assert parse("a.ppt", old.slides([b"text"] * 2, drawn=drawn, places=[0, 8])).text == "# text\n\n# text\n\n"
+    assert "lie in one another" in refused(old.slides([b"text"] * 60, drawn=drawn, places=range(0, 480, 8))).got
+
+
 def test_slides_are_counted() -> None:
     assert "pages" in refused(old.slides([b"text"] * 11), Limits(pages=10)).remedy
 
