@@ -87,11 +87,13 @@ def _core(title: str, modified: str) -> str:
 
 
 def docx(
-    body: str, *, title: str = "", modified: str = "", links: Mapping[str, str] | None = None, custom: str = ""
-) -> bytes:
-    """`body`: WordprocessingML with the prefixes w and r. The style H2 is called `heading 2`. `custom`: properties."""
+    body: str, *, title: str = "", modified: str = "", links: Mapping[str, str] | None = None, custom: str = "",
+    numbering: str = "", style: str = "",
+) -> bytes:  # fmt: skip
+    """`body`: WordprocessingML with the prefixes w and r. The style H2 is called `heading 2`, and has the properties
+    `style`. `custom`: properties of the document; `numbering`: its lists."""
     names = f'xmlns:w="{_WORD}" xmlns:r="{_OFFICE}"'
-    style = '<w:style w:type="paragraph" w:styleId="H2"><w:name w:val="heading 2"/></w:style>'
+    style = f'<w:style w:type="paragraph" w:styleId="H2"><w:name w:val="heading 2"/>{style}</w:style>'
     linked = [(id, "hyperlink", target) for id, target in (links or {}).items()]
     return zipped(
         {
@@ -99,6 +101,7 @@ def docx(
             "_rels/.rels": _relations(("a", "officeDocument", "word/document.xml")),
             "docProps/core.xml": _core(title, modified),
             **({"docProps/custom.xml": custom} if custom else {}),
+            **({"word/numbering.xml": f"<w:numbering {names}>{numbering}</w:numbering>"} if numbering else {}),
             "word/document.xml": f"<w:document {names}><w:body>{body}</w:body></w:document>",
             "word/styles.xml": f"<w:styles {names}>{style}</w:styles>",
             "word/_rels/document.xml.rels": _relations(("s", "styles", "styles.xml"), *linked),

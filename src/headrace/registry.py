@@ -94,6 +94,7 @@ FORMATS = {
     "application/x-ipynb+json": "headrace.knowledge.formats.json_text:notebook",
     "application/rss+xml": "headrace.knowledge.formats.feed:parse",
     "application/rtf": "headrace.knowledge.formats.rtf:parse",
+    "application/mbox": "headrace.knowledge.formats.mbox:parse",
     "message/rfc822": "headrace.knowledge.formats.mail:parse",
     "application/vnd.ms-outlook": "headrace.knowledge.formats.msg:parse",
     "application/epub+zip": "headrace.knowledge.formats.epub:parse",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime
+from email.message import EmailMessage
 from pathlib import Path
 
 import fastavro
@@ -58,6 +59,40 @@ def test_a_word_document_is_markdown() -> None:
     assert (parsed.title, parsed.dated) == ("Cabin bags", JANUARY)
 
 
+def test_a_word_document_s_numbers_are_counted() -> None:
+    def level(n: int, kind: str, text: str, more: str = "") -> str:
+        said = f'<w:start w:val="1"/><w:numFmt w:val="{kind}"/>{more}<w:lvlText w:val="{text}"/>'
+        return f'<w:lvl w:ilvl="{n}">{said}</w:lvl>'
+
+    h2 = '<w:pStyle w:val="H2"/>'
+    numbering = (
+        f'<w:abstractNum w:abstractNumId="0">{level(0, "decimal", "%1", h2)}'
+        f"{level(1, 'lowerLetter', '(%2)')}{level(2, 'decimal', '%1.%3.')}</w:abstractNum>"
+        f'<w:abstractNum w:abstractNumId="1">{level(0, "upperRoman", "%1")}{level(1, "bullet", "o")}</w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num><w:num w:numId="2"><w:abstractNumId w:val="1"/></w:num>'
+        '<w:num w:numId="3"><w:abstractNumId w:val="1"/>'
+        '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="4"/></w:lvlOverride></w:num>'
+    )
+    styles = '<w:pPr><w:numPr><w:numId w:val="1"/></w:numPr></w:pPr>'
+
+    def item(text: str, list_id: int, level: int = 0, style: str = "") -> str:
+        return make.paragraph(text, f'{style}<w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="{list_id}"/></w:numPr>')
+
+    body = (
+        make.paragraph("Scope", h2) + item("a", 1, 1) + item("b", 1, 1) + make.paragraph("Term", h2)
+        + item("c", 1, 1) + item("deep", 1, 2) + item("x", 2) + item("y", 2) + item("point", 2, 1) + item("z", 3)
+        + item("Plain", 0, 0, h2) + item("# no heading", 0)
+    )  # fmt: skip
+
+    parsed = parse("a.docx", make.docx(body, numbering=numbering, style=styles))
+
+    assert parsed.text.split("\n\n") == [
+        "## 1 Scope", "  (a) a", "  (b) b", "## 2 Term", "  (a) c", "    2.1. deep", "I. x", "II. y", "  - point",
+        "IV. z", "## Plain", "\\# no heading", "",
+    ]  # fmt: skip
+    assert parsed.title == "Scope"
+
+
 def test_slides_have_titles_and_notes() -> None:
     parsed = parse("a.pptx", make.pptx([("One", "first"), ("Two", "second")], notes={2: "say it slowly"}))
 
@@ -97,6 +132,35 @@ def test_a_mail_is_its_headers_text_and_attachments() -> None:
     assert "It was found." in parsed.text
     assert at(parsed, "a red bag") == Place(member="bag.pdf", page=1)
     assert "- x.bin: not read, " in parsed.text
+
+
+def test_a_message_in_a_message_keeps_its_headers() -> None:
+    inner, outer = EmailMessage(), EmailMessage()
+    inner["Subject"], inner["From"] = "Bags", "ann@example.org"
+    inner.set_content("Two are free.")
+    outer["Subject"], outer["From"] = "Fwd: Bags", "bo@example.org"
+    outer.set_content("See below.")
+    outer.add_attachment(inner)
+
+    parsed = parse("a.eml", outer.as_bytes())
+
+    assert parsed.text.strip() == (
+        "# Fwd: Bags\n\nFrom: bo@example.org\n\nSee below.\n\n## attachment 1.eml\n\n"
+        "# Bags\n\nFrom: ann@example.org\n\nTwo are free."
+    )
+
+
+def test_a_mailbox_is_all_of_its_messages() -> None:
+    mails = [make.mail("Bags", "Two are free.\n>From the desk"), make.mail("Fees", "From 12 euros.")]
+    box = b"".join(b"From ann@example.org Sat Jan 31 13:00:00 2026\n" + mail + b"\n" for mail in mails)
+
+    parsed = parse("inbox", box)
+
+    assert parsed.media == "application/mbox"
+    assert [at(parsed, words) for words in ("From the desk", "From 12 euros.")] == [
+        Place(member="message 1.eml"), Place(member="message 2.eml")
+    ]  # fmt: skip
+    assert [line for line in parsed.text.splitlines() if line.startswith("#")] == ["# Bags", "# Fees"]
 
 
 def test_an_archive_is_what_is_in_it_as_deep_as_it_goes() -> None:

@@ -46,16 +46,32 @@ def test_a_long_header_is_cut_between_columns() -> None:
     assert found.header == " | ".join(names[: found.header.count("|") + 1])
 
 
-@given(st.lists(st.lists(st.text("ab|\\ é", max_size=6), min_size=2, max_size=4), min_size=2, max_size=6))
-def test_the_tables_that_formats_write_are_found_again(rows: list[list[str]]) -> None:
-    rows = [[cell.replace("\\", "/") for cell in row] for row in rows]
+cell_texts = st.text("ab|\\ é", max_size=6).map(lambda text: text.replace("\\", "/"))
+
+
+@given(st.lists(cell_texts, min_size=2, max_size=4), st.lists(st.lists(cell_texts, min_size=2, max_size=4), max_size=5))
+def test_the_tables_that_formats_write_are_found_again(header: list[str], rows: list[list[str]]) -> None:
+    rows = [["a", "b", *header], *rows]
     text = "".join(table(rows))
     filled = [row for row in rows if any(c.strip() for c in row)]
 
+    width = max(map(len, filled))
     for line, row in zip([x for n, x in enumerate(text.splitlines()) if n != 1], filled, strict=True):
-        width = max(map(len, filled))
         assert cells(line) == [" ".join(c.split()) for c in row] + [""] * (width - len(row))
-    assert bool(tables(text)) == bool(filled)
+    assert len(tables(text)) == 1
+
+
+def test_what_stands_alone_above_a_header_stands_above_the_table() -> None:
+    rows = [["Sales", ""], ["", ""], ["x"], ["Region", "Sum"], ["North", "3"]]
+
+    assert "".join(table(rows)) == ("Sales\n\nx\n\n| Region | Sum |\n| --- | --- |\n| North | 3 |\n")
+    assert "".join(table([["only"], ["one"]])) == "| only |\n| --- |\n| one |\n"
+
+
+def test_a_single_wide_row_does_not_fill_up_the_others() -> None:
+    lines = list(table([["a", "b"], ["x"] * 10_000, ["c", "d"]]))
+
+    assert [line.count("|") for line in lines] == [257, 257, 10_001, 257]
 
 
 def test_columns_are_the_last_of_the_headings() -> None:

@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 import zlib
+from itertools import islice
 from pathlib import PurePosixPath
 
 from headrace.knowledge.parsed import PLAIN
@@ -29,6 +30,7 @@ ODP = _ODF + "presentation"
 ODS = _ODF + "spreadsheet"
 MSG = "application/vnd.ms-outlook"
 EPUB = "application/epub+zip"
+MBOX = "application/mbox"
 ENCRYPTED = "application/encrypted"
 EMPTY = "application/x-empty"
 
@@ -124,6 +126,8 @@ _LOOKS_FLAT = re.compile(
     _BEFORE + rf"<(?:\w+:)?document\s[^>]*?\bmimetype\s*=\s*[\"'](?:{re.escape(_ODF)})(text|presentation)\b", re.DOTALL
 )
 _ODF_BODY = re.compile(rb"<(?:\w+:)?body\b[^<>]*>\s*<(?:\w+:)?(text|presentation|spreadsheet)\b")
+MESSAGES = re.compile(rb"^From \S[^\n]{0,200}\d{4}[^\n]{0,20}\n(?=[A-Za-z][\w-]{0,60}:)", re.MULTILINE)
+"""The lines before the messages of a mailbox (RFC 4155): a sender and a date, and then a message's first header."""
 _MAIL_HEADER = re.compile(r"([A-Za-z][\w-]*):[ \t]?.*")
 _MAIL_HEADERS = frozenset(
     """received return-path from to cc subject date message-id mime-version delivered-to content-type x-mailer
@@ -206,6 +210,8 @@ def _text(suffix: str, content: bytes) -> str:
         return HTML
     if _LOOKS_FEED.match(head):
         return "application/rss+xml"
+    if content.startswith(b"From ") and _looks_mailbox(content):
+        return MBOX
     if _looks_mail(head):
         return "message/rfc822"
     if _NOTEBOOK.match(head) and b'"nbformat"' in content:
@@ -217,6 +223,11 @@ def _text(suffix: str, content: bytes) -> str:
 
 def _decoded(head: bytes, wide: bool) -> str:
     return head.decode("utf-16" if wide else "utf-8-sig", "ignore").lstrip("\ufeff")
+
+
+def _looks_mailbox(content: bytes) -> bool:
+    """Whether more than one message stands in a file, each behind its line."""
+    return len(list(islice(MESSAGES.finditer(content), 2))) == 2
 
 
 def _looks_mail(head: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from headrace.knowledge.formats.docx_numbering import BULLET, Numbering, value
 from headrace.knowledge.formats.office import chart, core
 from headrace.knowledge.formats.package import Package
 from headrace.knowledge.formats.table import table
@@ -13,6 +14,7 @@ from headrace.knowledge.formats.xml import Element, attribute, child, local
 from headrace.knowledge.parsed import Draft, File, Parsed
 
 _HEADING = re.compile(r"(?:heading|überschrift|titre|título|titolo) ?([1-9])", re.IGNORECASE)
+_LIKE_HEADING = re.compile(r"^(?=#{1,6}[ \t])", re.MULTILINE)
 _SKIP = frozenset({"del", "moveFrom", "pPr", "rPr", "instrText", "delText", "Fallback", "sectPr", "tblPr", "fldData"})
 _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comment"))
 
@@ -43,29 +45,37 @@ class _Reader:
         self.parts = package.relations(main)
         self._here = self.parts  # what the part that is read refers to
         self.title = ""
-        self._levels = self._styles(main)
+        self._listed: dict[str, tuple[str, str]] = {}  # style id to the id of its list, and its level there
+        self._numbering = Numbering(package, self._part("numbering", main))
+        self._levels = self._styles(self._part("styles", main))
 
-    def _styles(self, main: str) -> dict[str, int]:
+    def _part(self, kind: str, main: str) -> str:
+        return next((t for k, t in self.parts.values() if k == kind), f"{main.rpartition('/')[0]}/{kind}.xml")
+
+    def _styles(self, name: str) -> dict[str, int]:
         """Style id to heading level, by outline level, name, or the style it is based on; 0 is the document's title."""
-        name = next((t for k, t in self.parts.values() if k == "styles"), main.rpartition("/")[0] + "/styles.xml")
         if not self._package.has(name):
             return {}
         levels: dict[str, int] = {}
         based: dict[str, str] = {}
         for style in self._package.xml(name):
             id = attribute(style, "styleId") or ""
-            named = _value(child(style, "name"))
-            outline = next((_value(e) for e in style.iter() if local(e) == "outlineLvl"), "")
-            based[id] = _value(child(style, "basedOn"))
+            named = value(child(style, "name"))
+            outline = next((value(e) for e in style.iter() if local(e) == "outlineLvl"), "")
+            based[id] = value(child(style, "basedOn"))
             if heading := _HEADING.fullmatch(named):
                 levels[id] = int(heading[1])
             elif named.lower() == "title":
                 levels[id] = 0
             elif outline.isdigit() and int(outline) < 9:
                 levels[id] = int(outline) + 1
+            if (numbered := next((e for e in style.iter() if local(e) == "numPr"), None)) is not None:
+                self._listed[id] = value(child(numbered, "numId")), value(child(numbered, "ilvl"))
         for id, parent in based.items():
             if id not in levels and parent in levels:
                 levels[id] = levels[parent]
+            if id not in self._listed and parent in self._listed:
+                self._listed[id] = self._listed[parent]
         return levels
 
     def part(self, name: str) -> str:
@@ -90,18 +100,20 @@ class _Reader:
         self._here = self.parts
         return "\n".join(found) + "\n\n" if found else ""
 
-    def blocks(self, parent: Element) -> Iterator[str]:
-        """Paragraphs and tables in order, the empty ones left out."""
+    def blocks(self, parent: Element, *, in_cell: bool = False) -> Iterator[str]:
+        """Paragraphs and tables in order, the empty ones left out. `in_cell`: a table is its words."""
         for element in parent:
             match local(element):
                 case "p":
                     if text := self._paragraph(element):
                         yield text
+                case "tbl" if in_cell:
+                    yield "; ".join(" ".join(filter(None, row)) for row in self._rows(element))
                 case "tbl":
                     if text := "".join(table(self._rows(element))).rstrip("\n"):
                         yield text
                 case "sdt" | "sdtContent" | "customXml" | "smartTag" | "ins" | "moveTo" | "altChunk":
-                    yield from self.blocks(element)
+                    yield from self.blocks(element, in_cell=in_cell)
                 case _:
                     pass
 
@@ -111,19 +123,33 @@ class _Reader:
         self._runs(element, pieces, boxes)
         text = "".join(pieces).strip()
         properties = child(element, "pPr")
-        style = _value(child(properties, "pStyle")) if properties is not None else ""
+        style = value(child(properties, "pStyle")) if properties is not None else ""
         level = self._levels.get(style)
-        outline = _value(child(properties, "outlineLvl")) if properties is not None else ""
+        outline = value(child(properties, "outlineLvl")) if properties is not None else ""
         if level is None and outline.isdigit() and int(outline) < 9:
             level = int(outline) + 1
+        depth, mark = self._mark(properties, style) if text else (0, "")
         if text and level is not None:
             text = " ".join(text.split())
             self.title = self.title or text
-            text = "#" * min(max(level, 1), 6) + " " + text
-        elif text and properties is not None and (numbering := child(properties, "numPr")) is not None:
-            depth = _value(child(numbering, "ilvl"))
-            text = "  " * (int(depth) if depth.isdigit() else 0) + "- " + text
+            numbered = f"{mark} {text}" if mark.strip(BULLET) else text
+            text = "#" * min(max(level, 1), 6) + " " + numbered
+        elif mark:
+            text = "  " * depth + mark + (". " if mark[-1].isalnum() else " ") + text
+        else:
+            text = _LIKE_HEADING.sub(r"\\", text)
         return "\n\n".join(p for p in [text, *boxes] if p)
+
+    def _mark(self, properties: Element | None, style: str) -> tuple[int, str]:
+        """How deep in a list a paragraph stands, and the list's mark."""
+        own = child(properties, "numPr") if properties is not None else None
+        list_id, said = self._listed.get(style, ("", ""))
+        if own is not None:
+            list_id, said = value(child(own, "numId")) or list_id, value(child(own, "ilvl"))
+        if (own is None and not list_id) or list_id == "0":  # 0 takes a style's list away
+            return 0, ""
+        level = int(said) if said.isdigit() and len(said) < 3 else self._numbering.level_of(list_id, style)
+        return level, self._numbering.mark(list_id, level)
 
     def _runs(self, element: Element, pieces: list[str], boxes: list[str]) -> None:
         for each in element:
@@ -177,10 +203,10 @@ class _Reader:
             cells: list[str] = []
             for cell in _inside(row, "tc"):
                 properties = child(cell, "tcPr")
-                span = _value(child(properties, "gridSpan")) if properties is not None else ""
+                span = value(child(properties, "gridSpan")) if properties is not None else ""
                 merged = child(properties, "vMerge") if properties is not None else None
-                goes_on = merged is not None and _value(merged) in ("", "continue")
-                cells.append("" if goes_on else " ".join(self.blocks(cell)))
+                goes_on = merged is not None and value(merged) in ("", "continue")
+                cells.append("" if goes_on else " ".join(self.blocks(cell, in_cell=True)))
                 cells += [""] * (min(int(span), 64) - 1 if span.isdigit() else 0)
             yield cells
 
@@ -202,7 +228,3 @@ def _in_fallback(element: Element) -> bool:
             return True
         above = above.getparent()
     return False
-
-
-def _value(element: Element | None) -> str:
-    return (attribute(element, "val") or "") if element is not None else ""

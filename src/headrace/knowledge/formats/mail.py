@@ -20,6 +20,7 @@ HEADERS = ("From", "To", "Cc", "Date")
 _PEOPLE = ("From", "To", "Cc", "Reply-To")
 _LONGEST = 16_384
 """Characters of a header in which addresses are looked for: more than are kept."""
+_MESSAGE = "message/rfc822"
 _WORDS = ("Subject", "Message-ID", "In-Reply-To", "List-ID")
 
 
@@ -33,7 +34,9 @@ def parse(file: File) -> Parsed:
     reasons = Reasons()
     attached: list[tuple[str, bytes]] = []
     for part in _leaves(message, 0):
-        if part.get_filename() or part.get_content_disposition() == "attachment":
+        if part.get_content_type() == _MESSAGE:
+            attached.append(_forwarded(part, len(attached) + 1))
+        elif part.get_filename() or part.get_content_disposition() == "attachment":
             attached.append((_filename(part, len(attached) + 1), _payload(part)))
         elif part.get_content_maintype() == "text":
             draft.add(_text(file, part, reasons))
@@ -56,8 +59,9 @@ def _addresses(text: str) -> list[str]:
     return [address for _, address in getaddresses([text[:_LONGEST]]) if "@" in address] or [text]
 
 
-def attach(file: File, draft: Draft, reasons: Reasons, name: str, content: bytes) -> None:
-    """An attachment's text under its name; one that cannot be read is named with the reason."""
+def attach(file: File, draft: Draft, reasons: Reasons, name: str, content: bytes, *, named: bool = True) -> None:
+    """An attachment's text under its name (`named`: said in the text); one that cannot be read is named with the
+    reason."""
     file.member(len(content))
     try:
         part = file.nested(file, name, content)
@@ -66,7 +70,7 @@ def attach(file: File, draft: Draft, reasons: Reasons, name: str, content: bytes
     except BadInput as error:
         reasons.add(name, error)
         return
-    draft.add(f"## {name}\n\n")
+    draft.add(f"## {name}\n\n" if named else "")
     draft.take(part, name)
     draft.add("\n\n")
 
@@ -93,12 +97,27 @@ def _leaves(message: EmailMessage, depth: int) -> Iterator[EmailMessage]:
         chosen = [p for p in parts if p.get_content_type() == "text/plain" and _payload(p).strip()]
         for part in chosen[:1] or parts[-1:]:
             yield from _leaves(part, depth + 1)
+    elif message.get_content_type() == _MESSAGE and message.is_multipart():
+        yield message
     elif message.is_multipart():
         for part in message.iter_parts():
             if isinstance(part, EmailMessage):
                 yield from _leaves(part, depth + 1)
     else:
         yield message
+
+
+def _forwarded(part: EmailMessage, number: int) -> tuple[str, bytes]:
+    """A message in a message: its name, and itself."""
+    inner = next(part.iter_parts(), None)
+    content = b""
+    if isinstance(inner, EmailMessage):
+        try:
+            content = inner.as_bytes()
+        except (MessageError, ValueError, IndexError, AttributeError, TypeError, KeyError):
+            content = str(inner.get_payload()).encode("utf-8", "replace")
+    name = _filename(part, number)
+    return name if name.lower().endswith(".eml") else name + ".eml", content
 
 
 def _payload(part: EmailMessage) -> bytes:

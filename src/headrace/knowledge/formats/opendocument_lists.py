@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from headrace.knowledge.formats.opendocument_styles import Label, Styles, number, said
+from headrace.knowledge.formats.numerals import numeral
+from headrace.knowledge.formats.opendocument_styles import Styles, number, said
 from headrace.knowledge.formats.xml import Element
 
 DEEPEST = 10
 """Levels of a list that the format knows."""
-_LETTERS = 26
-_ROMAN = (
-    (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
-    (9, "ix"), (5, "v"), (4, "iv"), (1, "i"),
-)  # fmt: skip
 
 
 class Counts:
@@ -74,32 +70,4 @@ class Lists:
     def _number(self, counts: Counts, style: str, level: int) -> str:
         label = self._styles.label(style, level)
         last = counts.last[level] if counts.counted[level] else label.start if label else 1
-        return _shown(label, last)
-
-
-def _shown(label: Label | None, value: int) -> str:
-    kind = label.kind if label else "1"
-    if value > 0 and kind in ("a", "A"):
-        text = _letters(value)
-    elif 0 < value < 4000 and kind in ("i", "I"):
-        text = _roman(value)
-    else:
-        return str(value)
-    return text.upper() if kind.isupper() else text
-
-
-def _letters(value: int) -> str:
-    """a to z, aa to zz, as columns of a sheet are called."""
-    text = ""
-    while value:
-        value, rest = divmod(value - 1, _LETTERS)
-        text = chr(ord("a") + rest) + text
-    return text
-
-
-def _roman(value: int) -> str:
-    text = ""
-    for worth, letters in _ROMAN:
-        times, value = divmod(value, worth)
-        text += letters * times
-    return text
+        return numeral(last, label.kind if label else "1")
