@@ -33,7 +33,8 @@ GOOD: dict[str, bytes] = {
     "application/zip": make.zipped({"a.txt": "text"}),
     "message/rfc822": make.mail("subject", "text"),
     "application/rtf": (
-        rb"{\rtf1\ansicpg932{\fonttbl{\f0\fcharset2 Symbol;}}{\info{\title \'83\'65}{\creatim\yr2026\mo1\dy1}}\pard"
+        rb"{\rtf1\ansi\ansicpg932{\fonttbl{\f0\fcharset2 Symbol;}}"
+        rb"{\info{\title \'83\'65}{\creatim\yr2026\mo1\dy1}}\pard"
         rb"\u-10179?\u-8704?{\footnote b}{\field{\*\fldinst HYPERLINK c}{\fldrslt d}}\trowd\cellx9\intbl e\cell\row}"
     ),
     "text/html": b"<!doctype html><h1>a</h1><p>text<ul><li>b<pre># c</pre></ul><blockquote>d</blockquote><table><tr>"

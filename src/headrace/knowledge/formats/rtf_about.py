@@ -23,6 +23,7 @@ _WHOLE, _REAL, _BOOLEAN, _DATE = 3, 5, 11, 64
 """Types of user properties (\\proptypeN); others are text."""
 _STYLES_BELOW = 20
 """Styles based on each other that are followed to a heading's."""
+_LONGEST_NAME = 200
 _NO_FONT = -1
 """Text of the information group is in the document's code page."""
 
@@ -136,11 +137,10 @@ class Styles:
         reader.acts["stylesheet"] = lambda _: reader.enter("stylesheet", self, lambda _: self._inherit())
 
     def write(self, text: str, /) -> None:
-        name, end, rest = text.partition(";")
-        self._name = (self._name + name)[:200]
-        while end:
-            self._define(self._name.split(",")[0].strip())
-            self._name, end, rest = rest.partition(";")
+        *ended, begun = (self._name + text).split(";")
+        for name in ended:
+            self._define(name.split(",")[0].strip())
+        self._name = begun[:_LONGEST_NAME]
 
     def _define(self, name: str) -> None:
         """A style's level by its name or outline level; 0 is the document's title."""

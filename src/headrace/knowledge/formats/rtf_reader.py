@@ -4,11 +4,10 @@ File"). What single destinations are to the document is told by others, in `acts
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable
 
 from headrace.knowledge.formats.rtf_fonts import Fonts
-from headrace.knowledge.formats.rtf_state import CHARACTERS, SKIPPED, Sink, State
+from headrace.knowledge.formats.rtf_state import CHARACTERS, PROPERTIES, SKIPPED, Sink, State
 from headrace.knowledge.formats.rtf_story import Story
 from headrace.knowledge.formats.rtf_tokens import Tokens
 from headrace.knowledge.parsed import File
@@ -17,8 +16,6 @@ _DEEPEST = 10_000
 """Groups in groups: each costs some memory until it ends."""
 _CONTROL = dict.fromkeys([*range(9), *range(11, 32), 127])
 """Characters that are none of a text: all but the tab and the end of a line."""
-_FORMULA = re.compile(r"m[A-Za-z]*Pr|mtype|mchr|mbegChr|mendChr|mpos|mgrow|mlimLoc")
-"""What a formula's parts look like (RTF 1.9.1, "Office Math"): no text."""
 _REPLACEMENT = "\ufffd"
 
 
@@ -48,19 +45,22 @@ class Reader:
 
     def read(self) -> None:
         """To the end of the outermost group, or of a file that is cut off."""
+        known = {*CHARACTERS, *SKIPPED, *PROPERTIES, *self.acts}
         for word, number, text in self._tokens:
             if not word:
                 self._text(text)
-            elif word == "'":
-                self._text(bytes([number]) if number is not None else b"", escaped=True)
+            elif word in known:
+                self._control(word, number)
             elif word == "{":
                 self._open()
             elif word == "}":
                 self._close()
                 if not self._stack:
                     break
+            elif word == "'":
+                self._text(bytes([number]) if number is not None else b"", escaped=True)
             else:
-                self._control(word, number)
+                self._unknown()
         while self._stack:
             self._close()
         self._flush()
@@ -153,7 +153,7 @@ class Reader:
 
     def _control(self, word: str, number: int | None) -> None:
         self._flush()
-        starred, self._starred = self._starred, False
+        self._starred = False
         if (text := CHARACTERS.get(word)) is not None:
             if self._skip:
                 self._skip -= 1
@@ -161,17 +161,19 @@ class Reader:
                 self.write(text)
             return
         self._skip = 0  # a formatting word stands for no character
-        if word in SKIPPED or _FORMULA.fullmatch(word):
+        if word in SKIPPED:
             self.skip()
-        elif self.state.set(word, number):
-            pass
-        elif (act := self.acts.get(word)) is not None:
-            act(number)
-        elif starred:
+        elif not self.state.set(word, number):
+            self.acts[word](number)
+
+    def _unknown(self) -> None:
+        self._skip = 0
+        if self._starred:
+            self._starred = False
             self.skip()
 
     def _star(self, _: int | None) -> None:
-        """What follows may be skipped by who does not know it."""
+        """What follows is skipped by who does not know it."""
         self._starred = True
 
     def _twice(self, _: int | None) -> None:

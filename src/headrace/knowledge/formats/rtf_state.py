@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +26,8 @@ SKIPPED = frozenset(
     datastore filetbl fldtype ftncn ftnsep ftnsepc generator latentstyles listoverridetable listtable mmathPr
     nonesttables nonshppict objalias objclass objdata objname objsect objtime panose pgptbl pn private revtbl rsidtbl
     rxe shprslt tc tcn template themedata txe xe xmlnstbl
+    maccPr mbarPr mborderBoxPr mboxPr mctrlPr mdPr meqArrPr mfPr mfuncPr mgroupChrPr mlimLowPr mlimUppPr mmPr mnaryPr
+    moMathParaPr mphantPr mrPr mradPr msPrePr msSubPr msSubSupPr msSupPr
     """.split()
 )
 """Destinations whose text is no part of the document's, with `\\*` before them or without."""
@@ -45,7 +46,7 @@ class Field:
     instruction: str = ""
 
 
-@dataclass(slots=True)
+@dataclass
 class State:
     """`sink`: where text goes, None if nowhere; `place`: the destination. `closes`: what its end is to this group."""
 
@@ -71,7 +72,8 @@ class State:
 
     def inner(self) -> State:
         """A group's inside this one."""
-        state = copy(self)
+        state = State.__new__(State)
+        state.__dict__.update(self.__dict__)  # several times as fast as `copy`, and there are many groups
         state.closes = None
         return state
 
@@ -117,3 +119,5 @@ def _left(state: State) -> None:
 
 
 _ACTS: dict[str, Callable[[State], None]] = {"plain": State.plain, "pard": State.paragraph, "ltrch": _left}
+PROPERTIES = frozenset({*_FLAGS, *_NUMBERS, *_ACTS})
+"""The words that a state takes."""

@@ -113,13 +113,14 @@ class Story:
             self.end_table()
 
     def end_table(self) -> None:
+        if not self._rows:
+            return
         rows, self._rows = self._rows, []
         lines: list[str] = []
         for line in table(_aligned(rows)):
             self._count(line.count("|") * 3)
             lines.append(line)
-        if lines:
-            self.blocks.append("".join(lines).rstrip("\n"))
+        self.blocks.append("".join(lines).rstrip("\n"))
 
     def end(self, look: Look) -> list[str]:
         """Ends the flow, and whatever in it was not."""

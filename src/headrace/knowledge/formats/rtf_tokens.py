@@ -11,7 +11,7 @@ escaped brace or backslash too); a byte `\\'hh` is the symbol `'` with its value
 
 # A number longer than it can be is cut: its other digits belong to it still, so that they do not become text.
 _TOKEN = re.compile(
-    rb"""([^\\{}]+) | ([{}]) | \\'([0-9a-fA-F]{2}) | \\([a-zA-Z]+)(?:(-?[0-9]{1,10})[0-9]*)?[ ]? | \\([^a-zA-Z])""",
+    rb"""\\([a-zA-Z]+)(?:(-?[0-9]{1,10})[0-9]*)?[ ]? | ([^\\{}]+) | ([{}]) | \\'([0-9a-fA-F]{2}) | \\([^a-zA-Z])""",
     re.VERBOSE | re.DOTALL,
 )
 _SKIPPED = re.compile(rb"[{}]|\\bin([0-9]{1,10})[0-9]* ?|\\.", re.DOTALL)
@@ -31,18 +31,18 @@ class Tokens:
         content = self._content
         while match := _TOKEN.match(content, self._at):  # a backslash at the very end is none
             self._at = match.end()
-            text, brace, byte, word, number, symbol = match.groups()
-            if text is not None:
+            word, number, text, brace, byte, symbol = match.groups()
+            if word == b"bin":
+                self._at += max(int(number or 0), 0)
+            elif word is not None:
+                yield word.decode(), int(number) if number is not None else None, b""
+            elif text is not None:
                 if text := text.translate(None, _MEANINGLESS):
                     yield "", None, text
             elif brace is not None:
                 yield brace.decode(), None, b""
             elif byte is not None:
                 yield "'", int(byte, 16), b""
-            elif word == b"bin":
-                self._at += max(int(number or 0), 0)
-            elif word is not None:
-                yield word.decode(), int(number) if number is not None else None, b""
             elif symbol in _ESCAPED:
                 yield "", None, symbol
             else:
