@@ -196,6 +196,32 @@ def test_wordpad_and_textedit_write_it_in_their_way() -> None:
     assert parse("a", textedit).title == "Grüße"
 
 
+def test_word_and_libreoffice_write_it_in_their_way() -> None:
+    word = (
+        rb"{\rtf1\adeflang1025\ansi\ansicpg932\uc2\adeff0\deff0{\fonttbl{\f0\fbidi \froman\fcharset0 Times;}"
+        rb"{\f11\fbidi \froman\fcharset128\fprq1{\*\panose 02020609040205080304}MS Mincho{\*\falt \'82\'6c};}"
+        rb"{\flomajor\f31500\fbidi \fcharset0 Cambria;}}{\*\defchp \f11}{\*\listtable{\list{\listname A;}}}"
+        rb"{\stylesheet{\s3\keepn\outlinelevel2 \sbasedon0 \snext0 \slink15 \sqformat heading 3;}}"
+        rb"{\*\rsidtbl \rsid1}{\mmathPr\mmathFont34}\ltrpar \sectd {\*\pnseclvl1\pnucrm{\pntxta .}}"
+        rb"\pard\plain \ltrpar\s3\outlinelevel2 \rtlch\fcs1 \af0 \ltrch\fcs0 \f0\fs24 {\rtlch\fcs1 \af0 \ltrch\fcs0 "
+        rb"\loch\af0\hich\af0\dbch\f11 \'82\'a0}{\rtlch\fcs1 \af0 \ltrch\fcs0 \f0 \hich\f0 \rquote \loch\f0 A\par }"
+        b"\r\n"
+        rb"\pard\plain \trowd \irow0\lastrow \cellx100\pard\plain \intbl{\f0 x\cell }\pard{\trowd\cellx100\row}"
+        rb"\pard \ltrpar {\field{\*\fldinst {\f0 HYPERLINK \'22https://b\'22}{\*\datafield 00d0}}{\fldrslt {b}}}"
+        rb"{\*\themedata 504b}{\*\latentstyles{\lsdlockedexcept Normal;}}}"
+    )
+    office = (
+        b"{\\rtf1\\ansi\\deff3{\\fonttbl{\\f3\\froman\\fcharset0 Liberation;}}{\\stylesheet{\\s0\\snext0 Normal;}\n"
+        b"{\\s1\\sbasedon15\\snext16\\outlinelevel0 Heading 1;}{\\s15\\snext16 Heading;}}{\\*\\generator LibreOffice}"
+        b"{\\*\\pgdsctbl\n{\\pgdsc0 Default;}}\\sectd\\pgndec\\pard\\plain \\s1{\\listtext\\pard\\plain \\tab}"
+        b"\\ilvl0\\ls1{\\rtlch \\ltrch\\loch\nBags}\n\\par \\pard\\plain {\\listtext\\pard\\plain \\'95\\tab}\\ls2 one"
+        b"{{\\super \\chftn}{\\*\\footnote\\pard\\plain \\chftn\\tab Note}}\n\\par }"
+    )
+
+    assert parse("a", word).text == "### あ’A\n\n| x |\n| --- |\n\n[b](https://b)"
+    assert parse("a", office).text == "# Bags\n\n- one\n\n- Note"
+
+
 def test_a_mail_s_html_inside_is_not_read_twice() -> None:
     body = (
         rb"{\rtf1\ansi\ansicpg1252\fromhtml1 \deff0{\fonttbl{\f0\fswiss Arial;}}{\*\htmltag19 <html>}"
