@@ -90,10 +90,10 @@ def summed_up() -> str:
 @pytest.mark.parametrize(
     ("made", "version", "pinned"),
     [
-        pytest.param(parsed, parse.VERSION, (3, "56dc58b8c5bea3bc"), id="parse"),
+        pytest.param(parsed, parse.VERSION, (4, "56dc58b8c5bea3bc"), id="parse"),
         pytest.param(rendered, rows.VERSION, (1, "2ddd8a1fb9c64596"), id="render"),
         pytest.param(hidden, (redacting.VERSION, Rules().id), ((1, "rules:1"), "838712cdbc54835f"), id="redact"),
-        pytest.param(cut, chunk.VERSION, (2, "b31d4761b2e90452"), id="chunk"),
+        pytest.param(cut, chunk.VERSION, (3, "63a37756856f3d5c"), id="chunk"),
         pytest.param(labelled, classify.VERSION, (1, "bf2dcdc36e8d5b0f"), id="classify"),
         pytest.param(summed_up, summarise.VERSION, (1, "ab452688dfa03ac1"), id="summarise"),
         pytest.param(counted, terms.VERSION, (1, "b2ed627dd194d360"), id="words"),
