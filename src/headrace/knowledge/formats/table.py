@@ -13,7 +13,7 @@ FILLED = 256
 def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Lines of a table whose first row is its header; rows that are empty are left out, short ones filled up.
 
-    What stands alone in its row before the header, as a sheet's title does, comes before the table.
+    What stands in the first cell alone before the header, as a sheet's title does, comes before the table.
     """
     filled = (row for row in rows if any(cell.strip() for cell in row))
     first = list(islice(filled, SAMPLE))
@@ -33,11 +33,11 @@ def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def _is_alone(row: Sequence[str]) -> bool:
-    return sum(1 for cell in row if cell.strip()) == 1
+    return bool(row[0].strip()) and not any(cell.strip() for cell in row[1:])
 
 
 def _words(row: Sequence[str]) -> str:
-    return " ".join(" ".join(row).split()) + "\n\n"
+    return " ".join(row[0].split()) + "\n\n"
 
 
 def _cell(text: str) -> str:
