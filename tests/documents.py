@@ -50,6 +50,45 @@ def pdf(pages: Sequence[str], *, title: str = "", date: str = "", encrypted: boo
     return _written(objects, b"/Encrypt 6 0 R /ID [<00><00>] " if encrypted else b"")
 
 
+def drawn_pdf(
+    pages: Sequence[str], *, rotate: int = 0, notes: Sequence[str] = (), form: str = "", title: str = ""
+) -> bytes:
+    """Pages of content streams (ISO 32000-1, 8 and 9) with the font F1 and the form XObject X1. `notes`: annotations
+    of the first page; those with /FT are fields."""
+    kids = " ".join(f"{100 + 2 * n} 0 R" for n in range(len(pages)))
+    fields = " ".join(f"{10 + n} 0 R" for n, note in enumerate(notes) if "/FT" in note)
+    marks = " ".join(f"{10 + n} 0 R" for n in range(len(notes)))
+    objects: dict[int, bytes] = {
+        1: f"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [{fields}] >> >>".encode(),
+        2: f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>".encode(),
+        3: b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        4: _stream(form, "/Type /XObject /Subtype /Form /BBox [0 0 9999 9999] /Resources << /Font << /F1 3 0 R >> >>"),
+        5: f"<< /Title ({title}) >>".encode(),
+    }
+    objects |= {10 + n: f"<< /Type /Annot {note} >>".encode() for n, note in enumerate(notes)}
+    for n, content in enumerate(pages):
+        objects[100 + 2 * n] = (
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {101 + 2 * n} 0 R /Rotate {rotate}"
+            f" /Annots [{'' if n else marks}] /Resources << /Font << /F1 3 0 R >> /XObject << /X1 4 0 R >> >> >>"
+        ).encode()
+        objects[101 + 2 * n] = _stream(content)
+    return _written(objects, b"")
+
+
+def _stream(content: str, about: str = "") -> bytes:
+    return f"<< {about} /Length {len(content)} >>\nstream\n{content}\nendstream".encode("latin-1")
+
+
+def words_at(x: float, y: float, text: str, size: float = 12) -> str:
+    """A content stream's part that shows some words, beginning at a place."""
+    return f"BT /F1 {size} Tf {x} {y} Td ({text}) Tj ET\n"
+
+
+def rules_at(*ends: tuple[float, float, float, float]) -> str:
+    """A content stream's part that draws lines from (x, y) to (x, y)."""
+    return "".join(f"{a} {b} m {c} {d} l S\n" for a, b, c, d in ends)
+
+
 def _written(objects: Mapping[int, bytes], more: bytes) -> bytes:
     out = bytearray(b"%PDF-1.4\n")
     places: dict[int, int] = {}

@@ -20,7 +20,19 @@ from tests import documents as make
 from tests import old_office as old
 
 GOOD: dict[str, bytes] = {
-    "application/pdf": make.pdf(["text on a page"]),
+    "application/pdf": make.drawn_pdf(
+        [
+            make.rules_at(*((10, y, 90, y) for y in (10, 40, 70)), *((x, 10, x, 70) for x in (10, 50, 90)))
+            + "".join(make.words_at(x, y, "text") for y in (50, 20) for x in (15, 55))
+            + "/X1 Do\n"
+        ],
+        notes=[
+            "/Subtype /Widget /FT /Tx /T (a) /V (text) /Rect [0 0 9 9]",
+            "/Subtype /Text /Contents (text) /Rect [0 0 9 9]",
+            "/Subtype /Widget /FT /Btn /T (b) /V /Y /AS /Y /AP << /N << /Y 4 0 R >> >> /Rect [0 0 9 9]",
+        ],
+        form=make.rules_at((10, 100, 90, 100)),
+    ),
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": make.docx(make.paragraph("text")),
     "application/vnd.openxmlformats-officedocument.presentationml.presentation": make.pptx([("title", "text")]),
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": make.xlsx({"Sheet": [["text"]]}),

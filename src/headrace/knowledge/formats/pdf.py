@@ -1,9 +1,10 @@
-"""PDF: the text of each page, scanned pages by OCR, bookmarks as headings."""
+"""PDF: each page's text, tables, form and comments; scanned pages by OCR; bookmarks or large lines as headings."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import pypdfium2 as pdfium
 from pypdfium2 import raw
@@ -11,6 +12,10 @@ from pypdfium2 import raw
 from headrace.errors import BadInput
 from headrace.knowledge.dates import stated_in_pdf
 from headrace.knowledge.formats.ocr import Reader, reader
+from headrace.knowledge.formats.pdf_headings import LINES, Heading, Line, headings
+from headrace.knowledge.formats.pdf_lines import Piece, lines, written
+from headrace.knowledge.formats.pdf_notes import Form
+from headrace.knowledge.formats.pdf_page import Page
 from headrace.knowledge.formats.text import name_of
 from headrace.knowledge.parsed import Draft, File, Parsed
 from headrace.metadata import Metadata, keywords_of, metadata_of, time_text_us
@@ -19,10 +24,10 @@ from headrace.place import Place
 SCANNED = 16
 """Fewer characters than this on a page with a picture: it is looked at by OCR."""
 DPI = 150
-_HYPHEN = "\ufffe"  # PDFium's sign for a hyphen at a line's end
 _UNTITLED = re.compile(
     r"\(?(untitled|anonymous)\)?|Microsoft Word - .*|Adobe Photoshop PDF|.*\.(dvi|docx?|indd|qxd)", re.I
 )
+_NUMBERED = re.compile(r"\d{1,2}[.\d]*\s")
 _OUTLINE = 5000
 
 
@@ -59,39 +64,76 @@ class _Pages:
         self._ocr: Reader | None = None
         self._unread = 0
         self._refusal: BadInput | None = None
+        self._lines: list[Line] = []
+        self._form = Form(document)
 
     def read(self) -> Parsed:
         count = len(self._document)
         if count > self._file.limits.pages:
             raise self._file.excess(f"at most {self._file.limits.pages:,} pages", f"{count:,}", "pages")
-        for n in range(count):
-            self._file.page()
-            self._starts.append(self._draft.at)
-            self._draft.begin(Place(page=n + 1))
-            if text := self._page(n):
-                self._draft.add(text + "\n\n")
+        about = self._document.get_metadata_dict()
+        title = " ".join(about.get("Title", "").replace("\0", "").split())
+        named = "" if _UNTITLED.fullmatch(title) else title
+        marked = next(iter(self._document.get_toc()), None) is not None
+        try:
+            for n in range(count):
+                self._page(n, measured=not (named and marked))
+        finally:
+            self._form.close()
         if not self._draft.at and self._unread:
             assert self._refusal is not None
             raise self._refusal
-        about = self._document.get_metadata_dict()
-        title = " ".join(about.get("Title", "").replace("\0", "").split())
         dated = stated_in_pdf(about.get("ModDate", "")) or stated_in_pdf(about.get("CreationDate", ""))
-        named = "" if _UNTITLED.fullmatch(title) else title
-        title = named or name_of(self._file.path)
+        found = headings(self._draft.text, self._lines)
+        outline = self._outline() or tuple((h.start, h.level, h.words) for h in found)
+        title = named or _first(found) or name_of(self._file.path)
         said = _metadata(about, named)
-        return self._draft.done(title, markdown=False, dated=dated, outline=self._outline(), metadata=said)
+        return self._draft.done(title, markdown=False, dated=dated, outline=outline, metadata=said)
 
-    def _page(self, n: int) -> str:
+    def _page(self, n: int, *, measured: bool) -> None:
+        """Adds a page's text, and after it what its form and its readers say."""
+        self._file.page()
+        self._starts.append(self._draft.at)
+        self._draft.begin(Place(page=n + 1))
         page = self._document[n]
         try:
-            textpage = page.get_textpage()
-            try:
-                text = _cleaned(textpage.get_text_range())
-            finally:
-                textpage.close()
-            return text if len(text) >= SCANNED or not _pictured(page) else self._scanned(page) or text
+            self._text(n, page, measured)
+            self._notes(page)
         finally:
             page.close()
+
+    def _notes(self, page: pdfium.PdfPage) -> None:
+        """The fields that are filled, then the comments."""
+        comments: list[str] = []
+        size = 0
+        has_fields = False
+        for is_comment, line in self._form.notes(page):
+            if is_comment:
+                size += len(line)
+                if size > self._file.limits.characters:
+                    break  # it is told where they are added
+                comments.append(line)
+            else:
+                self._draft.add(line + "\n")
+                has_fields = True
+        if has_fields:
+            self._draft.add("\n")
+        if comments:
+            self._draft.add("\n".join(comments) + "\n\n")
+
+    def _text(self, n: int, page: pdfium.PdfPage, measured: bool) -> None:
+        textpage = page.get_textpage()
+        try:
+            reading = Page(page, textpage)
+            text, places = written(reading.pieces())
+            if len(text) < SCANNED and _pictured(page) and (scanned := self._scanned(page)):
+                text, places = written(lines(scanned))[0], []
+            if text and measured and len(self._lines) <= LINES:
+                self._lines += _measured(reading, places, self._draft.at, n)
+        finally:
+            textpage.close()
+        if text:
+            self._draft.add(text + "\n\n")
 
     def _scanned(self, page: pdfium.PdfPage) -> str:
         """The text of a page that is a picture; none where OCR is not to be had, which is told at the end."""
@@ -149,9 +191,21 @@ def _pictured(page: pdfium.PdfPage) -> bool:
     return next(iter(page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3)), None) is not None
 
 
-def _cleaned(text: str) -> str:
-    """Lines with one kind of end; words that a line's end had cut joined."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = re.sub(_HYPHEN + r"\n?", "", text)
-    text = re.sub(r"[^\S\n]+\n", "\n", text)
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
+def _measured(reading: Page, places: list[tuple[int, int, Piece]], start: int, page: int) -> list[Line]:
+    """A page's lines with their sizes, that of the smaller end of a line that begins with a large letter."""
+    sizes = [reading.size(piece.first) for _, _, piece in places]
+    weights: Counter[float] = Counter()
+    for (at, end, _), (size, _) in zip(places, sizes, strict=True):
+        weights[size] += end - at
+    usual = weights.most_common(1)[0][0] if weights else 0.0
+    found: list[Line] = []
+    for (at, end, piece), (size, y) in zip(places, sizes, strict=True):
+        least = min(size, reading.size(piece.last)[0]) if size > usual else size
+        found.append(Line(start + at, start + end, page, least, y))
+    return found
+
+
+def _first(found: Sequence[Heading]) -> str:
+    """The first heading of the first page, unless it is a numbered section's."""
+    words = next((h.words for h in found if h.page == 0), "")
+    return "" if _NUMBERED.match(words) else words
