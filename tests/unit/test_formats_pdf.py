@@ -22,6 +22,7 @@ def cells(x: float = 110, y: float = 680, width: float = 100, height: float = 20
 LEVEL = [(100, y, 300, y) for y in (695, 675, 655, 635)]
 UPRIGHT = [(x, 635, x, 695) for x in (100, 200, 300)]
 GRID = rules_at(*LEVEL, *UPRIGHT)
+HEADER_RULED = rules_at(*((100, y, 300, y) for y in (695, 675, 615)), *((x, 615, x, 695) for x in (100, 200, 300)))
 BEFORE, AFTER = words_at(72, 720, "Before."), words_at(72, 600, "After.")
 
 
@@ -76,6 +77,30 @@ def test_a_merged_cell_s_text_stands_in_its_first_place() -> None:
     shown += words_at(110, 640, "or seat")
 
     assert text(rules_at(*level, *upright) + shown) == "| Fees |  |\n| --- | --- |\n| bag or seat | 12 |\n|  | 7 |\n\n"
+
+
+def test_rows_that_are_not_ruled_apart_are_rows_by_their_lines() -> None:
+    more = words_at(110, 620, "dog") + words_at(210, 620, "20")
+
+    assert text(HEADER_RULED + cells() + more) == f"{TABLE}\n| dog | 20 |\n\n"
+
+
+def test_lines_of_words_in_one_cell_are_one_row() -> None:
+    shown = words_at(110, 680, "Kind") + words_at(210, 680, "Fee") + words_at(110, 660, "a bag")
+    shown += words_at(110, 640, "that is") + words_at(110, 620, "large") + words_at(210, 660, "12")
+
+    assert text(HEADER_RULED + shown) == "| Kind | Fee |\n| --- | --- |\n| a bag that is large | 12 |\n\n"
+
+
+def test_tables_of_one_width_are_two_where_text_or_an_upright_rule_is_between() -> None:
+    upper = rules_at(*((100, y, 300, y) for y in (695, 675, 635))) + cells()
+    lower = rules_at(*((100, y, 300, y) for y in (595, 575, 535))) + cells(y=580)
+    boxed = rules_at(*((100, y, 300, y) for y in (495, 475, 455, 435)), (200, 435, 200, 495)) + cells(y=480)
+    between = words_at(102, 610, "Words that go on from one side to the other")
+
+    assert text(upper + between + lower + boxed) == (
+        f"{TABLE}\n\nWords that go on from one side to the other\n\n{TABLE}\n\n{TABLE}\n\n"
+    )
 
 
 def test_words_cut_within_a_cell_are_joined() -> None:
@@ -209,3 +234,33 @@ def test_a_hyphen_at_a_line_s_end_stays_before_a_digit_or_a_capital() -> None:
     shown = "".join(words_at(72, 700 - 14 * n, line) for n, line in enumerate(lines))
 
     assert text(shown) == "An extraordinary pre-2020 part of Baden-Baden.\n\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "1e38 0 0 1e38 1e38 1e38 cm\n" + GRID + cells(),
+        GRID + "BT /F1 1e38 Tf 1e38 1e38 -1e38 1e38 1e38 1e38 Tm (far) Tj ET\n" + body(12),
+        rules_at(*((-1e30, y, 1e30, y) for y in (1, 2e9, 3e30))) + cells(),
+        "0 0 0 0 0 0 cm\n" + GRID + cells(),
+    ],
+)
+def test_numbers_beyond_any_page_do_no_harm(content: str) -> None:
+    assert "\n\n" in text(content) or not text(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "".join(rules_at((6 * n, 0, 6 * n, 2000), (0, 6 * n, 2000, 6 * n)) for n in range(299)) + cells(),
+        rules_at(*((1, n, 300, n) for n in range(5100))) + cells(),
+        "0 0 m " + "9 9 l 18 0 l " * 11_000 + "S\n" + cells(),
+        GRID + words_at(10, 10, "word " * 4100) + cells(),
+    ],
+    ids=["cells", "paths", "segments", "characters"],
+)
+def test_a_drawing_s_words_stay_lines(content: str) -> None:
+    found = text(content)
+
+    assert "|" not in found
+    assert "Kind Fee\nbag 12" in found

@@ -33,11 +33,13 @@ _OUTLINE = 5000
 
 def parse(file: File) -> Parsed:
     document = _opened(file)
+    form = Form(document)
     try:
-        return _Pages(file, document).read()
+        return _Pages(file, document, form).read()
     except pdfium.PdfiumError as error:
         raise _damaged(file, error) from None
     finally:
+        form.close()
         document.close()
 
 
@@ -56,7 +58,7 @@ def _damaged(file: File, error: Exception) -> BadInput:
 
 
 class _Pages:
-    def __init__(self, file: File, document: pdfium.PdfDocument) -> None:
+    def __init__(self, file: File, document: pdfium.PdfDocument, form: Form) -> None:
         self._file = file
         self._document = document
         self._draft = Draft(file)
@@ -65,7 +67,7 @@ class _Pages:
         self._unread = 0
         self._refusal: BadInput | None = None
         self._lines: list[Line] = []
-        self._form = Form(document)
+        self._form = form
 
     def read(self) -> Parsed:
         count = len(self._document)
@@ -75,11 +77,8 @@ class _Pages:
         title = " ".join(about.get("Title", "").replace("\0", "").split())
         named = "" if _UNTITLED.fullmatch(title) else title
         marked = next(iter(self._document.get_toc()), None) is not None
-        try:
-            for n in range(count):
-                self._page(n, measured=not (named and marked))
-        finally:
-            self._form.close()
+        for n in range(count):
+            self._page(n, measured=not (named and marked))
         if not self._draft.at and self._unread:
             assert self._refusal is not None
             raise self._refusal

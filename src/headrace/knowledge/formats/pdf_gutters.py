@@ -1,4 +1,4 @@
-"""Tables that are ruled only from side to side: columns by the white between their words, rows by their lines."""
+"""Rows and columns that are not ruled apart: by the white between their words and lines."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ Runs = list[tuple[float, float]]
 
 _HEADER = 3
 """Lines up to which all that stands above the second rule is one row of headings."""
+_LINES = 3
+"""Lines in a ruled row from which it may be as many rows; two are a cell's words on two lines."""
 _PROSE = 24
 """Letters a line on average from which a column is running text."""
 
@@ -24,18 +26,26 @@ def spaced(rules: Sequence[Edge], upright: Sequence[Edge], boxes: Sequence[Box])
         return []
     found: list[Grid] = []
     for group in _alike(rules):
+        if len(group) < 3:
+            continue
         left, right = min(r.start for r in group), max(r.end for r in group)
         low, high = group[0].at, group[-1].at
-        if len(group) < 3 or any(_within(u, left, right, low, high) for u in upright):
-            continue
         inside = [b for b in boxes if left - SNAP <= _x(b) <= right + SNAP and low <= _y(b) <= high]
-        if inside:
-            found += _between([r.at for r in group], inside, left - SNAP, right + SNAP)
+        if not inside:
+            continue
+        for ys in _runs([r.at for r in group], [u for u in upright if left + SNAP < u.at < right - SNAP]):
+            found += _between(ys, [b for b in inside if ys[0] <= _y(b) <= ys[-1]], left - SNAP, right + SNAP)
     return found
 
 
-def _within(rule: Edge, left: float, right: float, low: float, high: float) -> bool:
-    return left + SNAP < rule.at < right - SNAP and rule.start < high - SNAP and rule.end > low + SNAP
+def _runs(ys: Sequence[float], upright: Sequence[Edge]) -> list[list[float]]:
+    """Rules one above the other as far as no upright one stands between two of them; three or more."""
+    runs: list[list[float]] = [[ys[0]]]
+    for low, high in pairwise(ys):
+        if any(u.start < high - SNAP and u.end > low + SNAP for u in upright):
+            runs.append([])
+        runs[-1].append(high)
+    return [run for run in runs if len(run) >= 3]
 
 
 def _x(box: Box) -> float:
@@ -65,7 +75,7 @@ def _between(ys: Sequence[float], boxes: Sequence[Box], left: float, right: floa
     for box in boxes:
         bands[min(bisect_right(ys, _y(box)), len(bands)) - 1].append(box)
     bands = [b for b in reversed(bands) if b]
-    heights = sorted(b.top - b.bottom for b in boxes)
+    heights = sorted(b.top - b.bottom for b in boxes) or [0.0]
     gutter = max(4.0, heights[len(heights) * 9 // 10])  # about the height of capitals: no space between words is wider
     found: list[Grid] = []
     first = 0
@@ -125,3 +135,36 @@ def _table(bands: Sequence[Sequence[Box]], gutters: Sequence[float], left: float
 
 def _meets(run: tuple[float, float], runs: Runs) -> bool:
     return any(start <= run[1] and run[0] <= end for start, end in runs)
+
+
+def apart(grid: Grid, inside: Sequence[tuple[Box, tuple[int, int]]]) -> Grid:
+    """A ruled grid with its rows by lines where they are not ruled apart, as below a table's header often.
+
+    `inside`: its letters and their cells. A row is several if its first cell has a line in each and so has at least half of the others.
+    """
+    lines: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    for box, cell in inside:
+        lines.setdefault(cell, []).append((box.bottom, box.top))
+    ys = [grid.ys[-1]]  # from above
+    cells: list[Sequence[tuple[int, int] | None]] = []
+    starts: list[int] = []
+    for n, row in enumerate(grid.cells):
+        starts.append(len(cells))
+        below = grid.cells[n + 1] if n + 1 < len(grid.cells) else ()
+        is_alone = all(c is None or c[0] == n for c in row) and all(c is None or c[0] > n for c in below)
+        cuts = _cuts([lines.get(c, []) for c in dict.fromkeys(row) if c is not None]) if is_alone else []
+        for _ in range(len(cuts) + 1):
+            here = len(cells) if is_alone else None
+            cells.append([c and (starts[c[0]] if here is None else here, c[1]) for c in row])
+        ys += [*cuts, grid.ys[-2 - n]]
+    return Grid(grid.xs, ys[::-1], cells)
+
+
+def _cuts(cells: Sequence[Sequence[tuple[float, float]]]) -> list[float]:
+    """Where a row is cut, from above."""
+    ink = _ink(line for cell in cells for line in cell)
+    first, *others = [len(_ink(cell)) for cell in cells] or [0]
+    full = sum(n == len(ink) for n in others)
+    if len(ink) < _LINES or first < len(ink) or not full or 2 * full < sum(n > 0 for n in others):
+        return []
+    return [(a[1] + b[0]) / 2 for a, b in pairwise(ink)][::-1]

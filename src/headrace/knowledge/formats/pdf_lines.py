@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from headrace.knowledge.formats.pdf_gutters import spaced
+from headrace.knowledge.formats.pdf_gutters import apart, spaced
 from headrace.knowledge.formats.pdf_tables import Box, Edge, Grid, grids
 from headrace.knowledge.formats.table import table
 
@@ -60,17 +60,21 @@ def owners(
 
 
 def _own(grid: Grid, found: list[Grid], boxes: Sequence[Box | None], owned: list[Owner | None]) -> None:
-    inside: list[tuple[int, tuple[int, int]]] = []
+    """Gives a grid the characters in it that have no table yet, if these make it one."""
+    inside: list[tuple[int, Box, tuple[int, int]]] = []
     for n, box in enumerate(boxes):
-        if box is None or owned[n] is not None:
-            continue
-        cell = grid.cell((box.left + box.right) / 2, (box.bottom + box.top) / 2)
-        if cell is not None:
-            inside.append((n, cell))
-    if grid.is_table(cell for _, cell in inside):
-        for n, cell in inside:
-            owned[n] = (len(found), cell)
-        found.append(grid)
+        if box is not None and owned[n] is None and (cell := _cell(grid, box)) is not None:
+            inside.append((n, box, cell))
+    if not grid.is_table(cell for _, _, cell in inside):
+        return
+    cut = apart(grid, [(box, cell) for _, box, cell in inside])
+    for n, box, cell in inside:
+        owned[n] = (len(found), _cell(cut, box) or cell)
+    found.append(cut)
+
+
+def _cell(grid: Grid, box: Box) -> tuple[int, int] | None:
+    return grid.cell((box.left + box.right) / 2, (box.bottom + box.top) / 2)
 
 
 def laid(text: str, tables: Sequence[Grid], owned: Sequence[Owner | None]) -> list[Piece]:

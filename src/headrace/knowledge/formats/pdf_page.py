@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from ctypes import c_double, c_float, c_int
 from itertools import pairwise
-from math import atan2, hypot, pi
+from math import atan2, hypot, isfinite, pi
 
 import pypdfium2 as pdfium
 from pypdfium2 import raw
@@ -22,6 +22,8 @@ _DEPTH = 5
 _LETTERS = 20_000
 """Characters up to which a page's tables are looked for."""
 _SAMPLE = 24
+_FAR = 1e5
+"""Points beyond which nothing is on a page; a file may name any number, and more than PDFium can reckon with."""
 Matrix = tuple[float, float, float, float, float, float]
 """a b c d e f (ISO 32000-1, 8.3.3)."""
 Point = tuple[float, float]
@@ -93,10 +95,11 @@ class Page:
     def _turn(self, text: str, places: Sequence[int]) -> int:
         """How many quarters of a turn, against the clock, most of the text is turned by."""
         counts = [0, 0, 0, 0]
+        matrix = self._matrix
         visible = [place for char, place in zip(text, places, strict=True) if not char.isspace()]
         for place in visible[:: max(len(visible) // _SAMPLE, 1)]:
-            if raw.FPDFText_GetMatrix(self._text, place, self._matrix):
-                counts[round(atan2(self._matrix.b, self._matrix.a) * 2 / pi) % 4] += 1
+            if raw.FPDFText_GetMatrix(self._text, place, matrix) and isfinite(matrix.a + matrix.b):
+                counts[round(atan2(matrix.b, matrix.a) * 2 / pi) % 4] += 1
         return counts.index(max(counts))
 
     def size(self, place: int) -> tuple[float, float]:
@@ -112,7 +115,8 @@ class Page:
         if turned < 0.9 * hypot(a, b):
             return 0.0, 0.0
         y = (matrix.f, -matrix.e, -matrix.f, matrix.e)[self._rotation]
-        return raw.FPDFText_GetFontSize(self._text, place) * hypot(c, d), y
+        size = raw.FPDFText_GetFontSize(self._text, place) * hypot(c, d)
+        return (size, y) if 0 < size < _FAR and -_FAR < y < _FAR else (0.0, 0.0)
 
 
 def _turned_box(left: float, bottom: float, right: float, top: float, turn: int) -> Box:
@@ -159,6 +163,8 @@ def _rulings(page: pdfium.PdfPage) -> Sides:
         if not raw.FPDFPath_GetDrawMode(path, filled, stroked) or not (filled.value or stroked.value):
             continue
         for points in _outlines(path, count, matrix):
+            if not all(-_FAR < x < _FAR and -_FAR < y < _FAR for x, y in points):
+                continue
             for a, b in _sides(points, bool(stroked.value)):
                 if abs(a[1] - b[1]) <= 0.5:
                     level.append(Edge((a[1] + b[1]) / 2, min(a[0], b[0]), max(a[0], b[0])))
