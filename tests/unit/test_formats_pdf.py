@@ -229,6 +229,15 @@ def test_comments_stand_after_their_page_with_who_made_them() -> None:
     )
 
 
+def test_half_a_character_in_a_bookmark_or_a_title_is_left_out() -> None:
+    half = "\\376\\377\\330\\001"
+
+    marked = parse("a.pdf", make.pdf(["Bags"], marks=half))
+    titled = parse("a.pdf", make.pdf(["Bags"], title=half))
+
+    assert (marked.text, titled.text, titled.title) == ("Bags\n\n", "Bags\n\n", "a")
+
+
 def test_a_hyphen_at_a_line_s_end_stays_before_a_digit_or_a_capital() -> None:
     lines = ["An extra-", "ordinary pre-", "2020 part of Baden-", "Baden."]
     shown = "".join(words_at(72, 700 - 14 * n, line) for n, line in enumerate(lines))

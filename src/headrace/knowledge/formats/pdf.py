@@ -73,7 +73,7 @@ class _Pages:
         count = len(self._document)
         if count > self._file.limits.pages:
             raise self._file.excess(f"at most {self._file.limits.pages:,} pages", f"{count:,}", "pages")
-        about = self._document.get_metadata_dict()
+        about = self._about()
         title = " ".join(about.get("Title", "").replace("\0", "").split())
         named = "" if _UNTITLED.fullmatch(title) else title
         marked = next(iter(self._document.get_toc()), None) is not None
@@ -88,6 +88,13 @@ class _Pages:
         title = named or _first(found) or name_of(self._file.path)
         said = _metadata(about, named)
         return self._draft.done(title, markdown=False, dated=dated, outline=outline, metadata=said)
+
+    def _about(self) -> dict[str, str]:
+        """What the document states of itself; nothing where that is no text."""
+        try:
+            return self._document.get_metadata_dict()
+        except UnicodeDecodeError:
+            return {}
 
     def _page(self, n: int, *, measured: bool) -> None:
         """Adds a page's text, and after it what its form and its readers say."""
@@ -108,10 +115,10 @@ class _Pages:
         has_fields = False
         for is_comment, line in self._form.notes(page):
             if is_comment:
+                comments.append(line)
                 size += len(line)
                 if size > self._file.limits.characters:
-                    break  # it is told where they are added
-                comments.append(line)
+                    break  # which is told when they are added
             else:
                 self._draft.add(line + "\n")
                 has_fields = True
@@ -162,7 +169,10 @@ class _Pages:
                 break
             target = mark.get_dest()
             page = target.get_index() if target else None
-            words = " ".join(mark.get_title().split())
+            try:
+                words = " ".join(mark.get_title().split())
+            except UnicodeDecodeError:  # half a character
+                continue
             if page is None or page >= len(self._starts) or not words:
                 continue
             start = max(self._starts[page], upto)

@@ -13,6 +13,8 @@ Runs = list[tuple[float, float]]
 
 _HEADER = 3
 """Lines up to which all that stands above the second rule is one row of headings."""
+_GROUPS = 20
+"""Of rules with the same ends in a page; what has more is a drawing."""
 _LINES = 3
 """Lines in a ruled row from which it may be as many rows; two are a cell's words on two lines."""
 _PROSE = 24
@@ -25,9 +27,7 @@ def spaced(rules: Sequence[Edge], upright: Sequence[Edge], boxes: Sequence[Box])
     if len(rules) > LINES or len(rules) < 3:
         return []
     found: list[Grid] = []
-    for group in _alike(rules):
-        if len(group) < 3:
-            continue
+    for group in [g for g in _alike(rules) if len(g) >= 3][:_GROUPS]:
         left, right = min(r.start for r in group), max(r.end for r in group)
         low, high = group[0].at, group[-1].at
         inside = [b for b in boxes if left - SNAP <= _x(b) <= right + SNAP and low <= _y(b) <= high]
@@ -140,7 +140,8 @@ def _meets(run: tuple[float, float], runs: Runs) -> bool:
 def apart(grid: Grid, inside: Sequence[tuple[Box, tuple[int, int]]]) -> Grid:
     """A ruled grid with its rows by lines where they are not ruled apart, as below a table's header often.
 
-    `inside`: its letters and their cells. A row is several if its first cell has a line in each and so has at least half of the others.
+    `inside`: its letters and their cells. A row is several if its first cell has a line in each, and so has at least
+    half of the others.
     """
     lines: dict[tuple[int, int], list[tuple[float, float]]] = {}
     for box, cell in inside:
