@@ -13,9 +13,9 @@ from headrace.errors import BadInput
 from headrace.knowledge.dates import stated_in_pdf
 from headrace.knowledge.formats.ocr import Reader, reader
 from headrace.knowledge.formats.pdf_headings import LINES, Heading, Line, headings
-from headrace.knowledge.formats.pdf_lines import Piece, lines, written
+from headrace.knowledge.formats.pdf_lines import lines, written
 from headrace.knowledge.formats.pdf_notes import Form
-from headrace.knowledge.formats.pdf_page import Page
+from headrace.knowledge.formats.pdf_page import Page, measured
 from headrace.knowledge.formats.text import name_of
 from headrace.knowledge.parsed import Draft, File, Parsed
 from headrace.metadata import Metadata, keywords_of, metadata_of, time_text_us
@@ -67,6 +67,7 @@ class _Pages:
         self._unread = 0
         self._refusal: BadInput | None = None
         self._lines: list[Line] = []
+        self._weights: Counter[float] = Counter()
         self._form = form
 
     def read(self) -> Parsed:
@@ -78,7 +79,7 @@ class _Pages:
         named = "" if _UNTITLED.fullmatch(title) else title
         marked = next(iter(self._document.get_toc()), None) is not None
         for n in range(count):
-            self._page(n, measured=not (named and marked))
+            self._page(n, sized=not (named and marked))
         if not self._draft.at and self._unread:
             assert self._refusal is not None
             raise self._refusal
@@ -96,14 +97,14 @@ class _Pages:
         except UnicodeDecodeError:
             return {}
 
-    def _page(self, n: int, *, measured: bool) -> None:
+    def _page(self, n: int, *, sized: bool) -> None:
         """Adds a page's text, and after it what its form and its readers say."""
         self._file.page()
         self._starts.append(self._draft.at)
         self._draft.begin(Place(page=n + 1))
         page = self._document[n]
         try:
-            self._text(n, page, measured)
+            self._text(n, page, sized)
             self._notes(page)
         finally:
             page.close()
@@ -127,15 +128,15 @@ class _Pages:
         if comments:
             self._draft.add("\n".join(comments) + "\n\n")
 
-    def _text(self, n: int, page: pdfium.PdfPage, measured: bool) -> None:
+    def _text(self, n: int, page: pdfium.PdfPage, sized: bool) -> None:
         textpage = page.get_textpage()
         try:
             reading = Page(page, textpage)
             text, places = written(reading.pieces())
             if len(text) < SCANNED and _pictured(page) and (scanned := self._scanned(page)):
                 text, places = written(lines(scanned))[0], []
-            if text and measured and len(self._lines) <= LINES:
-                self._lines += _measured(reading, places, self._draft.at, n)
+            if text and sized and len(self._lines) <= LINES:
+                self._lines += measured(reading, places, self._draft.at, n, self._weights)
         finally:
             textpage.close()
         if text:
@@ -198,20 +199,6 @@ def _metadata(about: Mapping[str, str], title: str) -> Metadata:
 
 def _pictured(page: pdfium.PdfPage) -> bool:
     return next(iter(page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3)), None) is not None
-
-
-def _measured(reading: Page, places: list[tuple[int, int, Piece]], start: int, page: int) -> list[Line]:
-    """A page's lines with their sizes, that of the smaller end of a line that begins with a large letter."""
-    sizes = [reading.size(piece.first) for _, _, piece in places]
-    weights: Counter[float] = Counter()
-    for (at, end, _), (size, _) in zip(places, sizes, strict=True):
-        weights[size] += end - at
-    usual = weights.most_common(1)[0][0] if weights else 0.0
-    found: list[Line] = []
-    for (at, end, piece), (size, y) in zip(places, sizes, strict=True):
-        least = min(size, reading.size(piece.last)[0]) if size > usual else size
-        found.append(Line(start + at, start + end, page, least, y))
-    return found
 
 
 def _first(found: Sequence[Heading]) -> str:

@@ -13,6 +13,8 @@ FEWEST = 10
 """Lines that stand beside headings; with fewer, nothing tells what the usual size is."""
 LINES = 200_000
 _JOINED = 3
+_TOGETHER = 200
+"""Characters up to which joined lines are a heading and not a paragraph in large letters."""
 _LEVELS = 4
 
 
@@ -49,7 +51,7 @@ def headings(text: str, lines: Sequence[Line]) -> list[Heading]:
     large = [line for line in lines if line.size >= LARGER * body and _is_heading(text[line.start : line.end])]
     if len(large) > len(lines) / 5 or len(lines) - len(large) < FEWEST:
         return []
-    groups = [g for g in _groups(lines, set(large)) if len(g) <= _JOINED]
+    groups = [g for g in _groups(lines, set(large)) if len(g) <= _JOINED and g[-1].end - g[0].start <= _TOGETHER]
     ranks = sorted({_rounded(g[0].size) for g in groups}, reverse=True)
     found = [
         Heading(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from ctypes import c_double
 from math import atan2, hypot, isfinite, pi
@@ -10,6 +11,7 @@ from math import atan2, hypot, isfinite, pi
 import pypdfium2 as pdfium
 from pypdfium2 import raw
 
+from headrace.knowledge.formats.pdf_headings import Line
 from headrace.knowledge.formats.pdf_lines import HYPHEN, Piece, laid, lines, owners
 from headrace.knowledge.formats.pdf_rulings import FAR, Sides, rulings
 from headrace.knowledge.formats.pdf_tables import Box, Edge, joined
@@ -105,6 +107,26 @@ class Page:
         y = (matrix.f, -matrix.e, -matrix.f, matrix.e)[self._rotation]
         size = raw.FPDFText_GetFontSize(self._text, place) * hypot(c, d)
         return (size, y) if 0 < size < FAR and -FAR < y < FAR else (0.0, 0.0)
+
+
+def measured(
+    reading: Page, places: list[tuple[int, int, Piece]], start: int, page: int, weights: Counter[float]
+) -> list[Line]:
+    """A page's lines with their sizes, that of the smaller end of a line that begins with a large letter.
+
+    `weights`: characters of each size before this page; this page's are added. A line that begins with a small letter
+    goes on with the one above, and if that is no heading it is not measured: asking PDFium is slow.
+    """
+    usual = weights.most_common(1)[0][0] if weights else 0.0
+    found: list[Line] = []
+    size = y = 0.0
+    for at, end, piece in places:
+        if not (0 < size <= usual and piece.text[:1].islower()):
+            size, y = reading.size(piece.first)
+        least = min(size, reading.size(piece.last)[0]) if size > usual else size
+        weights[size] += end - at
+        found.append(Line(start + at, start + end, page, least, y))
+    return found
 
 
 def _turned_box(left: float, bottom: float, right: float, top: float, turn: int) -> Box:
