@@ -76,7 +76,7 @@ def test_a_merged_cell_s_text_stands_in_its_first_place() -> None:
     shown = words_at(110, 680, "Fees") + words_at(110, 660, "bag") + words_at(210, 660, "12") + words_at(210, 640, "7")
     shown += words_at(110, 640, "or seat")
 
-    assert text(rules_at(*level, *upright) + shown) == "| Fees |  |\n| --- | --- |\n| bag or seat | 12 |\n|  | 7 |\n\n"
+    assert text(rules_at(*level, *upright) + shown) == "Fees\n\n| bag or seat | 12 |\n| --- | --- |\n|  | 7 |\n\n"
 
 
 def test_rows_that_are_not_ruled_apart_are_rows_by_their_lines() -> None:

@@ -66,6 +66,7 @@ def test_what_stands_alone_above_a_header_stands_above_the_table() -> None:
 
     assert "".join(table(rows)) == ("Sales\n\nx\n\n| Region | Sum |\n| --- | --- |\n| North | 3 |\n")
     assert "".join(table([["", "Sum"], ["North", "3"]])).startswith("|  | Sum |")
+    assert "".join(table([["outer", ""], ["", "in"]])).startswith("| outer |  |")
     assert "".join(table([["only"], ["one"]])) == "| only |\n| --- |\n| one |\n"
 
 

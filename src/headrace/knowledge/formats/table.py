@@ -18,7 +18,7 @@ def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     filled = (row for row in rows if any(cell.strip() for cell in row))
     first = list(islice(filled, SAMPLE))
     alone = sum(1 for _ in takewhile(_is_alone, first))
-    if alone < len(first):
+    if alone < len(first) and sum(1 for cell in first[alone] if cell.strip()) > 1:
         for row in first[:alone]:
             yield _words(row)
         first = first[alone:]
