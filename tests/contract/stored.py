@@ -108,11 +108,10 @@ async def texts(store: Store, at: AsOf = PRESENT) -> dict[str, str]:
             assert document.info == info
             assert len(document.chunks) == info.chunks
             found[info.id] = document.text
-        chunks = {
-            f"{id}#{n}" for id, text in found.items() for n, line in enumerate(text.split("\n")) if "word" in line
-        }
+        chunks = [(id, n) for id, text in found.items() for n, line in enumerate(text.split("\n")) if "word" in line]
         passages = await snapshot.knowledge.search(query_terms("word"), None, 50, Filter())
-        assert {p.chunk for p in passages} == chunks
+        assert sorted((p.document, p.ordinal) for p in passages) == sorted(chunks)
+        assert len({p.chunk for p in passages}) == len(chunks), "each has a name of its own"
         return found
 
 

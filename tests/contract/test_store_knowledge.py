@@ -64,9 +64,26 @@ async def test_a_document_is_there_as_a_whole_with_its_stamp(store: Store) -> No
     assert (found.info.id, found.info.stamp, found.info.chunks) == ("docs/bags.md", stamp(5), 3)
     assert (found.info.stage, found.info.error) == ("ready", None)
     assert [found.text[c.start : c.end] for c in found.chunks] == ["one word", "two words", "drei Wörter"]
-    assert [(c.chunk, c.ordinal, c.stamp) for c in found.chunks] == [
-        (f"docs/bags.md#{n}", n, stamp(5)) for n in range(3)
-    ]
+    assert [(c.ordinal, c.stamp) for c in found.chunks] == [(n, stamp(5)) for n in range(3)]
+
+
+async def test_chunks_keep_their_names_whatever_changes_around_them(store: Store) -> None:
+    async def names() -> list[str]:
+        async with store.snapshot() as snapshot:
+            found = await snapshot.knowledge.document("docs/bags.md")
+        passages = await search(store, "two words same")
+        assert found is not None
+        assert {p.chunk for p in passages} == {c.chunk for c in found.chunks}
+        return [c.chunk for c in found.chunks]
+
+    await swap(store, draft("bags.md", 5, "two words", "same", "drei Wörter", "same", "same"))
+    before = await names()
+    await swap(store, draft("bags.md", 6, "same new words", "two words", "same", "drei Wörter", "same"))
+    after = await names()
+
+    assert len(set(before)) == len(before)
+    assert after[1:] == before[:4]
+    assert [name.removeprefix(before[1]) for name in (before[1], *before[3:])] == ["", ".2", ".3"]
 
 
 async def test_a_newer_version_takes_the_place_of_the_older_one_and_not_the_other_way(store: Store) -> None:

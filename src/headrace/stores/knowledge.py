@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -15,6 +16,9 @@ from headrace.metadata import Metadata, MetadataValue
 from headrace.place import Place
 from headrace.stores.conditions import Condition
 from headrace.stores.values import Counts, Failure, Terms, Vector
+
+_NAMED = 12
+"""Hexadecimal digits of a text's hash that name its chunk among those of a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,13 @@ class KnowledgeWriter(Protocol):
     async def narrow(self, narrowings: Sequence[Narrowing]) -> None: ...
     async def restrict(self, documents: Mapping[str, Readers | None]) -> None: ...
     async def seclude(self, topic: str) -> None: ...
+
+
+def chunk_name(document: str, text: str, copy: int) -> str:
+    """What a chunk is called: by its document and its text, so that it keeps its name whatever changes around it.
+    `copy`: how many chunks of the same text stand before it in the document."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_NAMED]
+    return f"{document}#{digest}.{copy + 1}" if copy else f"{document}#{digest}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from headrace.change import START, Position
 from headrace.link import Answer, Link
 from headrace.metadata import encoded
 from headrace.sqlfile import load
-from headrace.stores.knowledge import DocumentDraft, Narrowing, Removal
+from headrace.stores.knowledge import ChunkDraft, DocumentDraft, Narrowing, Removal
 from headrace.stores.values import DEFAULT_TENANT
 
 SQL = load(Path(__file__).with_name("knowledge.sql"))
@@ -241,8 +242,17 @@ class PostgresKnowledgeWriter:
             "topics": [d.topic for d, _, _ in rows],
             "titles": [d.title for d, _, _ in rows],
             "ats": [d.stamp.committed_at if d.dated is None else d.dated for d, _, _ in rows],
+            "copies": [n for d in drafts for n in _copies(d.chunks)],
         }
         await self._link.execute(SQL["add_chunks"], args)
+
+
+def _copies(chunks: Sequence[ChunkDraft]) -> Iterator[int]:
+    """How many of the same text stand before each."""
+    seen: Counter[str] = Counter()
+    for chunk in chunks:
+        yield seen[chunk.text]
+        seen[chunk.text] += 1
 
 
 def _said(said: Sequence[tuple[str, Position, int, Readers]]) -> dict[str, object]:

@@ -178,14 +178,14 @@ with c as (
     select * from unnest(%(ids)b::bigint[], %(versions)b::bigint[], %(ordinals)b::integer[], %(texts)b::text[],
         %(starts)b::integer[], %(ends)b::integer[], %(headings)b::text[], %(text_hashes)b::bytea[], %(terms)b::bytea[],
         %(counts)b::bytea[], %(lengths)b::integer[], %(sources)b::text[], %(documents)b::text[], %(vectors)b::halfvec[],
-        %(places)b::text[], %(topics)b::text[], %(titles)b::text[], %(ats)b::bigint[])
+        %(places)b::text[], %(topics)b::text[], %(titles)b::text[], %(ats)b::bigint[], %(copies)b::integer[])
         as c(id, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms, counts, length, source,
-             document, vector, place, topic, title, at)
+             document, vector, place, topic, title, at, copy)
 ), rows as (
     insert into chunks (chunk_id, tenant, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms,
-                        counts, length, place)
+                        counts, length, place, copy)
     select id, %(tenant)s, version_id, ordinal, text, start_char, end_char, heading, text_hash, terms, counts, length,
-           place::jsonb
+           place::jsonb, copy
       from c
 ), vectors as (
     insert into chunk_vectors (chunk_id, tenant, source, document, vector, topic, title, at)

@@ -19,7 +19,7 @@ from headrace.metadata import restored
 from headrace.place import Place
 from headrace.sqlfile import load
 from headrace.stores import AsOf
-from headrace.stores.knowledge import HYBRID, Blend, Document, DocumentInfo, Filter, Listing, Passage
+from headrace.stores.knowledge import HYBRID, Blend, Document, DocumentInfo, Filter, Listing, Passage, chunk_name
 from headrace.stores.postgres import vector_index
 from headrace.stores.postgres.conditions import Conditions
 from headrace.stores.postgres.fusing import FLAT, Candidates, Found, Spread, fuse, lexical_spread, spread
@@ -294,11 +294,11 @@ class PostgresKnowledgeReader:
         rows = await (await self._link.execute(self._read(SQL["passages"]), args)).fetchall()
         found = {
             chunk: Passage(
-                document, f"{document}#{ordinal}", ordinal, title, heading, text, start, end, scores[chunk],
+                document, chunk_name(document, text, copy), ordinal, title, heading, text, start, end, scores[chunk],
                 Stamp(source, Position(major, minor), at), _place(place), dated, metadata=restored(said),
             )
             for chunk, document, ordinal, title, heading, text, start, end, source, major, minor, at, place, dated,
-                said, _ in rows
+                said, copy, _ in rows
         }  # fmt: skip
         self._chunks |= {found[row[0]].chunk: row[-1] for row in rows}
         return [found[chunk] for chunk in scores if chunk in found]
@@ -325,10 +325,10 @@ class PostgresKnowledgeReader:
         cursor = await self._link.execute(SQL["document_chunks"], {"version": version})
         chunks = [
             Passage(
-                id, f"{id}#{ordinal}", ordinal, title, heading, body, start, end, 0.0, stamp, _place(place), dated,
-                metadata=info.metadata,
+                id, chunk_name(id, body, copy), ordinal, title, heading, body, start, end, 0.0, stamp, _place(place),
+                dated, metadata=info.metadata,
             )
-            for _, ordinal, heading, body, start, end, place in await cursor.fetchall()
+            for _, ordinal, heading, body, start, end, place, copy in await cursor.fetchall()
         ]  # fmt: skip
         return Document(info, text, chunks)
 

@@ -128,7 +128,7 @@ select t.chunk_id from chunk_vectors t
 -- name: passages
 -- Chunks with what stands around them; found by its summary (ordinal -1), a document's first one.
 select c.chunk_id, v.document, s.ordinal, v.title, s.heading, s.text, s.start_char, s.end_char, v.source,
-       v.opened_major, v.opened_minor, v.opened_at, s.place, v.dated, v.metadata, s.chunk_id
+       v.opened_major, v.opened_minor, v.opened_at, s.place, v.dated, v.metadata, s.copy, s.chunk_id
   from chunks c join document_versions v using (version_id)
   join chunks s on s.version_id = c.version_id and s.ordinal = greatest(c.ordinal, 0)
  where c.tenant = %(tenant)s and c.chunk_id = any(%(ids)s::bigint[]) and {readable};
@@ -161,7 +161,7 @@ select v.version_id, v.source, v.opened_major, v.opened_minor, v.opened_at, v.co
 
 -- name: document_chunks
 -- A version's chunks in order.
-select chunk_id, ordinal, heading, text, start_char, end_char, place from chunks
+select chunk_id, ordinal, heading, text, start_char, end_char, place, copy from chunks
  where version_id = %(version)s and ordinal >= 0 order by ordinal;
 
 -- name: documents
