@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image, ImageDraw
 
 from headrace.knowledge.parse import parse
 from headrace.place import Place
@@ -273,3 +274,19 @@ def test_a_drawing_s_words_stay_lines(content: str) -> None:
 
     assert "|" not in found
     assert "Kind Fee\nbag 12" in found
+
+
+def shown(words: str, width: int, height: int) -> str:
+    """A content stream's part that shows a picture of some words, its lower left corner that of the page."""
+    image = Image.new("L", (612, 700), "white")
+    ImageDraw.Draw(image).text((100, 300), words, fill="black", font_size=60)
+    return f"q {width} 0 0 {height} 0 0 cm BI /W 612 /H 700 /BPC 8 /CS /G /F /AHx ID {image.tobytes().hex()}> EI Q\n"
+
+
+def test_a_scan_with_a_number_put_on_it_is_read_with_it() -> None:
+    stamp = words_at(30, 770, "ACME-0001234 confidential, copy 3 of 4")
+    scan = parse("a.pdf", make.drawn_pdf([shown("BAGS 4711", 612, 700) + stamp]))
+    small = parse("a.pdf", make.drawn_pdf([shown("BAGS 4711", 306, 350) + stamp]))
+
+    assert scan.text == "ACME-0001234 confidential, copy 3 of 4\nBAGS 4711\n\n"
+    assert small.text == "ACME-0001234 confidential, copy 3 of 4\n\n"

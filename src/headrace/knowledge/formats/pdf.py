@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import pypdfium2 as pdfium
 from pypdfium2 import raw
@@ -23,12 +24,15 @@ from headrace.place import Place
 
 SCANNED = 16
 """Fewer characters than this on a page with a picture: it is looked at by OCR."""
+STAMPED, COVERED = 200, 0.5
+"""Fewer characters than this on a page of which a picture covers so much: a scan with a stamp or a number put on it."""
 DPI = 150
 _UNTITLED = re.compile(
     r"\(?(untitled|anonymous)\)?|Microsoft Word - .*|Adobe Photoshop PDF|.*\.(dvi|docx?|indd|qxd)", re.I
 )
 _NUMBERED = re.compile(r"\d{1,2}[.\d]*\s")
 _OUTLINE = 5000
+_PICTURES = 50
 
 
 def parse(file: File) -> Parsed:
@@ -133,8 +137,8 @@ class _Pages:
         try:
             reading = Page(page, textpage)
             text, places = written(reading.pieces())
-            if len(text) < SCANNED and _pictured(page) and (scanned := self._scanned(page)):
-                text, places = written(lines(scanned))[0], []
+            if _is_scan(page, text) and (scanned := self._scanned(page)):
+                text, places = written(lines(_with(scanned, text)))[0], []
             if text and sized and len(self._lines) <= LINES:
                 self._lines += measured(reading, places, self._draft.at, n, self._weights)
         finally:
@@ -197,8 +201,22 @@ def _metadata(about: Mapping[str, str], title: str) -> Metadata:
     )
 
 
-def _pictured(page: pdfium.PdfPage) -> bool:
-    return next(iter(page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3)), None) is not None
+def _is_scan(page: pdfium.PdfPage, text: str) -> bool:
+    """Whether what is to be read on a page stands in a picture."""
+    if len(text) >= STAMPED:
+        return False
+    pictures = page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3)
+    if len(text) < SCANNED:
+        return next(iter(pictures), None) is not None
+    width, height = page.get_size()
+    sides = (picture.get_bounds() for picture in islice(pictures, _PICTURES))
+    return any((right - left) * (top - low) >= COVERED * width * height for left, low, right, top in sides)
+
+
+def _with(scanned: str, text: str) -> str:
+    """What was read in a page's picture, and of its own text the lines that this does not have."""
+    known = "".join(scanned.split())
+    return "\n".join([scanned, *[line for line in text.splitlines() if "".join(line.split()) not in known]])
 
 
 def _first(found: Sequence[Heading]) -> str:
