@@ -93,3 +93,11 @@ def test_rows_of_an_unknown_header_read_as_they_stand() -> None:
     text = "| filter | 3 |\n| pipe | 4 |\n"
 
     assert read(text, "Prices › Part | Qty | Sum", "title", "a.md").lines[1].shown == "pipe; 4"
+
+
+def test_a_heading_with_bars_names_no_columns_of_a_table_with_its_own_header() -> None:
+    text = "\n| Part | Qty |\n| --- | --- |\n| filter | 3 |\n"
+
+    shown = [line.shown for line in read(text, "Docs | Acme", "title", "a.md").lines]
+
+    assert shown == ["Part; Qty", "Part: filter; Qty: 3"]

@@ -10,7 +10,7 @@ from functools import lru_cache
 from headrace.answer.units import Shape, Unit, display, split
 from headrace.answer.wording import Expect
 from headrace.answer.words import TOKEN, Stems, is_code, is_stop, stem, stems
-from headrace.knowledge.tables import columns_above
+from headrace.knowledge.tables import columns_above, headless
 
 _EMPTY: Stems = frozenset()
 _BLANK = re.compile(r"\n[ \t]*\n")
@@ -52,7 +52,7 @@ _LEANS = re.compile(
 @lru_cache(maxsize=4096)
 def read(text: str, heading: str, title: str, document: str) -> Read:
     """A passage's text taken apart; cached, for the same chunk is found again and again."""
-    columns = columns_above(heading) if text.lstrip().startswith("|") else ""
+    columns = columns_above(heading) if headless(text) else ""
     units = split(text, bool(columns))
     until = _BLANK.search(text.rstrip())
     above = frozenset(stems(heading))

@@ -50,6 +50,12 @@ def header_at(tables: Sequence[Table], place: int) -> str:
     return tables[at].header if at >= 0 and place < tables[at].end else ""
 
 
+def headless(text: str) -> bool:
+    """Whether a text begins among the rows of a table, so that its first row names no columns."""
+    text = text.lstrip()
+    return text.startswith("|") and _TABLE.match(text) is None
+
+
 def columns_above(heading: str) -> str:
     """The names of the columns among the headings above a chunk; empty where there are none."""
     last = heading.rpartition(UNDER)[2]
