@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
 from typing import Self
 
 from olefile import OleFileIO
 
 from headrace.errors import BadInput
-from headrace.knowledge.parsed import File
+from headrace.knowledge.parsed import File, Parsed
 
 UNREADABLE = (struct.error, IndexError, ValueError)
 """What reading a stream that is damaged raises."""
@@ -66,6 +67,15 @@ class Compound:
     def encrypted(self) -> BadInput:
         expected = f"{self.what} that is not encrypted"
         return self.file.refused(expected, "one with a password", "Remove the password.")
+
+
+def read(file: File, what: str, of: Callable[[Compound], Parsed]) -> Parsed:
+    """What `of` reads of a compound file. Raises BadInput for one that is damaged."""
+    with Compound(file, what) as compound:
+        try:
+            return of(compound)
+        except UNREADABLE as error:
+            raise compound.damaged(error) from None
 
 
 def _check(content: bytes) -> None:

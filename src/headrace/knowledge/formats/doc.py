@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, groupby, pairwise
 
-from headrace.knowledge.formats.compound import UNREADABLE, Compound
+from headrace.knowledge.formats.compound import Compound, read
 from headrace.knowledge.formats.doc_fields import Span, fields, kept, linked, within
 from headrace.knowledge.formats.doc_properties import Paragraph, Properties
 from headrace.knowledge.formats.doc_text import Document, readable
@@ -38,11 +38,7 @@ _Read = tuple[str, Paragraph, str]
 
 
 def parse(file: File) -> Parsed:
-    with Compound(file, "a Word document") as compound:
-        try:
-            return _Reader(file, compound).read()
-        except UNREADABLE as error:
-            raise compound.damaged(error) from None
+    return read(file, "a Word document", lambda compound: _Reader(file, compound).read())
 
 
 class _Reader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from headrace.knowledge.formats.compound import UNREADABLE, Compound
+from headrace.knowledge.formats.compound import Compound, read
 from headrace.knowledge.formats.html import of_text
 from headrace.knowledge.formats.mail import attach
 from headrace.knowledge.formats.text import name_of
@@ -20,11 +20,7 @@ _EPOCH_1601_US = 11_644_473_600_000_000
 
 
 def parse(file: File) -> Parsed:
-    with Compound(file, "an Outlook message") as compound:
-        try:
-            return _Message(file, compound).read()
-        except UNREADABLE as error:
-            raise compound.damaged(error) from None
+    return read(file, "an Outlook message", lambda compound: _Message(file, compound).read())
 
 
 class _Message:

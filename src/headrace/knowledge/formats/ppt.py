@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from headrace.knowledge.formats.compound import UNREADABLE, Compound
+from headrace.knowledge.formats.compound import Compound, read
 from headrace.knowledge.formats.ppt_records import Document, Record
 from headrace.knowledge.formats.properties import about
 from headrace.knowledge.formats.text import name_of
@@ -38,11 +38,7 @@ class _Listed:
 
 
 def parse(file: File) -> Parsed:
-    with Compound(file, "a PowerPoint presentation") as compound:
-        try:
-            return _Reader(file, compound).read()
-        except UNREADABLE as error:
-            raise compound.damaged(error) from None
+    return read(file, "a PowerPoint presentation", lambda compound: _Reader(file, compound).read())
 
 
 class _Reader:
