@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from headrace.knowledge.formats.compound import UNREADABLE
+from headrace.knowledge.formats.word_styles import level_of
 
 _TITLE, _PARAGRAPH = 62, 1
-_HEADING = re.compile(r"(?:heading|überschrift|titre|título|titolo) ?([1-9])", re.IGNORECASE)
 LIST = 0x460B
 _LIST_LEVEL, _OUTLINE = 0x260A, 0x2640
 _NO_LIST = (0, 0xF801)
@@ -110,6 +109,6 @@ def _style(kind: int, std: bytes, fixed: int) -> Style:
         return Style(kind, own.listed)
     if kind == _TITLE:
         return Style(0, own.listed)
-    if heading := _HEADING.fullmatch(name):
-        return Style(int(heading[1]), own.listed)
+    if (level := level_of(name)) is not None:
+        return Style(level, own.listed)
     return own

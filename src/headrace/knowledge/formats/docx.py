@@ -10,10 +10,10 @@ from headrace.knowledge.formats.office import chart, core
 from headrace.knowledge.formats.package import Package
 from headrace.knowledge.formats.table import table
 from headrace.knowledge.formats.text import name_of
+from headrace.knowledge.formats.word_styles import level_of
 from headrace.knowledge.formats.xml import Element, attribute, child, local
 from headrace.knowledge.parsed import Draft, File, Parsed
 
-_HEADING = re.compile(r"(?:heading|überschrift|titre|título|titolo) ?([1-9])", re.IGNORECASE)
 _LIKE_HEADING = re.compile(r"^(?=#{1,6}[ \t])", re.MULTILINE)
 _SKIP = frozenset({"del", "moveFrom", "pPr", "rPr", "instrText", "delText", "Fallback", "sectPr", "tblPr", "fldData"})
 _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comment"))
@@ -63,10 +63,8 @@ class _Reader:
             named = value(child(style, "name"))
             outline = next((value(e) for e in style.iter() if local(e) == "outlineLvl"), "")
             based[id] = value(child(style, "basedOn"))
-            if heading := _HEADING.fullmatch(named):
-                levels[id] = int(heading[1])
-            elif named.lower() == "title":
-                levels[id] = 0
+            if (level := level_of(named)) is not None:
+                levels[id] = level
             elif outline.isdigit() and int(outline) < 9:
                 levels[id] = int(outline) + 1
             if (numbered := next((e for e in style.iter() if local(e) == "numPr"), None)) is not None:

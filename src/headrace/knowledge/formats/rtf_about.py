@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import re
-
 from headrace.knowledge.dates import stated
 from headrace.knowledge.formats.rtf_fonts import Font
 from headrace.knowledge.formats.rtf_reader import Reader
 from headrace.knowledge.formats.rtf_state import BODY_TEXT
+from headrace.knowledge.formats.word_styles import level_of
 from headrace.metadata import Metadata, keywords_of, metadata_of, time_text_us
 
-_HEADING = re.compile(r"(?:heading|überschrift|titre|título|titolo) ?([1-9])", re.IGNORECASE)
 _NAMES = {
     "title": "title", "subject": "subject", "author": "author", "operator": "last_modified_by", "manager": "manager",
     "company": "company", "category": "category", "keywords": "keywords", "doccomm": "description",
@@ -145,10 +143,8 @@ class Styles:
     def _define(self, name: str) -> None:
         """A style's level by its name or outline level; 0 is the document's title."""
         state, levels = self._reader.state, self._reader.levels
-        if heading := _HEADING.fullmatch(name):
-            levels[state.style] = int(heading[1])
-        elif name.lower() == "title":
-            levels[state.style] = 0
+        if (level := level_of(name)) is not None:
+            levels[state.style] = level
         elif state.outline is not None and state.outline < BODY_TEXT:
             levels[state.style] = state.outline + 1
         elif state.based is not None:
