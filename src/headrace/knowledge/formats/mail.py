@@ -21,6 +21,8 @@ _PEOPLE = ("From", "To", "Cc", "Reply-To")
 _LONGEST = 16_384
 """Characters of a header in which addresses are looked for: more than are kept."""
 _MESSAGE = "message/rfc822"
+_BROKEN = (MessageError, ValueError, IndexError, AttributeError, TypeError, KeyError)
+"""What the library raises for what is out of form."""
 _WORDS = ("Subject", "Message-ID", "In-Reply-To", "List-ID")
 
 
@@ -83,7 +85,7 @@ def header(message: EmailMessage, name: str) -> str:
     """A header's words; one that is out of form as it is written."""
     try:
         value = message.get(name)
-    except (MessageError, ValueError, IndexError, AttributeError, TypeError, KeyError):
+    except _BROKEN:
         value = next((v for k, v in message.raw_items() if k.lower() == name.lower()), "")
     return " ".join(str(value or "").encode("utf-8", "replace").decode().split())
 
@@ -114,7 +116,7 @@ def _forwarded(part: EmailMessage, number: int) -> tuple[str, bytes]:
     if isinstance(inner, EmailMessage):
         try:
             content = inner.as_bytes()
-        except (MessageError, ValueError, IndexError, AttributeError, TypeError, KeyError):
+        except _BROKEN:
             content = str(inner.get_payload()).encode("utf-8", "replace")
     name = _filename(part, number)
     return name if name.lower().endswith(".eml") else name + ".eml", content
