@@ -71,13 +71,14 @@ def test_code_in_items_and_quotations_is_fenced_where_it_stands() -> None:
 
 def test_lists_keep_their_levels_and_numbers() -> None:
     page = (
-        '<ol start="4"><li>four<ol type="a"><li>first<li>second</ol><li value="9"><p>nine</p></ol>'
+        '<ol start="4"><li>four<ol type="a"><li>first<li>second</ol>'
+        '<li value="9"><p>nine</p><ol type="I" start="3"><li>roman</ol></ol>'
         "<ul><li><div>tight</div><ul><li>deep<br>line</ul><li>next<ul><ul><li>deeper</ul></ul></ul>"
         "<ul><li><p>loose</p><p>more</p><li><p>last</p></ul><ol reversed><li>b<li>a</ol><ul><li></ul>end"
     )
 
     assert text(page) == (
-        "4. four\n  a. first\n  b. second\n9. nine\n\n"
+        "4. four\n  a. first\n  b. second\n9. nine\n\n  III. roman\n\n"
         "- tight\n  - deep\n    line\n- next\n    - deeper\n\n"
         "- loose\n\n  more\n\n- last\n\n2. b\n1. a\n\nend"
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lxml.html import HtmlElement
 
-_LETTERS = 26
+from headrace.knowledge.formats.numerals import numeral
+
 _DIGITS = 9
 """A number of more is none in Markdown either (CommonMark 0.31.2, 5.2)."""
 
@@ -17,16 +18,13 @@ class Numbers:
         first = sum(1 for item in ordered if item.tag == "li") if backwards else 1
         self._next = _whole(ordered.get("start"), first)
         self._step = -1 if backwards else 1
-        kind = ordered.get("type") or ""
-        self._first_letter = kind if kind in ("a", "A") else ""
+        self._kind = ordered.get("type") or ""
 
     def mark(self, item: HtmlElement) -> str:
         """What stands before an item, which is then counted."""
         number = _whole(item.get("value"), self._next)
         self._next = number + self._step
-        if self._first_letter and 1 <= number <= _LETTERS:
-            return chr(ord(self._first_letter) + number - 1) + ". "
-        return f"{number}. "
+        return f"{numeral(number, self._kind)}. "
 
 
 def _whole(text: str | None, otherwise: int) -> int:
