@@ -82,13 +82,14 @@ select t.chunk_id, -(t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({di
  order by similarity desc, t.chunk_id limit %(limit)s;
 
 -- name: nearest_of_few
--- As nearest_exact, and how all of them lie.
+-- As nearest_exact, and how all of them lie: materialized, or else it is computed again for each of them as long as the
+-- planner has not seen that there are many.
 with every as materialized (
     select t.chunk_id, -(t.vector::halfvec({dimensions}) <#> %(vector)s::halfvec({dimensions})) as similarity,
            {inside} as inside
       from chunk_vectors t
      where t.tenant = %(tenant)s and t.open
-), spread as (
+), spread as materialized (
     select avg(similarity) as mean, stddev_pop(similarity) as deviation from every
 )
 select chunk_id, similarity, mean, deviation from every, spread where inside
