@@ -29,11 +29,15 @@ def tokenizer() -> Tokenizer:
     return made
 
 
-@lru_cache(maxsize=1)
-def counted() -> Count:
-    count = counter(tokenizer())
+@lru_cache(maxsize=3)
+def counted(most: int) -> Count:
+    count = counter(tokenizer(), most)
     assert count is not None
     return count
+
+
+def tokens(text: str) -> int:
+    return len(tokenizer().encode(text, add_special_tokens=False).ids)
 
 
 @settings(deadline=None, max_examples=400)
@@ -41,11 +45,25 @@ def counted() -> Count:
 @example("page one\x0cpage two")
 @example("a\x1fb c\x85d e\x0bf g\xa0h")
 def test_a_text_has_as_many_tokens_as_its_words(text: str) -> None:
-    assert counted()(text) == len(tokenizer().encode(text, add_special_tokens=False).ids)
+    assert counted(10_000)(text) == tokens(text)
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(st.tuples(texts, st.integers(0, 60)), min_size=1, max_size=6), st.sampled_from([3, 12]))
+@example([("a b", 0), ("a bc", 0)], 3)
+@example([("a b c d e", 0), ("a b c d ef", 0), ("a b c", 0), ("a b cd", 0)], 3)
+@example([("a\x0bb", 0), ("a", 1), ("a\x0b b", 0)], 12)
+def test_a_text_is_counted_as_far_as_it_matters_whatever_was_counted_before(
+    tried: list[tuple[str, int]], most: int
+) -> None:
+    """As a splitter tries: texts that go on from each other, or are cut short."""
+    for text, cut in tried:
+        for part in (text, text[:cut], text[: cut + 1], text + " and more", text + "more"):
+            assert min(counted(most)(part), most + 1) == min(tokens(part), most + 1)
 
 
 def test_a_tokenizer_whose_words_depend_on_each_other_is_not_counted_by_words() -> None:
     whole = Tokenizer(models.BPE())
     whole.pre_tokenizer = pre_tokenizers.ByteLevel()
 
-    assert counter(whole) is None
+    assert counter(whole, 200) is None

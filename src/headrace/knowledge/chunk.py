@@ -80,7 +80,7 @@ def _cut(
 
 
 def _fits(text: str, tokenizer: Tokenizer, tokens: int) -> Fits:
-    count = _counter(tokenizer)
+    count = _counter(tokenizer, tokens)
 
     def fits(start: int, end: int) -> bool:
         if end - start > tokens * _TOKEN:
@@ -154,13 +154,13 @@ def _place(spans: Sequence[Span], start: int, end: int) -> Place | None:
 
 
 _counter = lru_cache(maxsize=8)(counter)
-"""One of a tokenizer: it remembers words."""
+"""One of a tokenizer and a size: it remembers words."""
 
 
 @lru_cache(maxsize=8)
 def _splitter(tokenizer: Tokenizer, markdown: bool, tokens: int) -> MarkdownSplitter | TextSplitter:
     kind = MarkdownSplitter if markdown else TextSplitter
-    count = _counter(tokenizer)
+    count = _counter(tokenizer, tokens)
     if count is None:
         return kind.from_huggingface_tokenizer(tokenizer, tokens)
     return kind.from_callback(count, tokens)
