@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -21,7 +20,9 @@ _WORD = re.compile(r"\w+(?:['’][^\W\d_]+)?")
 # runTarget, HTTPServer; not HAT170, utf8 or GPUs.
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 KEPT = 200_000
-"""So many words' terms are remembered."""
+"""Of so many words, each with the marks around it, the terms are remembered."""
+LONG = 64
+"""Characters from which on what stands between blanks is seldom seen twice."""
 ASKED = 50_000
 """So many of the words that were looked at one by one, as those of a query."""
 
@@ -45,11 +46,7 @@ class Bag:
 
 def words(text: str) -> list[str]:
     """A text's words, compatibility-folded and lower-cased, in order; of an identifier its parts and then the whole."""
-    return [part for word in _found(text) for part in _parts(word)]
-
-
-def _found(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", text))
+    return [part for word in _WORD.findall(unicodedata.normalize("NFKC", text)) for part in _parts(word)]
 
 
 @lru_cache(ASKED)
@@ -72,13 +69,14 @@ def term(word: str) -> int:
 
 
 class _Seen(dict[str, tuple[int, ...]]):
-    """The terms of a word as it stands in a text, by word."""
+    """The terms of what stands between two blanks, as it stands in a text."""
 
-    def __missing__(self, word: str) -> tuple[int, ...]:
-        terms = tuple(map(term, _parts(word)))
-        if len(self) >= KEPT:
-            self.clear()
-        self[word] = terms
+    def __missing__(self, part: str) -> tuple[int, ...]:
+        terms = tuple(map(term, words(part)))
+        if len(part) < LONG:
+            if len(self) >= KEPT:
+                self.clear()
+            self[part] = terms
         return terms
 
 
@@ -86,12 +84,10 @@ _terms_of = _Seen().__getitem__
 
 
 def bag(text: str) -> Bag:
-    """A chunk's terms."""
-    counted = Counter(chain.from_iterable(map(_terms_of, _found(text))))
-    terms = np.fromiter(counted.keys(), np.int64, len(counted))
-    counts = np.fromiter(counted.values(), np.int64, len(counted))
-    order = np.argsort(terms)
-    return Bag(terms[order], np.minimum(counts[order], 0xFFFF).astype(np.uint16), int(counts.sum()))
+    """A chunk's terms. No word goes on over a blank, so that a text's words are those of its parts."""
+    found = [*chain.from_iterable(map(_terms_of, text.split()))]
+    terms, counts = np.unique(np.fromiter(found, np.int64, len(found)), return_counts=True)
+    return Bag(terms, np.minimum(counts, 0xFFFF).astype(np.uint16), len(found))
 
 
 def query_terms(text: str) -> Terms:
