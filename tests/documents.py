@@ -7,6 +7,7 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from xml.sax.saxutils import quoteattr
 
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -152,8 +153,11 @@ def paragraph(text: str, properties: str = "") -> str:
     return f"<w:p><w:pPr>{properties}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
 
 
-def pptx(slides: Sequence[tuple[str, str]], notes: Mapping[int, str] | None = None) -> bytes:
-    """Slides of a title and a text; notes by number from 1."""
+def pptx(
+    slides: Sequence[tuple[str, str]], notes: Mapping[int, str] | None = None, comments: str = "", people: str = ""
+) -> bytes:
+    """Slides of a title and a text; notes by number from 1. `comments` to the first slide and `people` are whole
+    parts."""
     names = f'xmlns:p="{_SLIDES}" xmlns:a="{_DRAWN}" xmlns:r="{_OFFICE}"'
 
     def shape(kind: str, text: str) -> str:
@@ -168,8 +172,12 @@ def pptx(slides: Sequence[tuple[str, str]], notes: Mapping[int, str] | None = No
         "[Content_Types].xml": _types(),
         "_rels/.rels": _relations(("a", "officeDocument", "ppt/presentation.xml")),
         "ppt/presentation.xml": f"<p:presentation {names}><p:sldIdLst>{ids}</p:sldIdLst></p:presentation>",
+        "ppt/authors.xml": people or "<none/>",
+        "ppt/comments.xml": comments or "<none/>",
+        "ppt/slides/_rels/slide1.xml.rels": _relations(("c", "comments", "../comments.xml")),
         "ppt/_rels/presentation.xml.rels": _relations(
-            *[(f"s{n}", "slide", f"slides/slide{n}.xml") for n in range(1, len(slides) + 1)]
+            ("people", "authors", "authors.xml"),
+            *[(f"s{n}", "slide", f"slides/slide{n}.xml") for n in range(1, len(slides) + 1)],
         ),
     }
     for n, (title, text) in enumerate(slides, 1):
@@ -178,7 +186,7 @@ def pptx(slides: Sequence[tuple[str, str]], notes: Mapping[int, str] | None = No
         )
         if notes and n in notes:
             members[f"ppt/slides/_rels/slide{n}.xml.rels"] = _relations(
-                ("n", "notesSlide", f"../notesSlides/notesSlide{n}.xml")
+                ("n", "notesSlide", f"../notesSlides/notesSlide{n}.xml"), ("c", "comments", "../comments.xml")
             )
             members[f"ppt/notesSlides/notesSlide{n}.xml"] = (
                 f"<p:notes {names}>{tree(shape('body', notes[n]))}</p:notes>"
@@ -246,25 +254,56 @@ def odp(slides: Sequence[tuple[str, str]], notes: Mapping[int, str] | None = Non
     return _opendocument("presentation", pages, "", "", "", {})
 
 
-def xlsx(sheets: Mapping[str, Sequence[Sequence[str | float]]]) -> bytes:
-    def cell(value: str | float) -> str:
-        return f'<c t="inlineStr"><is><t>{value}</t></is></c>' if isinstance(value, str) else f"<c><v>{value}</v></c>"
+def ods(tables: str, *, meta: str = "") -> bytes:
+    manifest = (
+        f'<manifest:manifest xmlns:manifest="{_OASIS}:manifest:1.0"><manifest:file-entry manifest:full-path="/" '
+        f'manifest:media-type="{_ODF}.spreadsheet"/></manifest:manifest>'
+    )
+    return _opendocument("spreadsheet", tables, "", "", meta, {"META-INF/manifest.xml": manifest})
+
+
+def xlsx(
+    sheets: Mapping[str, Sequence[Sequence[str | float | tuple[float, str]]]],
+    more: Mapping[str, str] | None = None,
+    beside: Sequence[tuple[str, str, str]] = (),
+) -> bytes:
+    """Cells are texts, numbers, or numbers with the code of their format. `beside`: what the first sheet refers to, as
+    (id, type, part), in `more` as all other parts."""
+    codes = sorted({c[1] for rows in sheets.values() for row in rows for c in row if isinstance(c, tuple)})
+
+    def cell(value: str | float | tuple[float, str]) -> str:
+        if isinstance(value, str):
+            return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+        number, style = (value[0], codes.index(value[1]) + 1) if isinstance(value, tuple) else (value, 0)
+        return f'<c s="{style}"><v>{number}</v></c>'
 
     named = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="s{n}"/>' for n, name in enumerate(sheets, 1))
     members: dict[str, bytes | str] = {
         "[Content_Types].xml": _types(),
         "_rels/.rels": _relations(("a", "officeDocument", "xl/workbook.xml")),
         "xl/workbook.xml": f'<workbook xmlns="{_SHEET}" xmlns:r="{_OFFICE}"><sheets>{named}</sheets></workbook>',
+        "xl/styles.xml": _styles(codes),
         "xl/_rels/workbook.xml.rels": _relations(
-            *[(f"s{n}", "worksheet", f"worksheets/sheet{n}.xml") for n in range(1, len(sheets) + 1)]
+            ("styles", "styles", "styles.xml"),
+            ("people", "person", "persons/person.xml"),
+            *[(f"s{n}", "worksheet", f"worksheets/sheet{n}.xml") for n in range(1, len(sheets) + 1)],
         ),
+        "xl/worksheets/_rels/sheet1.xml.rels": _relations(*beside),
+        **(more or {}),
     }
     for n, rows in enumerate(sheets.values(), 1):
         data = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
-        members[f"xl/worksheets/sheet{n}.xml"] = (
-            f'<worksheet xmlns="{_SHEET}"><sheetData>{data}</sheetData></worksheet>'
+        members.setdefault(
+            f"xl/worksheets/sheet{n}.xml", f'<worksheet xmlns="{_SHEET}"><sheetData>{data}</sheetData></worksheet>'
         )
     return zipped(members)
+
+
+def _styles(codes: Sequence[str]) -> str:
+    """Cell formats: the plain one, and one for each code."""
+    formats = "".join(f"<numFmt numFmtId='{164 + n}' formatCode={quoteattr(c)}/>" for n, c in enumerate(codes))
+    uses = "".join(f'<xf numFmtId="{164 + n}" applyNumberFormat="1"/>' for n in range(len(codes)))
+    return f'<styleSheet xmlns="{_SHEET}"><numFmts>{formats}</numFmts><cellXfs><xf/>{uses}</cellXfs></styleSheet>'
 
 
 def epub(chapters: Sequence[str], *, title: str, date: str) -> bytes:

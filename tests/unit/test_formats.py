@@ -102,6 +102,32 @@ def test_slides_have_titles_and_notes() -> None:
     assert parsed.title == "One"
 
 
+@pytest.mark.parametrize(
+    ("comments", "people"),
+    [
+        (
+            '<p:cmLst xmlns:p="P"><p:cm authorId="0"><p:pos x="1" y="2"/><p:text>whose number?</p:text></p:cm>'
+            '<p:cm authorId="1"><p:text>finance</p:text></p:cm></p:cmLst>',
+            '<p:cmAuthorLst xmlns:p="P"><p:cmAuthor id="0" name="Anna"/><p:cmAuthor id="1" name="Bob"/>'
+            "</p:cmAuthorLst>",
+        ),
+        (
+            '<n:cmLst xmlns:n="N" xmlns:a="A"><n:cm id="{1}" authorId="{A}"><n:replyLst><n:reply authorId="{B}">'
+            "<n:txBody><a:p><a:r><a:t>finance</a:t></a:r></a:p></n:txBody></n:reply></n:replyLst><n:txBody><a:bodyPr/>"
+            "<a:p><a:r><a:t>whose number?</a:t></a:r></a:p></n:txBody></n:cm></n:cmLst>",
+            '<n:authorLst xmlns:n="N"><n:author id="{A}" name="Anna"/><n:author id="{B}" name="Bob"/></n:authorLst>',
+        ),
+    ],
+    ids=["old", "new"],
+)
+def test_slides_have_their_comments(comments: str, people: str) -> None:
+    parsed = parse("a.pptx", make.pptx([("One", "first"), ("Two", "second")], comments=comments, people=people))
+
+    told = "# One\n\nfirst\n\n### Comments\n\n- Anna: whose number?\n- Bob: finance\n\n# Two"
+    assert parsed.text.startswith(told)
+    assert at(parsed, "finance") == Place(slide=1)
+
+
 def test_sheets_are_tables_under_their_names() -> None:
     parsed = parse("a.xlsx", make.xlsx({"Fees": [["kind", "amount"], ["bag", 12.5], ["se|at", 7]], "Other": [["x"]]}))
 

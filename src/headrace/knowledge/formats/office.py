@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from headrace.errors import BadInput
 from headrace.knowledge.dates import stated
+from headrace.knowledge.formats import number_format
 from headrace.knowledge.formats.package import Package
 from headrace.knowledge.formats.table import table
 from headrace.knowledge.formats.xml import Element, attribute, child, local, words
@@ -71,14 +72,21 @@ def chart(root: Element) -> str:
     """A chart's title and the values it was drawn from, as a table."""
     title = next((words_of(e) for e in root.iter() if local(e) == "title"), "")
     series = [e for e in root.iter() if local(e) == "ser"]
-    if not series:
-        return f"{title}\n\n" if title else ""
-    categories = _points(child(series[0], "cat", "xVal"))
+    categories = _points(child(series[0], "cat", "xVal")) if series else {}
     columns = [_points(child(s, "val", "yVal")) for s in series]
-    names = ["".join(_points(child(s, "tx")).values()) for s in series]
+    names = [_name(child(s, "tx")) or f"Series {n}" for n, s in enumerate(series, 1)]
     count = max((max(c, default=-1) for c in [categories, *columns]), default=-1) + 1
+    if not count:
+        return f"{title}\n\n" if title else ""
     rows = [[title, *names], *([categories.get(n, ""), *(c.get(n, "") for c in columns)] for n in range(count))]
     return "".join(table(rows)) + "\n"
+
+
+def _value(text: str, code: str) -> str:
+    try:
+        return number_format.shown(float(text), code) if code else text
+    except ValueError:
+        return text
 
 
 def words_of(element: Element) -> str:
@@ -93,11 +101,19 @@ def paragraphs(element: Element) -> Iterator[str]:
             yield "".join(pieces).strip()
 
 
+def _name(element: Element | None) -> str:
+    """A series' name: a cell's, or its own."""
+    return "".join(_points(element).values()) or words(child(element, "v") if element is not None else None)
+
+
 def _points(element: Element | None) -> dict[int, str]:
-    """Values that a chart keeps of its cells, by number."""
+    """Values that a chart keeps of its cells, by number, as those show them."""
     found: dict[int, str] = {}
+    code = ""
     for point in element.iter() if element is not None else ():
+        if local(point) == "formatCode":
+            code = words(point)
         index = point.get("idx") if local(point) == "pt" else None
         if index is not None and index.isdigit() and int(index) < 100_000:
-            found[int(index)] = words(child(point, "v"))
+            found[int(index)] = _value(words(child(point, "v")), point.get("formatCode", code))
     return found

@@ -6,10 +6,10 @@ import io
 import posixpath
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
-from headrace.knowledge.formats.xml import Element, attribute, local, root_of
+from headrace.knowledge.formats.xml import Element, attribute, elements_of, local, root_of
 from headrace.knowledge.parsed import File
 
 _BROKEN = (
@@ -35,6 +35,7 @@ class Package:
             self._zip = zipfile.ZipFile(io.BytesIO(file.content))
         except _BROKEN as error:
             raise self._damaged(error) from None
+        self._counted: set[str] = set()
         self.infos = {i.filename: i for i in self._zip.infolist() if not i.is_dir()}
         if any(i.flag_bits & _ENCRYPTED for i in self.infos.values()):
             raise file.refused(f"{what} that is not encrypted", "one with a password", "Remove the password.")
@@ -42,12 +43,18 @@ class Package:
     def has(self, name: str) -> bool:
         return name in self.infos
 
+    def count(self, name: str) -> None:
+        """Counts a member against the limits, once. Raises BadInput."""
+        if name not in self._counted:
+            self._counted.add(name)
+            self.file.member(self.infos[name].file_size, self.infos[name].compress_size)
+
     def read(self, name: str) -> bytes:
         """A member's bytes, no more than its directory promises."""
         info = self.infos.get(name)
         if info is None:
             raise self._damaged(f"no {name} in it")
-        self.file.member(info.file_size, info.compress_size)
+        self.count(name)
         try:
             with self._zip.open(info) as stream:
                 content = stream.read(info.file_size + 1)
@@ -59,6 +66,10 @@ class Package:
 
     def xml(self, name: str) -> Element:
         return root_of(self.file, self.read(name), self.what)
+
+    def elements(self, name: str, local_name: str) -> Iterator[Element]:
+        """A member's elements of one name, each empty when the next is asked for."""
+        return elements_of(self.file, self.read(name), self.what, local_name)
 
     def relations(self, part: str) -> Mapping[str, tuple[str, str]]:
         """What an Office part refers to: id to (last word of the type, name of the part or outside address)."""

@@ -1,22 +1,21 @@
-"""PowerPoint (.pptx): slides in order, with tables, charts, pictures' descriptions and notes (ECMA-376 part 1, 19)."""
+"""PowerPoint (.pptx): slides in order, with tables, charts, descriptions of pictures, notes and comments.
+
+By ECMA-376 part 1, 19.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from headrace.knowledge.formats.office import chart, core, paragraphs, words_of
+from headrace.knowledge.formats.drawing import Relations, block, placeholder, shapes
+from headrace.knowledge.formats.office import core, words_of
 from headrace.knowledge.formats.package import Package
-from headrace.knowledge.formats.table import table
 from headrace.knowledge.formats.text import name_of
-from headrace.knowledge.formats.xml import Element, attribute, local
+from headrace.knowledge.formats.xml import Element, attribute, child, local, words
 from headrace.knowledge.parsed import Draft, File, Parsed
 from headrace.place import Place
 
 _TITLES = ("title", "ctrTitle")
-_UNTOLD = ("sldNum", "dt", "ftr")  # placeholders that stand on every slide
-
-Relations = Mapping[str, tuple[str, str]]
 
 
 def parse(file: File) -> Parsed:
@@ -25,6 +24,7 @@ def parse(file: File) -> Parsed:
     relations = package.relations(main)
     draft = Draft(file)
     first = ""
+    people = _people(package, relations)
     wanted = [_relation(e) for e in package.xml(main).iter() if local(e) == "sldId"]
     for number, name in enumerate((relations[id][1] for id in wanted if id in relations), 1):
         file.page()
@@ -33,7 +33,7 @@ def parse(file: File) -> Parsed:
         draft.begin(Place(slide=number))
         title, text = _slide(package, name)
         first = first or title
-        draft.add(f"# {title or f'Slide {number}'}\n\n{text}{_notes(package, name)}")
+        draft.add(f"# {title or f'Slide {number}'}\n\n{text}{_notes(package, name)}{_comments(package, name, people)}")
     about = core(package)
     plain = about.title if about.title.lower() not in ("", "powerpoint presentation") else ""
     return draft.done(plain or first or name_of(file.path), dated=about.dated, metadata=about.metadata)
@@ -50,76 +50,39 @@ def _slide(package: Package, name: str) -> tuple[str, str]:
     tree = next((e for e in root.iter() if local(e) == "spTree"), root)
     title = ""
     blocks: list[str] = []
-    for shape in _shapes(tree):
-        if local(shape) == "sp" and not title and _placeholder(shape) in _TITLES:
+    for shape in shapes(tree):
+        if local(shape) == "sp" and not title and placeholder(shape) in _TITLES:
             title = " ".join(words_of(shape).split())
-        elif block := _block(package, relations, shape):
-            blocks.append(block)
+        elif text := block(package, relations, shape):
+            blocks.append(text)
     return title, "".join(b.strip("\n") + "\n\n" for b in blocks)
-
-
-def _shapes(tree: Element) -> Iterator[Element]:
-    """Shapes in drawing order, those in groups in their place."""
-    for element in tree:
-        if local(element) in ("grpSp", "AlternateContent", "Choice"):
-            yield from _shapes(element)
-        elif local(element) in ("sp", "pic", "graphicFrame", "cxnSp"):
-            yield element
-
-
-def _block(package: Package, relations: Relations, shape: Element) -> str:
-    match local(shape):
-        case "pic":
-            return _picture(relations, shape)
-        case "graphicFrame":
-            return _frame(package, relations, shape)
-        case _:
-            if _placeholder(shape) in _UNTOLD:
-                return ""
-            lines = [p for p in paragraphs(shape) if p]
-            return "\n".join(lines)
-
-
-def _placeholder(shape: Element) -> str | None:
-    mark = next((e for e in shape.iter() if local(e) == "ph"), None)
-    return None if mark is None else (attribute(mark, "type") or "body")
-
-
-def _picture(relations: Relations, shape: Element) -> str:
-    about = next((e for e in shape.iter() if local(e) == "cNvPr"), None)
-    blip = next((e for e in shape.iter() if local(e) == "blip"), None)
-    if about is None:
-        return ""
-    described = " ".join((attribute(about, "descr") or "").split())
-    name = re.sub(r"\W", "", attribute(about, "name") or "") or "picture"
-    _, target = relations.get((attribute(blip, "embed") or "") if blip is not None else "", ("", ""))
-    return f"![{described}]({name}.{target.rpartition('.')[2] or 'png'})" if described else ""
-
-
-def _frame(package: Package, relations: Relations, shape: Element) -> str:
-    for element in shape.iter():
-        if local(element) == "tbl":
-            return "".join(table(_rows(element)))
-        if local(element) == "chart":
-            kind, target = relations.get(attribute(element, "id") or "", ("", ""))
-            return chart(package.xml(target)) if kind == "chart" and package.has(target) else ""
-        if local(element) == "relIds":  # SmartArt: its words stand in a part of their own
-            _, target = relations.get(attribute(element, "dm") or "", ("", ""))
-            return words_of(package.xml(target)) if package.has(target) else ""
-    return ""
-
-
-def _rows(element: Element) -> Iterator[list[str]]:
-    for row in element:
-        if local(row) == "tr":
-            yield [words_of(cell) for cell in row if local(cell) == "tc"]
 
 
 def _notes(package: Package, slide: str) -> str:
     for kind, target in package.relations(slide).values():
         if kind == "notesSlide" and package.has(target):
             tree = package.xml(target)
-            body = [s for s in tree.iter() if local(s) == "sp" and _placeholder(s) == "body"]
+            body = [s for s in tree.iter() if local(s) == "sp" and placeholder(s) == "body"]
             text = "\n".join(words_of(s) for s in body).strip()
             return f"### Notes\n\n{text}\n\n" if text else ""
     return ""
+
+
+def _people(package: Package, relations: Relations) -> Mapping[str, str]:
+    """Names of those who comment, by number or, since 2021, by a longer id."""
+    parts = [t for kind, t in relations.values() if kind in ("commentAuthors", "authors") and package.has(t)]
+    return {attribute(e, "id") or "": attribute(e, "name") or "" for part in parts for e in package.xml(part)}
+
+
+def _comments(package: Package, slide: str, people: Mapping[str, str]) -> str:
+    """Comments and replies in either form (ECMA-376 part 1, 19.4; [MS-PPTX] 2.6.11)."""
+    found: list[str] = []
+    for kind, target in package.relations(slide).values():
+        for element in package.xml(target).iter() if kind == "comments" and package.has(target) else ():
+            if local(element) in ("cm", "reply"):
+                author = people.get(attribute(element, "authorId") or "", "")
+                body = child(element, "text", "txBody")
+                text = " ".join((words_of(body) or words(body)).split()) if body is not None else ""
+                if text:
+                    found.append(f"- {author}: {text}" if author else f"- {text}")
+    return "### Comments\n\n" + "\n".join(found) + "\n\n" if found else ""

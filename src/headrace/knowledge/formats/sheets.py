@@ -1,44 +1,59 @@
-"""Spreadsheets (.xlsx, .xlsb, .xls, .ods): each sheet a table under its name."""
+"""Spreadsheets (.xlsx, .xlsb, .xls, .ods): each sheet a table under its name.
+
+An .xlsx shows its numbers as the cells do (`25.6%`, `02134`), and its charts, text boxes and comments behind the table;
+the others' numbers are plain.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
+from itertools import chain, repeat
 
-from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, ZipError
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, ZipError
 
+from headrace.knowledge.formats import number_format, opendocument_meta
 from headrace.knowledge.formats.office import Core, core
 from headrace.knowledge.formats.package import Package
 from headrace.knowledge.formats.table import table
 from headrace.knowledge.formats.text import name_of
+from headrace.knowledge.formats.workbook import PLAIN, Codes, Workbook
 from headrace.knowledge.parsed import Draft, File, Parsed
 from headrace.place import Place
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
 _WHAT = "a spreadsheet"
+_META = "meta.xml"
+"""Of an .ods."""
+_SHOWN = (SheetTypeEnum.WorkSheet, SheetTypeEnum.ChartSheet)
 
 
 def parse(file: File) -> Parsed:
     about = Core()
+    workbook = None
     if file.content.startswith(b"PK"):
         package = Package(file, _WHAT)
         for name in package.infos:
-            info = package.infos[name]
-            file.member(info.file_size, info.compress_size)
-        about = core(package)
+            package.count(name)
+        about = opendocument_meta.about(package.xml(_META)) if package.has(_META) else core(package)
+        workbook = Workbook(package)
     draft = Draft(file)
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(file.content)) as book:
             for sheet in book.sheets_metadata:
-                if sheet.typ is not SheetTypeEnum.WorkSheet:
+                if sheet.typ not in _SHOWN:
                     continue
                 file.page()
                 draft.begin(Place(sheet=sheet.name))
                 draft.add(f"## {sheet.name}\n\n")
-                for line in table(_rows(book.get_sheet_by_name(sheet.name).iter_rows())):
-                    draft.add(line)
-                draft.add("\n")
+                if sheet.typ is SheetTypeEnum.WorkSheet:
+                    formats = workbook.formats(sheet.name) if workbook else ()
+                    for line in table(_rows(book.get_sheet_by_name(sheet.name), formats)):
+                        draft.add(line)
+                    draft.add("\n")
+                for block in workbook.beside(sheet.name) if workbook else ():
+                    draft.add(block + "\n\n")
     except PasswordError:
         raise file.refused(
             "a spreadsheet that is not encrypted", "one with a password", "Remove the password."
@@ -49,17 +64,18 @@ def parse(file: File) -> Parsed:
     return draft.done(about.title or name_of(file.path), dated=about.dated, metadata=about.metadata)
 
 
-def _rows(rows: Iterator[Sequence[Cell]]) -> Iterator[list[str]]:
-    for row in rows:
-        yield [_shown(cell) for cell in row]
+def _rows(sheet: CalamineSheet, formats: Iterable[Codes]) -> Iterator[list[str]]:
+    first = sheet.start[1] if sheet.start else 0  # rows are told from the first, columns from the first that is used
+    for row, codes in zip(sheet.iter_rows(), chain(formats, repeat(PLAIN)), strict=False):
+        yield [_shown(cell, codes.get(column, "")) for column, cell in enumerate(row, first)]
 
 
-def _shown(cell: Cell) -> str:
+def _shown(cell: Cell, code: str) -> str:
     match cell:
         case bool():
             return "TRUE" if cell else "FALSE"
-        case float():
-            return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+        case int() | float():
+            return number_format.shown(float(cell), code) if code else number_format.plain(float(cell))
         case datetime():
             return cell.date().isoformat() if cell.time() == time() else cell.isoformat(" ")
         case _:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+
 from lxml import etree
 from lxml.etree import XMLSyntaxError, _Element  # pyright: ignore[reportPrivateUsage]
 
+from headrace.errors import BadInput
 from headrace.knowledge.parsed import File
 
 Element = _Element
@@ -12,16 +16,49 @@ Element = _Element
 
 def root_of(file: File, content: bytes, what: str) -> Element:
     """The root of a part of a file. Raises BadInput for what is not well-formed, or declares entities."""
-    if b"<!ENTITY" in content:
-        raise file.refused(f"{what} without entities of its own", "a declaration of some", "Write them out.")
+    _check(file, content, what)
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
     )
     try:
         return etree.fromstring(content, parser)
     except (XMLSyntaxError, ValueError) as error:
-        got = " ".join(str(error).split())[:200]
-        raise file.refused(f"{what} that is well-formed XML", got, "Save it again with its program.") from None
+        raise _damaged(file, what, error) from None
+
+
+def elements_of(file: File, content: bytes, what: str, name: str) -> Iterator[Element]:
+    """The elements of a local name in a part of a file, in little memory: each is empty when the next is asked for.
+    Raises BadInput as `root_of` does."""
+    _check(file, content, what)
+    stream = etree.iterparse(
+        io.BytesIO(content),
+        tag=f"{{*}}{name}",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        for _, element in stream:
+            yield element
+            element.clear()
+            parent = element.getparent()
+            while parent is not None and element.getprevious() is not None:
+                del parent[0]
+    except XMLSyntaxError as error:
+        raise _damaged(file, what, error) from None
+
+
+def _check(file: File, content: bytes, what: str) -> None:
+    if b"<!ENTITY" in content:
+        raise file.refused(f"{what} without entities of its own", "a declaration of some", "Write them out.")
+
+
+def _damaged(file: File, what: str, error: Exception) -> BadInput:
+    got = " ".join(str(error).split())[:200]
+    return file.refused(f"{what} that is well-formed XML", got, "Save it again with its program.")
 
 
 def local(element: Element) -> str:
