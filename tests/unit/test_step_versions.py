@@ -13,6 +13,7 @@ from headrace.knowledge.parsed import Parsed
 from headrace.knowledge.redacting import cleared
 from headrace.redaction.policy import Policy, Redactor
 from headrace.redaction.rules import Rules
+from tests import documents as make
 from tests.making import ITEMS, put
 from tests.unit.test_chunk import tokenizer
 
@@ -48,7 +49,13 @@ def digest(made: object) -> str:
 
 def parsed() -> str:
     files = (("a.md", MARKDOWN), ("b.html", HTML), ("c.csv", CSV), ("d.txt", "plain\n\ntext"), ("e.py", "x = 1\n"))
-    return digest([parse.parse(path, content.encode()) for path, content in files])
+    office = (
+        ("f.xlsx", make.xlsx({"Fees": [["kind", "share"], ["bag", (0.256, "0.0%")]]})),
+        ("g.pptx", make.pptx([("One", "first")], notes={1: "say it slowly"})),
+        ("h.odt", make.odt("<text:p>One</text:p>")),
+    )
+    told = [*((path, content.encode()) for path, content in files), *office]
+    return digest([parse.parse(path, content) for path, content in told])
 
 
 def cut() -> str:
@@ -90,7 +97,7 @@ def summed_up() -> str:
 @pytest.mark.parametrize(
     ("made", "version", "pinned"),
     [
-        pytest.param(parsed, parse.VERSION, (4, "56dc58b8c5bea3bc"), id="parse"),
+        pytest.param(parsed, parse.VERSION, (5, "357cbfe3c1010a4a"), id="parse"),
         pytest.param(rendered, rows.VERSION, (1, "2ddd8a1fb9c64596"), id="render"),
         pytest.param(hidden, (redacting.VERSION, Rules().id), ((1, "rules:1"), "838712cdbc54835f"), id="redact"),
         pytest.param(cut, chunk.VERSION, (3, "63a37756856f3d5c"), id="chunk"),
