@@ -28,6 +28,10 @@ from headrace.answer.words import Stems, stem
 from headrace.stores.knowledge import Passage
 
 _EMPTY: Stems = frozenset()
+MOST = 5
+"""Lines of an answer, at most."""
+SUPPLIED = frozenset({Expect.PRICE, Expect.DURATION})
+"""What words alone tell of a line, whatever else it shares with the question; figures are in too many."""
 STALE = 0.4
 """How much worse a line stands in a passage that a newer one contradicts."""
 
@@ -133,7 +137,7 @@ class Evidence:
         if not self._may_answer(w, r, line):
             return None
         matches, own = matched(w, r, li, self.by_document[self.passages[pi].document])
-        if w.terms and not own and not w.codes & line.own:
+        if w.terms and not own and not w.codes & line.own and not self._supplies(w, r, line):
             return None
         got = sum(w.weights[t] * m for t, m in matches.items())
         total = w.total or 1.0
@@ -163,6 +167,13 @@ class Evidence:
             return not days or all(any(asked.meets(d) for d in days) for asked in w.limits.dates)
         return True
 
+    def _supplies(self, w: Weighing, r: Read, line: Line) -> bool:
+        """Whether a line has what is asked of the thing that its passage's first sentence names: `How much is HAT170?`
+        is answered by the fares in its row."""
+        if not (w.codes and r.lead >= 0 and w.codes <= r.lines[r.lead].own):
+            return False
+        return any(holds(expect, line.shown) for expect in w.question.expects & SUPPLIED)
+
     # ---- choosing ----
 
     def choose(self, q: Question, terms: Sequence[Term], limits: Limits) -> Found:
@@ -172,7 +183,8 @@ class Evidence:
         ranked = self.rank(w)
         if not ranked:
             return Found((), 0.0, missing)
-        picked = self._pick(w, _by_label(w, ranked, self.reads))
+        ranked = _by_label(w, ranked, self.reads)
+        picked = self._supplied(w, ranked, self._pick(w, ranked))
         share, lacking = covered(w, picked)
         if q.rule and self._off_subject(w, picked[0]):
             share *= 0.6
@@ -206,11 +218,23 @@ class Evidence:
                 picked.append(other)
         return picked
 
+    def _supplied(self, w: Weighing, ranked: Sequence[Candidate], picked: list[Candidate]) -> list[Candidate]:
+        """With the lines of the best passage that have what is asked of the thing named, where no picked one has it or
+        where it is told for each of several cases (`Economy: ... at $151`)."""
+        r = self.reads[picked[0].passage]
+        for expect in w.question.expects & SUPPLIED:
+            if any(holds(expect, self._line(c).shown) and not self._line(c).label for c in picked):
+                continue
+            beside = [c for c in ranked if c.passage == picked[0].passage and c not in picked]
+            lines = [c for c in beside if self._supplies(w, r, line := self._line(c)) and holds(expect, line.shown)]
+            picked += lines[: MOST - len(picked)]
+        return picked
+
     def _most(self, w: Weighing, best: Candidate, other: Candidate) -> int:
         """Three lines; more where a list is asked for, or where one list holds them all."""
         a, b = self._line(best).unit, self._line(other).unit
         together = best.passage == other.passage and a.shape is b.shape is Shape.ITEM and a.heading == b.heading
-        return 5 if w.question.many else 4 if together else 3
+        return MOST if w.question.many else 4 if together else 3
 
     def _line(self, c: Candidate) -> Line:
         return self.reads[c.passage].lines[c.line]
