@@ -188,6 +188,10 @@ def test_a_stream_in_a_circle_is_not_read_for_as_long_as_it_is_said_to_be(conten
 
 
 def test_a_compound_file_without_its_program_s_stream_is_damaged() -> None:
+    assert "damaged" in refused(make.compound({"WordDocument/x": b""})).got
+
+
+def test_a_compound_file_that_only_speaks_of_a_program_is_of_another() -> None:
     named = make.compound({"a": "WordDocument".encode("utf-16-le") + b"\0\0"})
 
-    assert "damaged" in refused(named).got
+    assert "unknown program" in refused(named).got

@@ -10,6 +10,7 @@ import zlib
 from itertools import islice
 from pathlib import PurePosixPath
 
+from headrace.knowledge.compound_names import root_names
 from headrace.knowledge.parsed import PLAIN
 
 MARKDOWN = "text/markdown"
@@ -188,10 +189,11 @@ def _opendocument(package: zipfile.ZipFile) -> str:
 
 
 def _compound(content: bytes) -> str:
-    for name, media in _COMPOUND:
-        if name.encode("utf-16-le") + b"\0\0" in content:
-            return media
-    return "application/x-ole-storage"
+    try:
+        names = root_names(content)
+    except ValueError:  # its parser tells what is wrong with it
+        names = frozenset(name for name, _ in _COMPOUND if name.encode("utf-16-le") + b"\0\0" in content)
+    return next((media for name, media in _COMPOUND if name in names), "application/x-ole-storage")
 
 
 def _is_text(content: bytes) -> bool:
