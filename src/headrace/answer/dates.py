@@ -86,6 +86,11 @@ class Dates:
         return Dates(self.first + by, self.last + by, self.start, self.end, self.yearless)
 
 
+def on(day: date) -> Dates:
+    """A day that stands in no text."""
+    return Dates(day, day, 0, 0)
+
+
 def local_day(us: int, zone: int) -> date:
     """The calendar day of a moment (microseconds) at `zone` seconds east of UTC."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us, seconds=zone)).date()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from headrace.answer.asker import related, select
 from headrace.answer.context import Answer, Citation, Context, Similarities, cited
-from headrace.answer.dates import Dates, dates_in, local_day
+from headrace.answer.dates import Dates, dates_in, local_day, on
 from headrace.answer.evidence import NOTHING, Evidence, Found
 from headrace.answer.facts import Own, codes_of, days_of
 from headrace.answer.fields import about, profile_fact
@@ -160,7 +160,10 @@ class _Extraction:
         found = NOTHING
         if not (own and own.facts):
             at_hand = q.focus.document if q.focus and q.follow is Follow.PRONOUN else None
-            found = self._found(terms, Limits(codes, dates, must, prefer, spare, at_hand))
+            if q.present:  # a row of today, where there is one, tells how things stand
+                found = self._found(terms, Limits(codes, (on(self.today),), must, prefer, spare, at_hand))
+            if not found.lines:
+                found = self._found(terms, Limits(codes, dates, must, prefer, spare, at_hand))
         fresh = [t for t in q.terms if not t.general]
         if not found.lines and (q.rule or own or (q.follow and (not codes or len(fresh) > 1))):
             aimed = self._rule_terms(own, terms if q.follow is Follow.ELLIPSIS and not codes else q.terms)

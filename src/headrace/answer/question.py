@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from headrace.answer.dates import Dates, asked_dates, local_day
 from headrace.answer.focus import Focus, last_focus
@@ -23,6 +24,7 @@ from headrace.answer.wording import (
     OWN,
     PHRASES,
     PHRASES_IN,
+    PRESENT,
     PRICE,
     PRONOUN,
     ROUTE,
@@ -70,6 +72,8 @@ class Question:
     rule: bool
     count: bool
     yes_no: bool
+    present: bool
+    """How a thing with a code stands, on no day that is named: today's row of it is meant, where there is one."""
     exists: bool
     many: bool
     routes: tuple[tuple[str, str], ...]
@@ -108,6 +112,7 @@ def understand(text: str, history: Sequence[Turn], now: int, zone: int = 0) -> Q
         rule=rule,
         count=bool(COUNT.search(bare)),
         yes_no=bool(YES_NO.search(bare)),
+        present=bool(codes and not dates and not follow and PRESENT.search(bare)),
         exists=bool(EXISTS.search(bare)),
         many=bool(LIST.search(bare)),
         routes=tuple((m[1].lower(), m[2]) for m in ROUTE.finditer(bare) if not is_stop(m[2])),
@@ -166,10 +171,11 @@ def retrieval_queries(
 ) -> list[str]:
     """One or two texts to search for: the question made to stand alone, and what it asks of the asker's own case.
 
-    Dates are also written as YYYY-MM-DD, what was left out is taken from the conversation's focus.
+    Dates are also written as YYYY-MM-DD, today's too where it is asked how a thing stands; what was left out is taken
+    from the conversation's focus.
     """
     q = understand(question, history, now, zone)
-    first = _standalone(q, facts)
+    first = _standalone(q, facts, local_day(now, zone))
     case = _case(q, profile, facts or (profile.facts if profile else ()))
     queries = [first]
     if case and (q.rule or q.own):
@@ -177,7 +183,7 @@ def retrieval_queries(
     return queries
 
 
-def _standalone(q: Question, facts: Sequence[Fact]) -> str:
+def _standalone(q: Question, facts: Sequence[Fact], today: date) -> str:
     written = q.text.casefold()
     parts = [q.text, *(t.word for t in q.terms if t.word.casefold() not in written)]
     known = {t.stem for t in q.terms}
@@ -189,6 +195,8 @@ def _standalone(q: Question, facts: Sequence[Fact]) -> str:
         parts += [w for w in q.focus.words if stem(w) not in known]
         if q.focus.name and not set(stems(q.focus.name)) <= known:
             parts.append(q.focus.name)
+    if q.present:
+        parts.append(today.isoformat())
     parts += [d.first.isoformat() for d in days if d.first == d.last and d.first.isoformat() not in q.text]
     return " ".join(dict.fromkeys(parts))
 

@@ -68,6 +68,10 @@ NEEDS = re.compile(
 )
 MAY_NEED = re.compile(r"\bhow\s+(?:long|much|many|old)\b.*\b(?:my|mine)\b", re.I)
 YES_NO = re.compile(r"^\s*(?:and\s+|so\s+)?(?:is|are|was|were|has|have|had|did|does|will|am)\b", re.I)
+PRESENT = re.compile(
+    r"^\s*(?:and\s+|so\s+)?(?:is|are|has|have)\b|\b(?:status|state)\s+of\b|\b(?:now|currently)\b", re.I
+)
+"""How things stand, and not how they were or will be."""
 EXISTS = re.compile(
     r"\b(?:do|did|have)\s+i\s+(?:already\s+)?(?:have|had|got|book|booked|order|ordered|own)?\s*(?:an?|any|some|"
     r"another)\b",
@@ -177,6 +181,8 @@ PHRASES = {
     "sign in": "login",
     "opening hours": "open hours",
     "opening times": "open hours",
+    "right now": "now",
+    "at the moment": "now",
 }
 PHRASES_IN = re.compile("|".join(rf"\b{p.replace(' ', chr(92) + 's+')}\b" for p in PHRASES), re.I)
 LIST = re.compile(r"^\s*(?:and\s+)?(?:which|what|list|show|are\s+there)\b(?=.*\b[^\W\d_]{2,}[^su\W]s\b)", re.I)

@@ -58,6 +58,9 @@ CASES = (
     nothing("airline", "What do snacks cost on HAT170 on May 22?"),
     nothing("airline", "How much is HAT170 on June 22?"),
     ask("airline", "Is HAT020 on May 15 delayed?", says="HAT020|is delayed", never="HAT018"),
+    ask("airline", "Is flight HAT020 delayed?", says="HAT020|2024-05-15|is delayed", never="HAT018"),
+    ask("airline", "What is the status of HAT020 right now?", says="HAT020|is delayed", never="HAT018"),
+    ask("airline", "Is HAT170 sold out in basic economy?", says="HAT170|2024-05-21"),
     ask("airline", "Is HAT018 on time today?", says="HAT018|is on time"),
     ask("airline", "Is HAT170 available in business on 5/23/2024?", says="Business: 9 seats left at $702"),
     ask(

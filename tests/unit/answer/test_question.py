@@ -140,6 +140,16 @@ def test_a_relative_day_is_searched_for_as_a_date() -> None:
     assert retrieval_queries("Is HAT170 available tomorrow?", (), NOW) == ["Is HAT170 available tomorrow? 2024-05-16"]
 
 
+@pytest.mark.parametrize("text", ["Is flight HAT170 delayed?", "What is the status of HAT170?", "Where is HAT170 now?"])
+def test_how_a_thing_stands_is_searched_for_with_today(text: str) -> None:
+    assert retrieval_queries(text, (), NOW) == [f"{text} 2024-05-15"]
+
+
+@pytest.mark.parametrize("text", ["Was HAT170 delayed?", "Is a dog allowed?", "What does HAT170 cost?"])
+def test_what_is_not_asked_of_today_is_searched_for_as_it_is(text: str) -> None:
+    assert retrieval_queries(text, (), NOW) == [text]
+
+
 def test_a_rule_is_also_searched_for_with_the_askers_own_case() -> None:
     focus: Object = {
         "terms": ["flight"],
