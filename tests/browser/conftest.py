@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ def demo_server() -> Iterator[str]:
     if running:
         yield running.rstrip("/")
         return
+    if not files("headrace.server").joinpath("static", "index.html").is_file():
+        missing("the page, built (make dev)")
     folder = Path(tempfile.mkdtemp(prefix="headrace-browser-"))
     port = free_port()
     command = [str(Path(sys.executable).with_name("headrace")), "demo"]
