@@ -128,6 +128,13 @@ def test_slides_have_their_comments(comments: str, people: str) -> None:
     assert at(parsed, "finance") == Place(slide=1)
 
 
+def test_a_slide_s_relations_are_read_once() -> None:
+    """A deck of hundreds of slides must not reach the limit of packed files by what is read again."""
+    deck = make.pptx([(f"Title {n}", "text") for n in range(20)], notes=dict.fromkeys(range(1, 21), "aside"))
+
+    assert parse("a.pptx", deck, Limits(members=90)).text.count("aside") == 20
+
+
 def test_sheets_are_tables_under_their_names() -> None:
     parsed = parse("a.xlsx", make.xlsx({"Fees": [["kind", "amount"], ["bag", 12.5], ["se|at", 7]], "Other": [["x"]]}))
 

@@ -129,6 +129,16 @@ def test_a_part_is_counted_once() -> None:
         parse("a.xlsx", content, Limits(members=10))
 
 
+def test_a_part_that_many_refer_to_is_counted_each_time() -> None:
+    """A small file could else cost the reading of a large part a thousand times over."""
+    comments = [(f"c{n}", "comments", "../comments1.xml") for n in range(50)]
+    content = make.xlsx({"S": [["a"]]}, {"xl/comments1.xml": "<comments/>"}, comments)
+
+    assert parse("a.xlsx", content, Limits(members=60)).text
+    with pytest.raises(BadInput, match="packed files"):
+        parse("a.xlsx", content, Limits(members=40))
+
+
 def test_an_ods_states_its_title() -> None:
     cells = "".join(
         f'<table:table-cell office:value-type="string"><text:p>{word}</text:p></table:table-cell>'

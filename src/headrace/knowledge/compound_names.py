@@ -1,7 +1,7 @@
 """Names at the root of a compound file ([MS-CFB] 2.2, 2.5, 2.6), told without opening its streams.
 
 What is embedded in a document stands in the same file under folders of its own, with its program's names: only those at
-the root say whose file it is.
+the root say whose file it is. What a file is must be told without the extra that reads it.
 """
 
 from __future__ import annotations

@@ -35,7 +35,8 @@ class Package:
             self._zip = zipfile.ZipFile(io.BytesIO(file.content))
         except _BROKEN as error:
             raise self._damaged(error) from None
-        self._counted: set[str] = set()
+        self._paid: set[str] = set()
+        self._relations: dict[str, Mapping[str, tuple[str, str]]] = {}
         self.infos = {i.filename: i for i in self._zip.infolist() if not i.is_dir()}
         if any(i.flag_bits & _ENCRYPTED for i in self.infos.values()):
             raise file.refused(f"{what} that is not encrypted", "one with a password", "Remove the password.")
@@ -44,17 +45,19 @@ class Package:
         return name in self.infos
 
     def count(self, name: str) -> None:
-        """Counts a member against the limits, once. Raises BadInput."""
-        if name not in self._counted:
-            self._counted.add(name)
-            self.file.member(self.infos[name].file_size, self.infos[name].compress_size)
+        """Counts a member that another reader unpacks too: its first `read` here is not counted. Raises BadInput."""
+        self._paid.add(name)
+        self.file.member(self.infos[name].file_size, self.infos[name].compress_size)
 
     def read(self, name: str) -> bytes:
         """A member's bytes, no more than its directory promises."""
         info = self.infos.get(name)
         if info is None:
             raise self._damaged(f"no {name} in it")
-        self.count(name)
+        if name in self._paid:
+            self._paid.discard(name)
+        else:
+            self.file.member(info.file_size, info.compress_size)
         try:
             with self._zip.open(info) as stream:
                 content = stream.read(info.file_size + 1)
@@ -73,6 +76,11 @@ class Package:
 
     def relations(self, part: str) -> Mapping[str, tuple[str, str]]:
         """What an Office part refers to: id to (last word of the type, name of the part or outside address)."""
+        if part not in self._relations:
+            self._relations[part] = self._read_relations(part)
+        return self._relations[part]
+
+    def _read_relations(self, part: str) -> Mapping[str, tuple[str, str]]:
         folder, _, name = part.rpartition("/")
         described = f"{folder}/_rels/{name}.rels".lstrip("/")
         if not self.has(described):

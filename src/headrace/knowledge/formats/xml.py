@@ -12,16 +12,21 @@ from headrace.errors import BadInput
 from headrace.knowledge.parsed import File
 
 Element = _Element
+_SAFE = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
 
 
 def root_of(file: File, content: bytes, what: str) -> Element:
     """The root of a part of a file. Raises BadInput for what is not well-formed, or declares entities."""
     _check(file, content, what)
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
-    )
     try:
-        return etree.fromstring(content, parser)
+        return etree.fromstring(content, etree.XMLParser(**_SAFE))
     except (XMLSyntaxError, ValueError) as error:
         raise _damaged(file, what, error) from None
 
@@ -30,16 +35,7 @@ def elements_of(file: File, content: bytes, what: str, name: str) -> Iterator[El
     """The elements of a local name in a part of a file, in little memory: each is empty when the next is asked for.
     Raises BadInput as `root_of` does."""
     _check(file, content, what)
-    stream = etree.iterparse(
-        io.BytesIO(content),
-        tag=f"{{*}}{name}",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    stream = etree.iterparse(io.BytesIO(content), tag=f"{{*}}{name}", **_SAFE)
     try:
         for _, element in stream:
             yield element
