@@ -13,8 +13,9 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -94,6 +95,15 @@ def say(*what: object) -> None:
     print(*what, file=sys.stderr, flush=True)
 
 
+def awaited(at: object) -> Iterator[str]:
+    """Where a coroutine waits, and what it waits for there, and so on."""
+    while at is not None:
+        frame = next((f for n in ("cr_frame", "ag_frame", "gi_frame") if (f := getattr(at, n, None))), None)
+        if frame is not None:
+            yield f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_name}"
+        at = next((a for n in ("cr_await", "ag_await", "gi_yieldfrom") if (a := getattr(at, n, None))), None)
+
+
 class Telling(PostgresLog):
     """The log, which tells of every append before anything follows it."""
 
@@ -147,8 +157,7 @@ class Capturing:
         assert isinstance(source, Snapshotting)
         say(phase_of(source), self.frontier, source.problem, source.snapshots)
         for task in asyncio.all_tasks():
-            task.print_stack(file=sys.stderr)
-        sys.stderr.flush()
+            say(task.get_name(), *awaited(task.get_coro()))
 
     async def _capture(self) -> None:
         while True:

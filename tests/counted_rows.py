@@ -38,7 +38,7 @@ _CLASHES = (psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation, psy
 
 
 class CountedRows:
-    """Writers beside each other. `still` holds them between transactions."""
+    """Writers beside each other. `still` holds them between transactions; they rest `slower` times as long as usual."""
 
     def __init__(self, dsn: str, seed: int, writers: int = 2) -> None:
         self.dsn = dsn
@@ -47,6 +47,7 @@ class CountedRows:
         self._none = asyncio.Event()
         self._at_work = 0
         self._ending = False
+        self.slower = 1
         self.committed = 0
 
     async def prepare(self) -> None:
@@ -95,7 +96,7 @@ class CountedRows:
                     self._at_work -= 1
                     if not self._at_work:
                         self._none.set()
-                await asyncio.sleep(dice.choice([0.002, 0.005, 0.03]))
+                await asyncio.sleep(self.slower * dice.choice([0.002, 0.005, 0.03]))
 
     async def _transaction(self, connection: psycopg.AsyncConnection, writer: _Writer, dice: random.Random) -> bool:
         try:

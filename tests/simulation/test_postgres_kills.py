@@ -31,6 +31,8 @@ from tests.servers import FreshDatabases, PostgresApart
 SEEDS = 5
 KILLS = (*[Phase.COPY] * 6, *[Phase.BESIDE] * 4, *[Phase.STREAM] * 10)
 """Of one seed; of all: fifty during snapshots, fifty while it streams."""
+FULL_LOAD_S = 5.0
+"""Most lives end before."""
 SOON = quote("-c logical_decoding_work_mem=64kB", safe="")
 
 
@@ -118,11 +120,12 @@ class Run:
 
     async def lived(self, **how: object) -> Ended:
         life = msgspec.structs.replace(self.life, **how)
-        faults = asyncio.create_task(self._faults())
+        meanwhile = [asyncio.create_task(self._faults()), asyncio.create_task(self._slower())]
         ended = await self.captures.live(life)
-        faults.cancel()
-        await asyncio.gather(faults, return_exceptions=True)
-        self.proxy.delay_s, self.proxy.refusing = 0.0, False
+        for task in meanwhile:
+            task.cancel()
+        await asyncio.gather(*meanwhile, return_exceptions=True)
+        self.proxy.delay_s, self.proxy.refusing, self.load.slower = 0.0, False, 1
         self.proxy.flow()
         assert not ended.failed, ended.failed
         self.replay.whole_from = self.replay.whole_from or ended.whole
@@ -133,6 +136,11 @@ class Run:
         while self.dice.random() < 0.4:
             await asyncio.sleep(self.dice.uniform(0, 0.3))
             await self.proxy.random_fault(self.dice)()
+
+    async def _slower(self) -> None:
+        """With some disks the log takes less than the load writes: then nothing would ever be reached."""
+        await asyncio.sleep(FULL_LOAD_S)
+        self.load.slower = 20
 
     def take_in(self) -> None:
         """What was appended since, compared with the source where it was looked at."""

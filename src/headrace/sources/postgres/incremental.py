@@ -2,7 +2,7 @@
 
 A reading task writes watermarks and reads chunks ahead; the stream, when it meets a high watermark, gives the chunk's
 rows that it has not told newer things of, together with how far the snapshot is. One chunk's high watermark is the next
-one's low one.
+one's low one, except for rows that are owed.
 """
 
 from __future__ import annotations
@@ -284,6 +284,9 @@ class Incremental:
                 await self._until(lambda: not self._ahead, generation)
                 job = self._jobs.all[id]
                 if job.owed and not job.ended:
+                    # The chunk before this one was met where the stream is, which may be far behind: between it and
+                    # here each of these rows may have changed once more without its values, and be owed for ever.
+                    await self._low_mark(id, generation)
                     cursor = msgspec.structs.replace(cursor, owed=job.owed)
                     cursor = await self._chunk(cursor, generation, owed=True)
             else:
