@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 PY := .venv/bin/python
-# Both cores of a small machine; files stay together because servers are started once a file.
+# Both cores of a small machine. What stays together on one of them: tests/conftest.py.
 WORKERS ?= 2
 ARGS ?=
 
@@ -21,7 +21,7 @@ demo: ## set up what is missing and open the demo on http://127.0.0.1:8420
 
 test: dev ## install what the tests need, then run all of them
 	@sh scripts/install_test_servers.sh
-	@exec $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@exec $(PY) -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
 
 check: packages ## ruff, pyright (strict) and the import direction
 	@$(PY) -m ruff check
