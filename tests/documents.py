@@ -254,12 +254,13 @@ def odp(slides: Sequence[tuple[str, str]], notes: Mapping[int, str] | None = Non
     return _opendocument("presentation", pages, "", "", "", {})
 
 
-def ods(tables: str, *, meta: str = "") -> bytes:
+def ods(tables: str, *, meta: str = "", members: Mapping[str, str] | None = None) -> bytes:
+    """As `odt`."""
     manifest = (
         f'<manifest:manifest xmlns:manifest="{_OASIS}:manifest:1.0"><manifest:file-entry manifest:full-path="/" '
         f'manifest:media-type="{_ODF}.spreadsheet"/></manifest:manifest>'
     )
-    return _opendocument("spreadsheet", tables, "", "", meta, {"META-INF/manifest.xml": manifest})
+    return _opendocument("spreadsheet", tables, "", "", meta, {"META-INF/manifest.xml": manifest, **(members or {})})
 
 
 def xlsx(

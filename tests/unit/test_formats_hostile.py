@@ -39,6 +39,11 @@ GOOD: dict[str, bytes] = {
     "application/vnd.oasis.opendocument.text": make.odt("<text:p>text</text:p>"),
     "application/vnd.oasis.opendocument.presentation": make.odp([("title", "text")]),
     "application/vnd.oasis.opendocument.text-flat-xml": make.fodt("<text:p>text</text:p>"),
+    "application/vnd.oasis.opendocument.spreadsheet": make.ods(
+        '<table:table table:name="S"><table:shapes/><table:table-row table:number-rows-repeated="2"><table:table-cell'
+        ' office:value-type="percentage" office:value="0.2" table:number-columns-repeated="3"><office:annotation>'
+        "<text:p>text</text:p></office:annotation></table:table-cell></table:table-row></table:table>"
+    ),
     "application/epub+zip": make.epub(["<p>text</p>"], title="t", date=""),
     "application/msword": old.word(["text ", b"more\r"], deleted=(2050, 2052)),
     "application/vnd.ms-powerpoint": old.slides([b"title", b"text"]),

@@ -137,16 +137,3 @@ def test_a_part_that_many_refer_to_is_counted_each_time() -> None:
     assert parse("a.xlsx", content, Limits(members=60)).text
     with pytest.raises(BadInput, match="packed files"):
         parse("a.xlsx", content, Limits(members=40))
-
-
-def test_an_ods_states_its_title() -> None:
-    cells = "".join(
-        f'<table:table-cell office:value-type="string"><text:p>{word}</text:p></table:table-cell>'
-        for word in ("kind", "fee")
-    )
-    table = f'<table:table table:name="Fees"><table:table-row>{cells}</table:table-row></table:table>'
-
-    parsed = parse("a.ods", make.ods(table, meta="<dc:title>Fees of 2026</dc:title>"))
-
-    assert parsed.title == "Fees of 2026"
-    assert "## Fees\n\n| kind | fee |" in parsed.text

@@ -115,8 +115,8 @@ _SUFFIXES = {
 }
 _BY_SUFFIX = {suffix: media for media, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
 _BINARY = frozenset(
-    """.pdf .docx .pptx .xlsx .xlsb .xls .odt .ott .odp .otp .ods .zip .epub .msg .parquet .avro .png .jpg .jpeg .gif
-    .tif .tiff .webp .bmp .doc .ppt .rtf .eml""".split()
+    """.pdf .docx .pptx .xlsx .xlsb .xls .odt .ott .odp .otp .ods .ots .zip .epub .msg .parquet .avro .png .jpg .jpeg
+    .gif .tif .tiff .webp .bmp .doc .ppt .rtf .eml""".split()
 )
 # Possessive (`*+`, `(?>…)`): what begins with many comments must not be tried in every way to read them.
 _BEFORE = r"\s*+(?>(?>(?><!--.*?-->)|<[?!](?!--|doctype\s+html)[^>]*+>)\s*+)*+"

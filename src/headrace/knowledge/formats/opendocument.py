@@ -52,11 +52,17 @@ def _opened(file: File) -> _Document:
     if not file.content.startswith(b"PK"):
         root = root_of(file, _PICTURES.sub(b"", file.content), "an OpenDocument file")
         return _Document(root, root, root, None)
-    package = Package(file, "an OpenDocument file")
-    if package.has(_MANIFEST) and any(named(e) == "manifest:encryption-data" for e in package.xml(_MANIFEST).iter()):
-        raise file.refused("an OpenDocument file that is not encrypted", "one with a password", "Remove the password.")
+    package = opened(file, "an OpenDocument file")
     styles, meta = (package.xml(n) if package.has(n) else None for n in ("styles.xml", "meta.xml"))
     return _Document(package.xml("content.xml"), styles, meta, package)
+
+
+def opened(file: File, what: str) -> Package:
+    """Its package. Raises BadInput for one that is damaged, encrypted or beyond the limits."""
+    package = Package(file, what)
+    if package.has(_MANIFEST) and any(named(e) == "manifest:encryption-data" for e in package.xml(_MANIFEST).iter()):
+        raise file.refused(f"{what} that is not encrypted", "one with a password", "Remove the password.")
+    return package
 
 
 def _text(draft: Draft, reader: Reader, outside: Reader, styles: Element | None, body: Element | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from headrace.knowledge.formats.opendocument_styles import named, number
 from headrace.knowledge.formats.xml import Element
@@ -27,7 +27,7 @@ class Repeats:
         return 1 + more
 
 
-def rows(element: Element, text_of: Callable[[Element], str], repeats: Repeats) -> Iterator[list[str]]:
+def rows(element: Iterable[Element], text_of: Callable[[Element], str], repeats: Repeats) -> Iterator[list[str]]:
     for each in element:
         match named(each):
             case "table:table-row":

@@ -188,7 +188,7 @@ class Reader:
                 self._file.wrote(length)
             yield line
 
-    def cell(self, element: Element) -> str:
+    def cell(self, element: Iterable[Element]) -> str:
         """A cell's text, or a note's, in one line."""
         self._inner += 1
         text = " ".join(self.blocks(element))

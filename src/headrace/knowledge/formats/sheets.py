@@ -1,4 +1,4 @@
-"""Spreadsheets (.xlsx, .xlsb, .xls, .ods): each sheet a table under its name.
+"""Spreadsheets of Excel (.xlsx, .xlsb, .xls): each sheet a table under its name.
 
 An .xlsx shows its numbers as the cells do (`25.6%`, `02134`), and its charts, text boxes and comments behind the table;
 the others' numbers are plain.
@@ -13,7 +13,7 @@ from itertools import chain, repeat
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, ZipError
 
-from headrace.knowledge.formats import number_format, opendocument_meta
+from headrace.knowledge.formats import number_format
 from headrace.knowledge.formats.office import Core, core
 from headrace.knowledge.formats.package import Package
 from headrace.knowledge.formats.table import table
@@ -24,8 +24,6 @@ from headrace.place import Place
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
 _WHAT = "a spreadsheet"
-_META = "meta.xml"
-"""Of an .ods."""
 _SHOWN = (SheetTypeEnum.WorkSheet, SheetTypeEnum.ChartSheet)
 
 
@@ -36,7 +34,7 @@ def parse(file: File) -> Parsed:
         package = Package(file, _WHAT)
         for name in package.infos:
             package.count(name)
-        about = opendocument_meta.about(package.xml(_META)) if package.has(_META) else core(package)
+        about = core(package)
         workbook = Workbook(package)
     draft = Draft(file)
     try:
