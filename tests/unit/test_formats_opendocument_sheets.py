@@ -124,14 +124,21 @@ def test_what_stands_beside_the_cells_is_told_behind_them() -> None:
     assert found.index("check it") < found.index("## T")
 
 
-def test_a_table_inside_a_cell_is_no_sheet() -> None:
+def test_a_table_inside_a_cell_is_its_text_and_no_sheet() -> None:
     inner = f"<table:table-cell>{sheet('inner', row(words('deep', 'er')))}</table:table-cell>"
 
     found = text(sheet("S", row(words("a", "b")), row(words("c"), inner)))
 
     assert "## inner" not in found
-    assert "| a | b |" in found
-    assert "| c |" in found
+    assert "| a | b |\n| --- | --- |\n| c | deep er |\n" in found
+
+
+def test_what_is_drawn_in_a_cell_is_not_its_value() -> None:
+    drawn = "<draw:rect><text:p>in a shape</text:p></draw:rect>"
+
+    found = text(sheet("S", row(words("a", "b")), row(words("c"), cell("float", "5", "5", inside=drawn))))
+
+    assert "| c | 5 |\n\nin a shape\n" in found
 
 
 def test_what_is_said_to_be_repeated_is_bounded() -> None:

@@ -22,7 +22,7 @@ from headrace.place import Place
 
 _CONTENT, _STYLES, _META = "content.xml", "styles.xml", "meta.xml"
 _GROUPS = frozenset({"table:table-rows", "table:table-header-rows", "table:table-row-group"})
-_BESIDE = frozenset({"office:annotation", "draw:frame", "draw:custom-shape", "draw:g"})
+_COMMENT = "office:annotation"
 
 
 def parse(file: File) -> Parsed:
@@ -38,7 +38,7 @@ def parse(file: File) -> Parsed:
 
 
 def _rows(package: Package) -> Iterator[tuple[Element, Element]]:
-    """The rows of the sheets, each with its sheet, which has lost those before. Tables inside others are not told."""
+    """The rows of the sheets, each with its sheet, which has lost those before."""
     for row in package.elements(_CONTENT, "table-row"):
         above = row.getparent()
         while above is not None and named(above) in _GROUPS:
@@ -84,25 +84,28 @@ class _Sheet:
         self._at += number(row, "table:number-rows-repeated", 1)
 
     def _text(self, cell: Element) -> str:
+        shown: list[Element] = []
         for each in cell:
-            if named(each) in _BESIDE:
+            name = named(each)
+            if name == _COMMENT or name.startswith("draw:"):
                 self._beside(cell, each)
+            else:
+                shown.append(each)
         match said(cell, "office:value-type"):
             case "date" if value := said(cell, "office:date-value"):
                 return value.removesuffix("T00:00:00").replace("T", " ")
             case "boolean" if value := said(cell, "office:boolean-value"):
                 return value.upper()
             case _:
-                return self._shown(cell) or _stored(cell)
+                return self._words(shown) or _stored(cell)
 
-    def _shown(self, cell: Element) -> str:
-        paragraphs = [e for e in cell if named(e) not in _BESIDE]
-        if len(paragraphs) == 1 and next(iter(paragraphs[0]), None) is None:  # nearly always
-            return " ".join((paragraphs[0].text or "").split())
-        return self._reader.cell(paragraphs) if paragraphs else ""
+    def _words(self, shown: list[Element]) -> str:
+        if len(shown) == 1 and next(iter(shown[0]), None) is None:  # nearly always
+            return " ".join((shown[0].text or "").split())
+        return self._reader.cell(shown) if shown else ""
 
     def _beside(self, cell: Element, each: Element) -> None:
-        if named(each) != "office:annotation":
+        if named(each) != _COMMENT:
             self._drawn += self._reader.blocks([each])
             return
         if text := " ".join(self._reader.cell(each).split()):

@@ -32,12 +32,14 @@ def root_of(file: File, content: bytes, what: str) -> Element:
 
 
 def elements_of(file: File, content: bytes, what: str, name: str) -> Iterator[Element]:
-    """The elements of a local name in a part of a file, in little memory: each is empty when the next is asked for.
-    Raises BadInput as `root_of` does."""
+    """The elements of a local name in a part of a file, in little memory: each is empty when the next is asked for, and
+    one inside another is part of that. Raises BadInput as `root_of` does."""
     _check(file, content, what)
     stream = etree.iterparse(io.BytesIO(content), tag=f"{{*}}{name}", **_SAFE)
     try:
         for _, element in stream:
+            if _is_inside(element, name):
+                continue
             yield element
             element.clear()
             parent = element.getparent()
@@ -45,6 +47,14 @@ def elements_of(file: File, content: bytes, what: str, name: str) -> Iterator[El
                 del parent[0]
     except XMLSyntaxError as error:
         raise _damaged(file, what, error) from None
+
+
+def _is_inside(element: Element, name: str) -> bool:
+    while (above := element.getparent()) is not None:
+        element = above
+        if local(element) == name:
+            return True
+    return False
 
 
 def _check(file: File, content: bytes, what: str) -> None:
