@@ -13,10 +13,8 @@ import asyncio
 import contextlib
 import os
 import random
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -27,6 +25,7 @@ from typing import LiteralString
 
 import psycopg
 
+from bench.peer import PEERS, Peer, installed
 from bench.process import Client, Headrace, headrace, until
 from bench.report import Outcome, Settings, Unavailable, spread
 from bench.source import dies_with_us
@@ -34,10 +33,13 @@ from headrace.models import Vectors
 from headrace.models.onnx_minilm import DATA, open_embedder
 
 VERSION = "1.0.26"
-REQUIREMENTS = (f"cocoindex[postgres]=={VERSION}", "onnxruntime", "tokenizers", "numpy")
+PEER = Peer(
+    "CocoIndex",
+    VERSION,
+    "cocoindex_flow.py",
+    (f"cocoindex[postgres]=={VERSION}", "onnxruntime", "tokenizers", "numpy"),
+)
 MODEL = DATA / "all-MiniLM-L6-v2"
-FLOW = Path(__file__).parent / "peers" / "cocoindex_flow.py"
-INSTALL_S = 300
 START_S = 120.0
 WARM_UP = 25
 PAUSE_S = 0.01
@@ -121,7 +123,7 @@ def text_of(number: int) -> tuple[str, str]:
 
 
 def run(settings: Settings) -> Outcome:
-    python = installed(settings.data)
+    python = installed(PEER, settings.data)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headrace-bench-")))
         ours, theirs = folder / "ours", folder / "theirs"
@@ -207,30 +209,6 @@ def vectors_of(count: int) -> list[str]:
 # ---- the peer --------------------------------------------------------------------------------------------------------
 
 
-def installed(data: Path) -> Path:
-    """The Python of CocoIndex's own environment, made once. Raises Unavailable."""
-    folder = data / f"cocoindex-{VERSION}"
-    python = folder / "bin" / "python"
-    if (folder / "complete").exists():
-        return python
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
-    if not uv:
-        raise Unavailable("CocoIndex needs uv to be installed in an environment of its own; none was found")
-    data.mkdir(parents=True, exist_ok=True)
-    for command in (
-        [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        [uv, "pip", "install", "--quiet", "--python", str(python), *REQUIREMENTS],
-    ):
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-        except (OSError, subprocess.TimeoutExpired) as problem:
-            raise Unavailable(f"CocoIndex {VERSION} could not be installed: {problem}") from problem
-        if done.returncode:
-            raise Unavailable(f"CocoIndex {VERSION} could not be installed: {done.stderr.strip()[-500:]}")
-    (folder / "complete").touch()
-    return python
-
-
 @contextlib.contextmanager
 def cocoindex(python: Path, folder: Path, docs: Path, running: Headrace) -> Generator[psycopg.Connection]:
     """Its process, and a connection to where it keeps its chunks, once the documents of before are there."""
@@ -238,7 +216,7 @@ def cocoindex(python: Path, folder: Path, docs: Path, running: Headrace) -> Gene
     output = folder / "cocoindex.log"
     with output.open("wb") as log:
         process = subprocess.Popen(
-            [python, "-P", FLOW, docs, dsn, folder / "cocoindex-state", MODEL],
+            [python, "-P", PEERS / PEER.script, docs, dsn, folder / "cocoindex-state", MODEL],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

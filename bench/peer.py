@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from bench.source import dies_with_us
 from bench.sustained import memory_mb
 
 PEERS = Path(__file__).parent / "peers"
+BOOTSTRAP = Path(__file__).parents[1] / "scripts" / "bootstrap.sh"
 INSTALL_S = 600
 STEP_S = 600.0
 SAMPLED_S = 0.25
@@ -77,10 +77,8 @@ def installed(peer: Peer, data: Path) -> Path:
     python = folder / "bin" / "python"
     if (folder / "complete").exists():
         return python
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
-    if not uv:
-        raise Unavailable(f"{peer.name} needs uv to be installed in an environment of its own; none was found")
     data.mkdir(parents=True, exist_ok=True)
+    uv = _uv(peer)
     for command in (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
         [uv, "pip", "install", "--quiet", "--python", str(python), *peer.requirements],
@@ -94,6 +92,14 @@ def installed(peer: Peer, data: Path) -> Path:
             raise Unavailable(f"{peer.name} {peer.version} could not be installed: {done.stderr.strip()[-500:]}")
     (folder / "complete").touch()
     return python
+
+
+def _uv(peer: Peer) -> str:
+    """The uv that set us up: one on PATH, or the one that scripts/bootstrap.sh keeps. Raises Unavailable."""
+    asked = subprocess.run(["sh", BOOTSTRAP, "uv"], capture_output=True, text=True, timeout=INSTALL_S, check=False)
+    if asked.returncode:
+        raise Unavailable(f"{peer.name} needs uv for an environment of its own: {asked.stderr.strip()[-500:]}")
+    return asked.stdout.strip()
 
 
 def ran(python: Path, peer: Peer, arguments: Sequence[str], output: Path) -> Ran:
