@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,12 @@ from headrace.change import START, Change, Op, Position, Style
 from headrace.engines.embedded import EmbeddedEngine
 from headrace.errors import BadInput, BadRequest, HeadraceError, NotFound, SourceError, StoreError
 from headrace.inbox import Item
-from headrace.knowledge.operator import Knowledge
+from headrace.knowledge.operator import KNOWLEDGE, Knowledge
 from headrace.knowledge.rows import row_template
-from headrace.log import Log
+from headrace.log import Append, Log
 from headrace.log.memory import Memory, MemoryLog, MemoryState
 from headrace.models import Vectors
+from headrace.operators import OVERTAKING
 from headrace.profiles.operator import Profiles
 from headrace.profiles.rules import RecordRule
 from headrace.sources import Captured, Rejected, Resume, SnapshotProgress, Source, SourceSettings
@@ -210,6 +211,38 @@ async def test_a_delete_does_not_wait_behind_slow_work_and_the_late_work_stays_o
         world.embedder.gate.set()
         await applied(engine, 3)
         assert await texts(world.store) == {"shop/public.items/2": "word two"}
+
+
+class Unequal(MemoryLog):
+    """Every second of those who follow it hears of an append some rounds of the loop later."""
+
+    rounds = 0
+    _followers = 0
+
+    async def follow(self, source: str, after: int) -> AsyncGenerator[Sequence[Append]]:
+        self._followers += 1
+        late = self._followers % 2 == 0
+        async with aclosing(super().follow(source, after)) as stream:
+            async for appends in stream:
+                for _ in range(self.rounds if late else 0):
+                    await asyncio.sleep(0)
+                yield appends
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2, 3, 5, 8])
+async def test_a_delete_that_waits_for_nothing_is_applied_once(world: World, rounds: int) -> None:
+    """Whenever those who overtake look; what they do shows in the store by a progress of its own."""
+    log = await Unequal.connect("", memory=world.memory)
+    log.rounds = rounds
+    async with world.running(log=log) as engine:
+        world.source.commit(*(put(1, n, "one", minor=n) for n in range(1, 11)))
+        await applied(engine, 1)
+        for n in range(1, 11):
+            world.source.commit(change(Op.DELETE, 1 + n, n))
+            await applied(engine, 1 + n)
+
+    assert await texts(world.store) == {}
+    assert KNOWLEDGE + OVERTAKING not in {a.operator for a in await world.store.progress()}
 
 
 async def test_one_change_that_fails_costs_itself_only_and_can_be_tried_again(world: World) -> None:

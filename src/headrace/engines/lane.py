@@ -159,10 +159,15 @@ class Lane:
         ends = [c for c in self._wanted(append) if self.operator.overtakes(c)]
         if ends and not self._at_once(append):
             # Not beside `apply`: both close versions, and two transactions that do could wait for each other.
-            async with self._lock, self._store.transaction() as transaction:
-                await self.operator.overtake(ends, transaction)
-                await transaction.progress(done)
+            async with self._lock:
+                if not self._has_applied(append):  # it may have been this very append that was waited for
+                    async with self._store.transaction() as transaction:
+                        await self.operator.overtake(ends, transaction)
+                        await transaction.progress(done)
         self._tracker.advance(done)
+
+    def _has_applied(self, append: Append) -> bool:
+        return self._tracker.applied(self.operator.name, self.source).number >= append.number
 
     def _at_once(self, append: Append) -> bool:
         """Whether the operator itself gets to this append's ends without waiting for slow work."""

@@ -10,6 +10,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from headrace.change import START, Change, Position, Style, runs
 from headrace.clock import now_us
@@ -68,7 +69,7 @@ class MemoryLog:
         self._epochs: dict[str, int] = {}
 
     @classmethod
-    async def connect(cls, dsn: str, *, partitions: int = 1, memory: Memory | None = None) -> MemoryLog:
+    async def connect(cls, dsn: str, *, partitions: int = 1, memory: Memory | None = None) -> Self:
         """An empty log, or one more writer and reader of `memory`; `dsn` is the store's and not used."""
         del dsn
         return cls(memory or Memory(), partitions)
