@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import LiteralString
@@ -45,6 +45,10 @@ WARM_UP = 25
 PAUSE_S = 0.01
 BUDGET_S = 150.0
 KEPT = 20
+SAVED: Mapping[str, float] = {"p50": 25.0, "p95": 45.0}
+DELETED: Mapping[str, float] = {"p50": 5.0}
+TOLD: Mapping[str, float] = {}
+"""Milliseconds. A delete's goal is for what both are asked in the same way: the other figure holds a search over HTTP."""
 BEFORE = 200
 """Documents that are there before."""
 
@@ -143,14 +147,14 @@ def run(settings: Settings) -> Outcome:
     mine, its = (side.samples for side in sides)
     figures = [
         figure
-        for name, a, b in (
-            ("small file saved → found", mine.saved, its.saved),
-            ("the same, saved by renaming", mine.renamed, its.renamed),
-            ("either, both asked by SQL", mine.saved_sql, its.saved_sql),
-            ("file deleted → gone", mine.deleted, its.deleted),
-            ("the same, both asked by SQL", mine.deleted_sql, its.deleted_sql),
+        for name, a, b, goals in (
+            ("small file saved → found", mine.saved, its.saved, SAVED),
+            ("the same, saved by renaming", mine.renamed, its.renamed, SAVED),
+            ("either, both asked by SQL", mine.saved_sql, its.saved_sql, SAVED),
+            ("file deleted → gone", mine.deleted, its.deleted, TOLD),
+            ("the same, both asked by SQL", mine.deleted_sql, its.deleted_sql, DELETED),
         )
-        for figure in (spread(name, "headrace", a, beside={"cocoindex": b}), spread(name, "cocoindex", b))
+        for figure in (spread(name, "headrace", a, **goals, beside={"cocoindex": b}), spread(name, "cocoindex", b))
     ]
     return Outcome(
         figures,

@@ -101,15 +101,18 @@ def at_most(what: str, value: float, limit: float, unit: str) -> Goal:
     return Goal(f"{what} ≤ {limit:g} {unit}".rstrip(), value <= limit)
 
 
-def spread(name: str, who: str, samples: Sequence[float], *, p50: float | None = None, p99: float | None = None,
-           tail: float | None = None, beside: Mapping[str, Sequence[float]] | None = None) -> Figure:  # fmt: skip
-    """A distribution in milliseconds. `p50`, `p99` and `tail` (p99 over p50) are what it must not exceed."""
+def spread(name: str, who: str, samples: Sequence[float], *, p50: float | None = None, p95: float | None = None,
+           p99: float | None = None, tail: float | None = None,
+           beside: Mapping[str, Sequence[float]] | None = None) -> Figure:  # fmt: skip
+    """A distribution in milliseconds. `p50`, `p95`, `p99` and `tail` (p99 over p50) are what it must not exceed."""
     if not samples:
         raise Failed(f"{name}: no sample")
     middle, end = statistics.median(samples), quantile(samples, 0.99)
     goals: list[Goal] = []
     if p50 is not None:
         goals.append(at_most("p50", middle, p50, "ms"))
+    if p95 is not None:
+        goals.append(at_most("p95", quantile(samples, 0.95), p95, "ms"))
     if p99 is not None:
         goals.append(at_most("p99", end, p99, "ms"))
     if tail is not None:
