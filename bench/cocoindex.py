@@ -48,7 +48,7 @@ KEPT = 20
 SAVED: Mapping[str, float] = {"p50": 25.0, "p95": 45.0}
 DELETED: Mapping[str, float] = {"p50": 5.0}
 TOLD: Mapping[str, float] = {}
-"""Milliseconds. A delete's goal is for what both are asked in the same way: the other figure holds a search over HTTP."""
+"""Milliseconds. A delete has its goal where both are asked in the same way: the other figure is with a search."""
 BEFORE = 200
 """Documents that are there before."""
 
