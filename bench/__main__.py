@@ -17,6 +17,7 @@ from pathlib import Path
 from bench import (
     asking,
     backlog,
+    charsets,
     chunking,
     cocoindex,
     debezium,
@@ -61,6 +62,7 @@ BENCHES: dict[str, Callable[[Settings], Outcome]] = {
     "permissions": permissions.run,
     "metadata": metadata.run,
     "chunking": chunking.run,
+    "charsets": charsets.run,
 }
 
 

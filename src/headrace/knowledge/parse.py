@@ -10,7 +10,7 @@ from headrace.knowledge.formats.text import name_of
 from headrace.knowledge.parsed import PLAIN, File, Limits, Meter, Parsed
 from headrace.registry import FORMATS, lookup
 
-VERSION = 5
+VERSION = 6
 """Raised when the same file may come to another text, place in it, title, date or metadata."""
 EXTRA = "documents"
 LIGHT = frozenset({PLAIN, MARKDOWN, HTML, CODE})

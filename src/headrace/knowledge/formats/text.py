@@ -7,7 +7,7 @@ import re
 from pathlib import PurePosixPath
 
 from headrace.errors import BadInput
-from headrace.knowledge.formats.western import western
+from headrace.knowledge.formats.charsets import seven_bit, unstated
 from headrace.knowledge.parsed import File, Parsed
 
 BOMS = (
@@ -37,8 +37,8 @@ def text_of(file: File) -> str:
 
 
 def decode(path: str, content: bytes, charset: str | None = None) -> str:
-    """Text in UTF-8, with a byte order mark in UTF-16 or 32, in the encoding that it (or `charset`) states, or in
-    Windows-1252 where nothing else can be meant.
+    """Text in UTF-8, with a byte order mark in UTF-16 or 32, in the encoding that it (or `charset`) states, or in the
+    only one that can be meant.
 
     A byte order mark is left out. Raises BadInput with the place of the first wrong byte.
     """
@@ -53,13 +53,13 @@ def decode(path: str, content: bytes, charset: str | None = None) -> str:
         named = charset or stated_charset(content)
         if named is not None:
             return _as(path, content, named)
-        if (found := western(content)) is not None:
+        if (found := unstated(content)) is not None:
             return _clean(path, found)
         wrong = content[error.start : error.start + 1].hex()
         raise _bad(path, f"byte 0x{wrong} at offset {error.start}") from None
     if charset is not None and charset.lower().replace("_", "-") not in ("utf-8", "us-ascii", "ascii"):
         return _as(path, content, charset)
-    return _clean(path, text)
+    return _clean(path, seven_bit(content) or text)
 
 
 def stated_charset(content: bytes) -> str | None:
