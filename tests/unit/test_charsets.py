@@ -99,6 +99,14 @@ def test_what_is_no_text_of_one_encoding_is_refused(content: bytes) -> None:
         decode("a.txt", content)
 
 
+@pytest.mark.parametrize("language", sorted(TEXTS))
+def test_damaged_utf_8_is_not_read_as_something_else(language: str) -> None:
+    content = TEXTS[language].encode()
+    broken = content.find(max(content))  # in the middle of a character
+    for damaged in (content[: broken + 1], content[:broken] + b"\xe9" + content[broken:], content + b"Gr\xfc\xdfe"):
+        assert unstated(damaged) is None
+
+
 def test_what_comes_late_is_judged_and_all_of_it_is_read() -> None:
     plain = "All of this is plain.\n" * 20_000
     content = plain.encode() + (TEXTS["ja"] + "\n").encode("cp932") * 3_000

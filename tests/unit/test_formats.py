@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -219,6 +220,44 @@ def test_a_feed_s_entries_stand_under_their_titles() -> None:
     assert parsed.text == "# News\n\n## A & B\n\nBags are free.\n\n"
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Fish & chips", "Fish & chips"),
+        ("caf&eacute;&nbsp;bar &amp; &#233; &#XE9;", "café\u00a0bar & é é"),
+        ("R&D;x &nothing; &#0;", "R&D;x &nothing;"),
+        ("<![CDATA[<p>1 &lt; 2 & 3</p>]]>", "1 < 2 & 3"),
+        ("a\x0bb", "ab"),
+        ("open <b>bold", "open bold"),
+    ],
+)
+def test_a_feed_that_is_no_xml_is_read_as_far_as_it_can_be_told(written: str, read: str) -> None:
+    feed = f"""\n<?xml version="1.0" encoding="windows-1252"?><rss><channel><title>News & more</title>
+      <item><title>One</title><content:encoded>{written}</content:encoded></item>
+      <item><title>Two</title><description>Grüße</description></item></channel></rss>\n<!-- made -->"""
+
+    parsed = parse("feed.xml", feed.encode("cp1252"))
+
+    assert parsed.title == "News & more"
+    assert [line for line in parsed.text.split("\n") if line] == [
+        "# News & more", "## One", read, "## Two", "Grüße"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "feed",
+    [
+        "<rss><channel><title>R & D</title><item><title>One</title></item><item><tit",
+        "<rss><channel><title>R & D</title></channel></rss><item>more</item>",
+        "<rss>&" + "<item>" * 1000 + "</rss>",
+        "<rss>" + "<!-- &" * 1000,
+    ],
+)
+def test_a_feed_that_breaks_off_or_cannot_be_read_to_its_end_is_told(feed: str) -> None:
+    with pytest.raises(BadInput, match="a feed that is w"):
+        parse("feed.xml", feed.encode())
+
+
 def test_a_notebook_is_its_cells() -> None:
     book = """{"cells": [{"cell_type": "markdown", "source": ["# Fees\\n", "text"]}, {"cell_type": "code",
       "source": "print(1)", "outputs": [{"output_type": "stream", "text": ["1\\n"]}]}],
@@ -228,6 +267,18 @@ def test_a_notebook_is_its_cells() -> None:
 
     assert parsed.text == "# Fees\ntext\n\n```python\nprint(1)\n```\n\n```\n1\n```\n\n"
     assert parsed.title == "Fees"
+
+
+def test_a_notebook_of_an_old_format_is_its_cells_too() -> None:
+    book = """{"metadata": {"name": "", "kernelspec": "python"}, "nbformat": 3, "nbformat_minor": 0, "worksheets": [
+      {"cells": [{"cell_type": "heading", "level": 2, "source": ["Fees"]}, {"cell_type": "code", "language": "python",
+      "input": ["print(1)\\n", "print(2)"], "outputs": [{"output_type": "stream", "text": ["1\\n", "2\\n"]}]}]},
+      {"cells": [{"cell_type": "markdown", "source": "last"}]}]}"""
+
+    parsed = parse("fees.ipynb", book.encode())
+
+    assert parsed.text == "## Fees\n\n```python\nprint(1)\nprint(2)\n```\n\n```\n1\n2\n```\n\nlast\n\n"
+    assert parsed.title == "fees"
 
 
 @pytest.mark.parametrize(
@@ -381,6 +432,14 @@ def test_an_outlook_message_is_its_headers_text_and_attachments() -> None:
     assert (parsed.title, parsed.media, parsed.dated) == ("Your bag", "application/vnd.ms-outlook", JANUARY)
     assert parsed.text.startswith("# Your bag\n\nFrom: Ada\n\nIt was found.\n\n## bag.docx\n\nred")
     assert at(parsed, "red") == Place(member="bag.docx")
+
+
+def test_a_locked_sheet_of_old_excel_says_so() -> None:
+    records = [(0x809, bytes(16)), (0x2F, bytes(54))]  # a workbook begins, and is encrypted
+    stream = b"".join(struct.pack("<2H", kind, len(data)) + data for kind, data in records)
+
+    with pytest.raises(BadInput, match="with a password"):
+        parse("a.xls", make.compound({"Workbook": stream}))
 
 
 def test_sheets_of_old_excel_are_read() -> None:

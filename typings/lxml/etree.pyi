@@ -34,6 +34,7 @@ class XMLParser:
         huge_tree: bool = False,
         remove_comments: bool = False,
         remove_pis: bool = False,
+        recover: bool = False,
     ) -> None: ...
 
 def fromstring(text: bytes, parser: XMLParser | None = None) -> _Element: ...

@@ -45,6 +45,10 @@ _WIDER = {
 """What is written where the name on the left stands, https://encoding.spec.whatwg.org/#names-and-labels."""
 
 
+_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_CUT = (b"\xc2", b"\xc3", b"\xe2")
+"""With what the characters of Western Europe and its quotes begin in UTF-8."""
+_ASCII = bytes(range(128))
 _JAPANESE_MAIL = (b"\x1b$B", b"\x1b$@")
 
 
@@ -61,6 +65,8 @@ class Reading(NamedTuple):
 def unstated(content: bytes) -> str | None:
     """The text that some bytes are which are not UTF-8, if that is certain."""
     sample = _sample(content)
+    if _is_damaged(sample):
+        return None
     readings = _readings(sample)
     first, latin = next(readings, None), western(content)
     if latin is not None and (_letters(latin) >= WESTERN or (first and first.text == _read(sample, "cp1252"))):
@@ -85,6 +91,12 @@ def _sample(content: bytes) -> bytes:
     lines = [line for line in content.split(b"\n") if not line.isascii()]
     every = 1 + sum(map(len, lines)) // SAMPLE
     return b"\n".join(line[:SAMPLE] for line in lines[::every])
+
+
+def _is_damaged(sample: bytes) -> bool:
+    """Whether this is UTF-8 with something wrong in it, or cut in the middle of a character."""
+    rest, found = _UTF8.subn(b"", sample)
+    return found >= len(rest.translate(None, _ASCII)) or (not found and rest[-1:] in _CUT)
 
 
 def _readings(sample: bytes) -> Iterator[Reading]:

@@ -17,9 +17,18 @@ class _Output(msgspec.Struct):
 
 
 class _Cell(msgspec.Struct):
+    """`input`, `language`, `level` (of a heading): as formats 2 and 3 have them."""
+
     cell_type: str
     source: str | list[str] = ""
     outputs: list[_Output] = []
+    input: str | list[str] = ""
+    language: str = ""
+    level: int = 1
+
+
+class _Sheet(msgspec.Struct):
+    cells: list[_Cell] = []
 
 
 class _Language(msgspec.Struct):
@@ -28,13 +37,16 @@ class _Language(msgspec.Struct):
 
 class _About(msgspec.Struct):
     title: str = ""
+    name: str = ""
     language_info: _Language = msgspec.field(default_factory=_Language)
     kernelspec: _Language = msgspec.field(default_factory=_Language)
 
 
 class _Notebook(msgspec.Struct):
-    cells: list[_Cell]
-    metadata: _About = msgspec.field(default_factory=_About)
+    nbformat: int
+    cells: list[_Cell] = []
+    worksheets: list[_Sheet] = []
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 def parse(file: File) -> Parsed:
@@ -55,22 +67,33 @@ def notebook(file: File) -> Parsed:
     try:
         book = msgspec.json.decode(text_of(file), type=_Notebook)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise file.refused("a notebook of format 4", str(error), "Save it again with Jupyter.") from None
-    language = book.metadata.language_info.name or book.metadata.kernelspec.name
+        raise file.refused("a notebook of format 2 to 4", str(error), "Save it again with Jupyter.") from None
+    about = _about(book.metadata)
+    language = about.language_info.name or about.kernelspec.name
     draft = Draft(file)
-    title = book.metadata.title
-    for cell in book.cells:
-        source = _joined(cell.source)
+    title = about.title or about.name
+    for cell in [*book.cells, *(cell for sheet in book.worksheets for cell in sheet.cells)]:
+        source = _joined(cell.source or cell.input)
         if cell.cell_type == "code":
-            draft.add(_fenced(source, "python" if language.startswith("python") else language))
+            spoken = language or cell.language
+            draft.add(_fenced(source, "python" if spoken.startswith("python") else spoken))
             for output in cell.outputs:
                 if written := _written(output):
                     draft.add(_fenced(written, ""))
         elif source.strip():
-            draft.add(source.strip() + "\n\n")
-            if not title and source.lstrip().startswith("# "):
-                title = source.lstrip()[2:].split("\n")[0].strip()
+            heading = "#" * min(max(cell.level, 1), 6) + " " if cell.cell_type == "heading" else ""
+            draft.add(heading + source.strip() + "\n\n")
+            if not title and (heading + source).lstrip().startswith("# "):
+                title = (heading + source).lstrip()[2:].split("\n")[0].strip()
     return draft.done(title or name_of(file.path))
+
+
+def _about(metadata: msgspec.Raw) -> _About:
+    """What a notebook says of itself; what is not as it should be is no reason to leave out its cells."""
+    try:
+        return msgspec.json.decode(metadata, type=_About)
+    except msgspec.DecodeError:
+        return _About()
 
 
 def _written(output: _Output) -> str:

@@ -7,13 +7,16 @@ the others' numbers are plain.
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from itertools import chain, repeat
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, ZipError
 
+from headrace.errors import BadInput
 from headrace.knowledge.formats import number_format
+from headrace.knowledge.formats.compound import Compound
 from headrace.knowledge.formats.office import Core, core
 from headrace.knowledge.formats.package import Package
 from headrace.knowledge.formats.table import table
@@ -24,6 +27,9 @@ from headrace.place import Place
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
 _WHAT = "a spreadsheet"
+_FILEPASS = 0x2F
+"""[MS-XLS] 2.4.117: the record behind which all is encrypted."""
+_FIRST_RECORDS = 16
 _SHOWN = (SheetTypeEnum.WorkSheet, SheetTypeEnum.ChartSheet)
 
 
@@ -53,13 +59,35 @@ def parse(file: File) -> Parsed:
                 for block in workbook.beside(sheet.name) if workbook else ():
                     draft.add(block + "\n\n")
     except PasswordError:
-        raise file.refused(
-            "a spreadsheet that is not encrypted", "one with a password", "Remove the password."
-        ) from None
+        raise _locked(file) from None
     except (CalamineError, ZipError, OSError, ValueError) as error:
+        if workbook is None and _is_locked(file):
+            raise _locked(file) from None
         got = " ".join(str(error).split())[:200]
         raise file.refused("a spreadsheet that is whole", f"a damaged one ({got})", "Save it again.") from None
     return draft.done(about.title or name_of(file.path), dated=about.dated, metadata=about.metadata)
+
+
+def _locked(file: File) -> BadInput:
+    return file.refused("a spreadsheet that is not encrypted", "one with a password", "Remove the password.")
+
+
+def _is_locked(file: File) -> bool:
+    """Whether the stream of an .xls has the record that says how it is encrypted, close behind its first."""
+    try:
+        with Compound(file, _WHAT) as compound:
+            stream = compound.stream("Workbook") or compound.stream("Book")
+    except BadInput:
+        return False
+    at = 0
+    for _ in range(_FIRST_RECORDS):
+        if at + 4 > len(stream):
+            return False
+        kind, length = struct.unpack_from("<2H", stream, at)
+        if kind == _FILEPASS:
+            return True
+        at += 4 + length
+    return False
 
 
 def _rows(sheet: CalamineSheet, formats: Iterable[Codes]) -> Iterator[list[str]]:

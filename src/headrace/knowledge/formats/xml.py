@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 
 from lxml import etree
@@ -12,6 +13,9 @@ from headrace.errors import BadInput
 from headrace.knowledge.parsed import File
 
 Element = _Element
+_CLOSED = re.compile(r"</(?:[\w.-]{1,99}:)?([\w.-]{1,99})\s*>")
+_ENDED = "_ended"
+"""An element of our own before a root's end: it is not there when the parser gave up before."""
 _SAFE = {
     "resolve_entities": False,
     "no_network": True,
@@ -29,6 +33,33 @@ def root_of(file: File, content: bytes, what: str) -> Element:
         return etree.fromstring(content, etree.XMLParser(**_SAFE))
     except (XMLSyntaxError, ValueError) as error:
         raise _damaged(file, what, error) from None
+
+
+def mended(file: File, text: str, what: str) -> Element:
+    """The root of what is not well-formed, as far as it can be told: what is left open is closed. `text` declares no
+    encoding. Raises BadInput for what breaks off before its root's end, declares entities, or is beyond mending."""
+    end, name = _last(text)
+    content = f"{text[:end]}<{_ENDED}/>{text[end:]}".encode("utf-8", "ignore")
+    _check(file, content, what)
+    try:
+        root = etree.fromstring(content, etree.XMLParser(**_SAFE, recover=True))
+    except (XMLSyntaxError, ValueError) as error:
+        raise _damaged(file, what, error) from None
+    if name != local(root):
+        raise file.refused(f"{what} that is whole", "one that breaks off", "Fetch it again.")
+    if next(root.iter("{*}" + _ENDED), None) is None:
+        raise file.refused(f"{what} that is well-formed XML", "one that cannot be read to its end", "Fetch it again.")
+    return root
+
+
+def _last(text: str) -> tuple[int, str]:
+    """Where the last element of a text ends and its name, when nothing but comments is behind it."""
+    end = len(text.rstrip())
+    while text.endswith("-->", 0, end) and (began := text.rfind("<!--", 0, end)) >= 0:
+        end = len(text[:began].rstrip())
+    at = max(text.rfind("</", 0, end), 0)
+    closed = _CLOSED.fullmatch(text, at, end)
+    return at, closed[1] if closed else ""
 
 
 def elements_of(file: File, content: bytes, what: str, name: str) -> Iterator[Element]:
@@ -68,9 +99,9 @@ def _damaged(file: File, what: str, error: Exception) -> BadInput:
 
 
 def local(element: Element) -> str:
-    """An element's name without its namespace."""
+    """An element's name without its namespace, and without a prefix that was not declared."""
     tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+    return tag.rpartition("}")[2].rpartition(":")[2] if isinstance(tag, str) else ""
 
 
 def child(element: Element, *names: str) -> Element | None:
