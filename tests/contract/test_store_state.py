@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -207,14 +209,30 @@ async def test_one_headrace_works_on_a_store_at_a_time(fresh_database: FreshData
     dsn = await fresh_database()
     await migrate(dsn)
 
-    async def second() -> None:
-        async with open_store(dsn):
-            pass
-
     async with open_store(dsn):
         with pytest.raises(StoreError, match="no other Headrace"):
-            await second()
-    await second()
+            await opened(dsn)
+    await opened(dsn)
+
+
+async def test_the_lock_of_one_that_was_just_killed_is_waited_for(fresh_database: FreshDatabases) -> None:
+    dsn = await fresh_database()
+    await migrate(dsn)
+    async with open_store(dsn), await psycopg.AsyncConnection.connect(dsn, autocommit=True) as other:
+        held = await (await other.execute("select objid, classid from pg_locks where locktype = 'advisory'")).fetchone()
+    assert held is not None
+    low, high = held
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as killed:
+        await killed.execute("select pg_advisory_lock(%s)", ((high << 32) | low,))
+        opening = asyncio.create_task(opened(dsn))
+        await asyncio.sleep(0.3)
+        assert not opening.done()
+    await opening
+
+
+async def opened(dsn: str) -> None:
+    async with open_store(dsn):
+        pass
 
 
 async def test_vectors_of_another_model_are_not_mixed(fresh_database: FreshDatabases) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,6 +43,8 @@ from headrace.stores.values import DEFAULT_TENANT, JSON
 SQL = load(Path(__file__).with_name("state.sql"))
 _ENDING_S = 5.0
 """So long snapshots that have been read are waited for at the end."""
+_CLAIM_S, _CLAIM_PAUSE_S = 2.0, 0.05
+"""So long, and so often, the lock is asked for at a start."""
 CLASSIFIED = "access_rules"
 """Setting: by which access rules the readers of each source's documents are limited."""
 _LOCK = 7_236_114_001
@@ -274,18 +278,28 @@ class PostgresStore:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await asyncio.gather(self._writers.close(), self._readers.close())
+        # The server notices a closed connection a moment later, when the next process may have asked for the lock.
+        with contextlib.suppress(psycopg.Error):
+            await self._guard.execute("select pg_advisory_unlock_all()")
         await self._guard.close()
 
 
 async def _claim(guard: AsyncConnection[Any]) -> None:
-    row = await (await guard.execute("select pg_try_advisory_lock(%s)", (_LOCK,))).fetchone()
-    if row is None or not row[0]:
-        raise StoreError(
-            step="open the store",
-            expected="no other Headrace at work on it",
-            got="one that holds its lock",
-            remedy="Stop the other one, or give this one a database of its own.",
-        )
+    """Takes the store's lock, which a process that was killed holds until its server noticed."""
+    ends = time.monotonic() + _CLAIM_S
+    while True:
+        row = await (await guard.execute("select pg_try_advisory_lock(%s)", (_LOCK,))).fetchone()
+        if row is not None and row[0]:
+            return
+        if time.monotonic() > ends:
+            break
+        await asyncio.sleep(_CLAIM_PAUSE_S)
+    raise StoreError(
+        step="open the store",
+        expected="no other Headrace at work on it",
+        got="one that holds its lock",
+        remedy="Stop the other one, or give this one a database of its own.",
+    )
 
 
 async def _check_model(guard: AsyncConnection[Any], model: str, address: str) -> None:
