@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from lxml.etree import fromstring
 
 from headrace.errors import BadInput
+from headrace.knowledge.formats.office import chart
 from headrace.knowledge.parse import parse
 from headrace.knowledge.parsed import Limits
 from headrace.place import Place
@@ -79,6 +81,37 @@ def test_comments_stand_behind_their_sheet_with_cell_and_author() -> None:
     assert f"| bag | 5 |\n\n{told}## Other" in parsed.text
     span = next(s for s in parsed.spans if s.start <= parsed.text.index("gross") < s.end)
     assert span.place == Place(sheet="Fees")
+
+
+def points(*values: str) -> str:
+    return "".join(f'<c:pt idx="{n}"><c:v>{v}</c:v></c:pt>' for n, v in enumerate(values) if v)
+
+
+def drawn(*series: str) -> str:
+    sers = "".join(f"<c:ser>{s}</c:ser>" for s in series)
+    root = fromstring(f'<c:chartSpace xmlns:c="{DRAWN}/chart" xmlns:a="{DRAWN}/main">{sers}</c:chartSpace>'.encode())
+    return chart(root)
+
+
+def test_levels_of_a_chart_s_categories_stand_under_each_other() -> None:
+    levels = f"<c:lvl>{points('London', 'Leeds', 'Paris')}</c:lvl><c:lvl>{points('GB', '', 'FR')}</c:lvl>"
+    category = f"<c:cat><c:multiLvlStrRef><c:multiLvlStrCache>{levels}</c:multiLvlStrCache></c:multiLvlStrRef></c:cat>"
+
+    found = drawn(f"{category}<c:val>{points('8', '1', '9')}</c:val>")
+
+    assert found.split("\n")[2:5] == ["| GB / London | 8 |", "| GB / Leeds | 1 |", "| FR / Paris | 9 |"]
+
+
+def test_each_series_of_points_stands_at_its_own_places() -> None:
+    def series(name: str, x: tuple[str, ...], y: tuple[str, ...]) -> str:
+        at, values = f"<c:xVal>{points(*x)}</c:xVal>", f"<c:yVal>{points(*y)}</c:yVal>"
+        return f"<c:tx><c:v>{name}</c:v></c:tx>{at}{values}"
+
+    found = drawn(series("a", ("1", "2"), ("3", "4")), series("b", ("1", "2"), ("5", "6")), series("c", ("7",), ("8",)))
+
+    assert found == (
+        "|  | a | b | c, at | c |\n| --- | --- | --- | --- | --- |\n| 1 | 3 | 5 | 7 | 8 |\n| 2 | 4 | 6 |  |  |\n\n"
+    )
 
 
 def test_charts_and_text_boxes_stand_behind_their_sheet() -> None:

@@ -72,14 +72,35 @@ def chart(root: Element) -> str:
     """A chart's title and the values it was drawn from, as a table."""
     title = next((words_of(e) for e in root.iter() if local(e) == "title"), "")
     series = [e for e in root.iter() if local(e) == "ser"]
-    categories = _points(child(series[0], "cat", "xVal")) if series else {}
-    columns = [_points(child(s, "val", "yVal")) for s in series]
-    names = [_name(child(s, "tx")) or f"Series {n}" for n, s in enumerate(series, 1)]
-    count = max((max(c, default=-1) for c in [categories, *columns]), default=-1) + 1
+    categories = _categories(series[0]) if series else {}
+    columns: list[tuple[str, dict[int, str]]] = []
+    for number, one in enumerate(series, 1):
+        name = _name(child(one, "tx")) or f"Series {number}"
+        own = _categories(one)
+        if own and own != categories:
+            columns.append((f"{name}, at", own))
+        columns.append((name, _points(child(one, "val", "yVal"))))
+    count = max((max(c, default=-1) for c in [categories, *(c for _, c in columns)]), default=-1) + 1
     if not count:
         return f"{title}\n\n" if title else ""
-    rows = [[title, *names], *([categories.get(n, ""), *(c.get(n, "") for c in columns)] for n in range(count))]
+    names = [title, *(name for name, _ in columns)]
+    rows = [names, *([categories.get(n, ""), *(c.get(n, "") for _, c in columns)] for n in range(count))]
     return "".join(table(rows)) + "\n"
+
+
+def _categories(series: Element) -> dict[int, str]:
+    """What its values stand at; in several levels each with those that it stands under, the outermost first."""
+    element = child(series, "cat", "xVal")
+    levels = [e for e in element.iter() if local(e) == "lvl"] if element is not None else []
+    if not levels:
+        return _points(element)
+    found = _points(levels[0])
+    for level in levels[1:]:
+        outer, above = _points(level), ""
+        for n in range(max(found, default=-1) + 1):
+            above = outer.get(n, above)
+            found[n] = " / ".join(part for part in (above, found.get(n, "")) if part)
+    return found
 
 
 def _value(text: str, code: str) -> str:
