@@ -209,6 +209,17 @@ def test_an_archive_is_what_is_in_it_as_deep_as_it_goes() -> None:
     assert at(parsed, "body") == Place(member="inner.zip/slides.pptx", slide=1)
 
 
+def test_a_mail_is_one_behind_whatever_servers_and_filters_wrote() -> None:
+    filtered = "".join(f"X-Filter-{n}: {'a' * 60}\r\n {'b' * 60}\r\n" for n in range(200))
+    mail = f"Received: from a by b; Sat, 31 Jan 2026 12:00:00 +0000\r\n{filtered}".encode() + make.mail(
+        "Bag", "It is red."
+    )
+
+    assert len(filtered) > 20_000
+    assert parse("one", mail).media == "message/rfc822"
+    assert parse("one", mail).title == "Bag"
+
+
 def test_a_feed_s_entries_stand_under_their_titles() -> None:
     feed = """<?xml version="1.0"?><rss version="2.0"><channel><title>News</title>
       <lastBuildDate>Sat, 31 Jan 2026 12:00:00 GMT</lastBuildDate><item><title>A &amp; B</title>

@@ -136,6 +136,8 @@ _MAIL_HEADERS = frozenset(
 )
 _NOTEBOOK = re.compile(r'\s*\{.{0,200}"(?:cells|nbformat|metadata)"\s*:', re.DOTALL)
 HEAD = 4096
+_HEADERS = 65_536
+"""Bytes of a mail's headers that are looked at, where its first ones fill the head."""
 _LONG_HEAD = 16_384
 _ODF_STYLES = 1 << 20
 """Bytes in which the body of an OpenDocument file is looked for: its styles stand before it."""
@@ -214,7 +216,7 @@ def _text(suffix: str, content: bytes) -> str:
         return "application/rss+xml"
     if content.startswith(b"From ") and _looks_mailbox(content):
         return MBOX
-    if _looks_mail(head):
+    if not wide and _looks_mail(content):
         return "message/rfc822"
     if _NOTEBOOK.match(head) and b'"nbformat"' in content:
         return "application/x-ipynb+json"
@@ -232,10 +234,12 @@ def _looks_mailbox(content: bytes) -> bool:
     return len(list(islice(MESSAGES.finditer(content), 2))) == 2
 
 
-def _looks_mail(head: str) -> bool:
-    """Begins with lines of headers, three of them a mail's own."""
+def _looks_mail(content: bytes) -> bool:
+    """Begins with lines of headers, three of them a mail's own: what servers and filters write comes before these."""
     known: set[str] = set()
-    lines = head.split("\n")
+    lines = _decoded(content[:HEAD], False).split("\n")
+    if len(content) > HEAD and all(map(_is_header, lines[:-1])):
+        lines = _decoded(content[:_HEADERS], False).split("\n")
     for line in lines[1:] if lines[0].startswith("From ") else lines:
         line = line.rstrip("\r")
         match = _MAIL_HEADER.fullmatch(line)
@@ -244,3 +248,7 @@ def _looks_mail(head: str) -> bool:
         elif not line.startswith((" ", "\t")) or not known:
             break
     return len(known & _MAIL_HEADERS) >= 3 and bool(known & {"from", "received", "return-path", "message-id"})
+
+
+def _is_header(line: str) -> bool:
+    return line.startswith((" ", "\t", "From ")) or _MAIL_HEADER.fullmatch(line.rstrip("\r")) is not None

@@ -8,6 +8,7 @@ written. On 6,600 texts of one to forty messages in 110 encodings and languages:
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -43,7 +44,11 @@ _WIDER = {
     "tis-620": "cp874", "shift_jis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949",
 }  # fmt: skip
 """What is written where the name on the left stands, https://encoding.spec.whatwg.org/#names-and-labels."""
-
+_LABELS = {
+    "windows-31j": "cp932", "windows-874": "cp874", "dos-874": "cp874", "iso-8859-8-i": "cp1255", "ks_c_5601": "cp949",
+    "x-mac-roman": "mac-roman", "x-mac-cyrillic": "mac-cyrillic", "x-mac-ukrainian": "mac-cyrillic", "utf8mb4": "utf-8",
+}  # fmt: skip
+"""Names of the web and of mail that Python does not have."""
 
 _UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _CUT = (b"\xc2", b"\xc3", b"\xe2")
@@ -81,6 +86,13 @@ def unstated(content: bytes) -> str | None:
     return text if text is not None and _is_text(text) else None
 
 
+def meant(charset: str) -> str:
+    """What is written where an encoding is named. Raises LookupError for what is none."""
+    label = charset.strip().lower()
+    name = codecs.lookup(_LABELS.get(label, label.removeprefix("x-"))).name
+    return _WIDER.get(name, name)
+
+
 def seven_bit(content: bytes) -> str | None:
     """The text of Japanese mail and its archives, which has no byte beyond ASCII and thus passes for UTF-8."""
     return _read(content, "iso2022_jp_ext") if any(mark in content for mark in _JAPANESE_MAIL) else None
@@ -110,7 +122,7 @@ def _readings(sample: bytes) -> Iterator[Reading]:
     for each in ranked:
         if not met and each["confidence"] * BEHIND < ranked[0]["confidence"]:
             return
-        charset = _WIDER.get(each["encoding"] or "", each["encoding"] or "")
+        charset = meant(each["encoding"] or "ascii")
         text = _read(sample, charset)
         if text is not None and text not in met and plausible(text):
             met.add(text)

@@ -7,7 +7,7 @@ import re
 from pathlib import PurePosixPath
 
 from headrace.errors import BadInput
-from headrace.knowledge.formats.charsets import seven_bit, unstated
+from headrace.knowledge.formats.charsets import meant, seven_bit, unstated
 from headrace.knowledge.parsed import File, Parsed
 
 BOMS = (
@@ -51,13 +51,15 @@ def decode(path: str, content: bytes, charset: str | None = None) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         named = charset or stated_charset(content)
-        if named is not None:
+        if named is not None and not _is_ascii(named):
             return _as(path, content, named)
         if (found := unstated(content)) is not None:
             return _clean(path, found)
+        if named is not None:
+            return _as(path, content, named)
         wrong = content[error.start : error.start + 1].hex()
         raise _bad(path, f"byte 0x{wrong} at offset {error.start}") from None
-    if charset is not None and charset.lower().replace("_", "-") not in ("utf-8", "us-ascii", "ascii"):
+    if charset is not None and charset.lower().replace("_", "-") != "utf-8" and not _is_ascii(charset):
         return _as(path, content, charset)
     return _clean(path, seven_bit(content) or text)
 
@@ -67,14 +69,19 @@ def stated_charset(content: bytes) -> str | None:
     match = _STATED.search(content[:2048])
     if match is None:
         return None
-    name = next(g for g in match.groups() if g).decode("ascii", "replace").lower()
-    # https://encoding.spec.whatwg.org/#names-and-labels: what is called Latin-1 is written as Windows-1252.
-    name = "cp1252" if name in ("iso-8859-1", "latin1", "latin-1", "ascii", "us-ascii") else name
+    name = next(g for g in match.groups() if g).decode("ascii", "replace")
     try:
-        codec = codecs.lookup(name)
+        codec = codecs.lookup(meant(name))
     except LookupError:
         return None
-    return codec.name if codec.name not in ("utf-8", "utf-8-sig") and _is_text(codec) else None
+    if codec.name in ("utf-8", "utf-8-sig") or not _is_text(codec):
+        return None
+    return "ascii" if _is_ascii(name) else codec.name
+
+
+def _is_ascii(charset: str) -> bool:
+    """Whether it says nothing of bytes that are beyond."""
+    return charset.lower().replace("_", "-") in ("us-ascii", "ascii", "unknown-8bit", "x-unknown")
 
 
 def _is_text(codec: codecs.CodecInfo) -> bool:
@@ -95,7 +102,7 @@ def _wide(content: bytes) -> str | None:
 
 def _as(path: str, content: bytes, charset: str) -> str:
     try:
-        return _clean(path, content.decode(charset).removeprefix("\ufeff"))
+        return _clean(path, content.decode(meant(charset)).removeprefix("\ufeff"))
     except UnicodeDecodeError as error:
         wrong = content[error.start : error.start + 1].hex()
         raise _bad(path, f"byte 0x{wrong} at offset {error.start}, though it is said to be {charset}") from None
