@@ -114,11 +114,13 @@ def test_what_comes_late_is_judged_and_all_of_it_is_read() -> None:
     assert decode("a.txt", content) == plain + (TEXTS["ja"] + "\n") * 3_000
 
 
-def test_one_long_line_is_judged_by_its_beginning() -> None:
-    content = (TEXTS["ru"] * 3_000).encode("cp1251")
+@pytest.mark.parametrize(("language", "charset"), [("ru", "cp1251"), ("ja", "cp932"), ("zh", "gb18030")])
+@pytest.mark.parametrize("before", range(4))
+def test_one_long_line_is_judged_by_its_beginning(language: str, charset: str, before: int) -> None:
+    text = "a" * before + TEXTS[language] * 4_000
 
-    assert len(content) > 4 * charsets.SAMPLE
-    assert decode("a.txt", content) == TEXTS["ru"] * 3_000
+    assert len(content := text.encode(charset)) > 3 * charsets.SAMPLE
+    assert decode("a.txt", content) == text
 
 
 def test_a_wrong_byte_behind_what_is_judged_is_told() -> None:
