@@ -15,6 +15,7 @@ from headrace.errors import BadRequest, NotFound
 from headrace.sources import SnapshotState
 from headrace.sources.postgres import incremental
 from headrace.sources.postgres import source as postgres_source
+from headrace.sources.postgres.setup import SQL
 from tests.busy_tables import TABLES, check, interrupted_asking, make, rows, writing
 from tests.captured_database import CapturedDatabase
 from tests.crashing import killed_while_copying
@@ -393,3 +394,35 @@ async def test_rows_that_change_all_the_time_are_made_whole_where_the_stream_is_
     await source.close()
     await database.capture()
     assert database.log.table("pg.public.docs") == await database.table("docs", "id")
+
+
+async def test_watermarks_that_a_server_sends_in_parts_are_met(
+    database: CapturedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a server with little memory, large values on their way, and watermarks that commit a moment later
+    await rows(database)
+    await database.sql(
+        "create table large(id int primary key, v text)", "alter table large alter v set storage external"
+    )
+    slowly = "select pg_logical_emit_message(true, 'headrace', %(content)s), pg_sleep(0.02)"
+    monkeypatch.setattr(incremental, "SQL", {**SQL, "mark": slowly})
+    url = database.dsn + ("&" if "?" in database.dsn else "?") + "options=-c%20logical_decoding_work_mem%3D64kB"
+    ending = asyncio.Event()
+
+    async def fill() -> None:
+        while not ending.is_set():
+            await database.sql(
+                "insert into large values (1, repeat('large', 100000)) on conflict (id) do update set v = excluded.v"
+            )
+
+    # when a table is read again: the server sends all that it has of others while it is in the middle of a large value
+    async with streaming(database, batch_rows=200, url=url) as source:
+        filling = asyncio.create_task(fill())
+        try:
+            await again(source, "public.t")
+        finally:
+            ending.set()
+            await filling
+
+    # then it comes to its end
+    assert source.snapshots[0].state is SnapshotState.DONE

@@ -24,8 +24,7 @@ _NEW = wire.NEW
 _ROW_KINDS = frozenset({_INSERT_KIND, _UPDATE_KIND, _DELETE_KIND})
 _PLAIN_KINDS = frozenset({_INSERT_KIND, _UPDATE_KIND})
 _HELD_KINDS = _ROW_KINDS | {wire.TRUNCATE, wire.RELATION}
-_WITHOUT_ROWS = frozenset({wire.TYPE, wire.ORIGIN, wire.MESSAGE})
-"""Messages in a transaction in progress are not ours: a watermark's transaction is too small to come in parts."""
+_WITHOUT_ROWS = frozenset({wire.TYPE, wire.ORIGIN})
 relation_of = wire.relation_of
 
 
@@ -216,7 +215,7 @@ class Assembler:
         return False
 
     def _message(self, message: wire.Message) -> bool:
-        if not (message.transactional and message.prefix == PREFIX and message.content):
+        if not _is_mark(message):
             return False
         self.mark = Mark(message.content.decode("utf-8", "replace"), self._lsn, self._sequence, self._at)
         return True
@@ -244,6 +243,11 @@ class Assembler:
             self.spool.add(self._within, relation_of(message), plain)
         elif kind == wire.STREAM_STOP:
             self._within = 0
+        elif kind == wire.MESSAGE:
+            # However small: a server that runs out of memory in the middle of a large value sends what else there is.
+            plain = message[:1] + message[5:]
+            if _is_mark(wire.read_message(plain)):
+                self.spool.add(self._within, relation_of(message), plain)
         elif kind not in _WITHOUT_ROWS:
             raise wire.ProtocolError(f"a message of kind {chr(kind)!r} in a transaction in progress")
         return self.spool.heavy
@@ -256,7 +260,8 @@ class Assembler:
         return True
 
     async def replay(self) -> None:
-        """Goes through a part of the transaction that is replayed, until enough is collected or `pending` is set."""
+        """Goes through a part of the transaction that is replayed, until enough is collected, or `pending` or `mark` is
+        set."""
         held = self.replaying
         assert held is not None
         if await held.load():
@@ -268,6 +273,8 @@ class Assembler:
         kind = message[0]
         if kind == wire.RELATION:
             return self._relation(wire.read_relation(message))
+        if kind == wire.MESSAGE:
+            return self._message(wire.read_message(message))
         return self._change(kind, message)
 
     def _replayed(self, held: Held) -> None:
@@ -448,6 +455,10 @@ class Assembler:
             )
             position = Position(self._lsn, self._sequence)
             self._rejected.append(Rejected(shape.schema.topic, "", position, self._at, error))
+
+
+def _is_mark(message: wire.Message) -> bool:
+    return message.transactional and message.prefix == PREFIX and bool(message.content)
 
 
 def _heads(message: bytes) -> tuple[bytes, bytes]:
