@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -186,9 +187,11 @@ def test_a_row_that_does_not_fit_its_template_is_told_retried_and_settled(
         assert headrace.stop() == 0
         headrace.configure(with_settings(airline, folder, template=""))  # the template is mended
         headrace.start()
-        for id in (second["id"], fact["id"]):
-            assert headrace.post(f"/v1/deadletters/{id}/retry")["settled"] is True
-            settled(headrace, id)
+        assert headrace.post(f"/v1/deadletters/{fact['id']}/retry")["settled"] is True
+        with contextlib.suppress(Refused):  # what is made anew by the new template may have settled it already
+            assert headrace.post(f"/v1/deadletters/{second['id']}/retry")["settled"] is True
+        settled(headrace, second["id"])
+        settled(headrace, fact["id"])
         assert headrace.document("airline/public.flights/BAD2")["text"] == "Flight BAD2 costs dear"
         assert "Booked for much" in {f["text"] for f in headrace.profile("email:mia@example.com")["facts"]}
         assert headrace.letters() == []
