@@ -140,6 +140,29 @@ def test_what_is_said_goes_before_what_it_looks_like() -> None:
 
 
 @pytest.mark.parametrize(
+    ("charset", "written", "text"),
+    [
+        ("gb2312", "gbk", "朱镕基与喆"),
+        ("shift_jis", "cp932", "①髙橋～"),
+        ("windows-31j", "cp932", "①"),
+        ("iso-8859-1", "cp1252", "“é” – €"),
+        ("x-mac-cyrillic", "mac_cyrillic", "Я"),
+        ("us-ascii", "cp1251", TEXTS["ru"]),
+        ("unknown-8bit", "koi8_r", TEXTS["ru"]),
+        ("us-ascii", "cp1252", "é"),
+    ],
+)
+def test_what_is_said_is_taken_as_it_is_meant(charset: str, written: str, text: str) -> None:
+    assert decode("a.txt", text.encode(written), charset) == text
+
+
+def test_what_says_ascii_and_is_none_is_judged() -> None:
+    page = f'<html><meta charset="us-ascii"><p>{TEXTS["ru"]}</p>'
+
+    assert parse("a.html", page.encode("cp1251")).text == TEXTS["ru"]
+
+
+@pytest.mark.parametrize(
     "text", [*TEXTS.values(), NAMES, "l’été à Genève – «où?» 12 €", "日本語とEnglishが混ざる", "ﾔﾏﾀﾞ太郎"]
 )
 def test_what_people_write_is_plausible(text: str) -> None:
