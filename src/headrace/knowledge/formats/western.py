@@ -1,9 +1,8 @@
-"""Text in Windows-1252 that does not say so, where nothing else can be meant: what Excel and old programs write in
-Western Europe.
+"""Text that could be Windows-1252: what Excel and old programs write in Western Europe.
 
-Nearly any bytes are some text in Windows-1252, so that a text is only taken for it when it could be written so by hand:
-letters of one language group, alone between plain ones, and signs where signs stand. Anything else is refused by who
-asks, rather than read as other letters than were written.
+Nearly any bytes are some text in Windows-1252, so that a text could only be it when it could be written so by hand:
+letters of one language group, alone between plain ones, and signs where signs stand. A short text of another language
+may be so as well; `charsets` decides.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ FEWEST = 16
 
 
 def western(content: bytes) -> str | None:
-    """The text that some bytes are in Windows-1252, if that is certain."""
+    """The text that some bytes are in Windows-1252, if it could be written so."""
     try:
         text = content.decode("cp1252")
     except UnicodeDecodeError:
