@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -43,7 +42,7 @@ from headrace.stores.values import DEFAULT_TENANT, JSON
 SQL = load(Path(__file__).with_name("state.sql"))
 _ENDING_S = 5.0
 """So long snapshots that have been read are waited for at the end."""
-_CLAIM_S, _CLAIM_PAUSE_S = 2.0, 0.05
+_CLAIM_S, _CLAIM_PAUSE_S = 3.0, 0.05
 """So long, and so often, the lock is asked for at a start."""
 CLASSIFIED = "access_rules"
 """Setting: by which access rules the readers of each source's documents are limited."""
@@ -278,14 +277,11 @@ class PostgresStore:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await asyncio.gather(self._writers.close(), self._readers.close())
-        # The server notices a closed connection a moment later, when the next process may have asked for the lock.
-        with contextlib.suppress(psycopg.Error):
-            await self._guard.execute("select pg_advisory_unlock_all()")
         await self._guard.close()
 
 
 async def _claim(guard: AsyncConnection[Any]) -> None:
-    """Takes the store's lock, which a process that was killed holds until its server noticed."""
+    """Takes the store's lock. That of a process that has ended is held until the server noticed, a moment later."""
     ends = time.monotonic() + _CLAIM_S
     while True:
         row = await (await guard.execute("select pg_try_advisory_lock(%s)", (_LOCK,))).fetchone()
