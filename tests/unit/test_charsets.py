@@ -147,6 +147,7 @@ def test_what_is_said_goes_before_what_it_looks_like() -> None:
         ("windows-31j", "cp932", "①"),
         ("iso-8859-1", "cp1252", "“é” – €"),
         ("x-mac-cyrillic", "mac_cyrillic", "Я"),
+        ("iso-8859-1", "latin-1", "caf\u00e9\u0081"),
         ("us-ascii", "cp1251", TEXTS["ru"]),
         ("unknown-8bit", "koi8_r", TEXTS["ru"]),
         ("us-ascii", "cp1252", "é"),

@@ -28,7 +28,7 @@ SAMPLE = 64_000
 CERTAIN = ((16, 1.02), (8, 1.1))
 """From so many letters beyond ASCII on, how many times as likely as the next reading the first has to be."""
 WESTERN = 16
-"""So many letters beyond ASCII of one Western language group are never another language's."""
+"""So many letters beyond ASCII of one Western language group are hardly ever another language's: 1 of 158 texts."""
 AGAINST_WESTERN = (8, 1.8)
 """As `CERTAIN`, where it could be of Western Europe as well."""
 BEHIND = 1.5
@@ -46,7 +46,7 @@ _WIDER = {
 """What is written where the name on the left stands, https://encoding.spec.whatwg.org/#names-and-labels."""
 _LABELS = {
     "windows-31j": "cp932", "windows-874": "cp874", "dos-874": "cp874", "iso-8859-8-i": "cp1255", "ks_c_5601": "cp949",
-    "x-mac-roman": "mac-roman", "x-mac-cyrillic": "mac-cyrillic", "x-mac-ukrainian": "mac-cyrillic", "utf8mb4": "utf-8",
+    "x-mac-ukrainian": "mac-cyrillic", "utf8mb4": "utf-8",
 }  # fmt: skip
 """Names of the web and of mail that Python does not have."""
 
@@ -89,11 +89,20 @@ def unstated(content: bytes) -> str | None:
     return text if _is_text(text) else None
 
 
-def meant(charset: str) -> str:
-    """What is written where an encoding is named. Raises LookupError for what is none."""
+def codec_of(charset: str) -> codecs.CodecInfo:
+    """By its names in Python, on the web and in mail. Raises LookupError."""
     label = charset.strip().lower()
-    codec = codecs.lookup(_LABELS.get(label, label.removeprefix("x-"))).name
-    return _WIDER.get(codec, codec)
+    return codecs.lookup(_LABELS.get(label, label.removeprefix("x-")))
+
+
+def meant(content: bytes, charset: str) -> str:
+    """Bytes in an encoding that is named, as what is written where that name stands. Raises UnicodeError, and
+    LookupError for what is no encoding of text."""
+    named = codec_of(charset).name
+    try:
+        return content.decode(_WIDER.get(named, named))
+    except UnicodeDecodeError:  # Latin-1 has five controls that Windows-1252 leaves open
+        return content.decode(named)
 
 
 def seven_bit(content: bytes) -> str | None:
@@ -132,7 +141,8 @@ def _readings(sample: bytes) -> Iterator[Reading]:
     for each in ranked:
         if not met and each["confidence"] * BEHIND < ranked[0]["confidence"]:
             return
-        charset = meant(each["encoding"] or "ascii")
+        named = codec_of(each["encoding"] or "ascii").name
+        charset = _WIDER.get(named, named)
         text = _read(sample, charset)
         if text is not None and text not in met and plausible(text):
             met.add(text)

@@ -7,7 +7,7 @@ import re
 from pathlib import PurePosixPath
 
 from headrace.errors import BadInput
-from headrace.knowledge.formats.charsets import meant, seven_bit, unstated
+from headrace.knowledge.formats.charsets import codec_of, meant, seven_bit, unstated
 from headrace.knowledge.parsed import File, Parsed
 
 BOMS = (
@@ -71,12 +71,10 @@ def stated_charset(content: bytes) -> str | None:
         return None
     name = next(g for g in match.groups() if g).decode("ascii", "replace")
     try:
-        codec = codecs.lookup(meant(name))
+        codec = codec_of(name)
     except LookupError:
         return None
-    if codec.name in ("utf-8", "utf-8-sig") or not _is_text(codec):
-        return None
-    return "ascii" if _is_ascii(name) else codec.name
+    return name if codec.name not in ("utf-8", "utf-8-sig") and _is_text(codec) else None
 
 
 def _is_ascii(charset: str) -> bool:
@@ -102,7 +100,7 @@ def _wide(content: bytes) -> str | None:
 
 def _as(path: str, content: bytes, charset: str) -> str:
     try:
-        return _clean(path, content.decode(meant(charset)).removeprefix("\ufeff"))
+        return _clean(path, meant(content, charset).removeprefix("\ufeff"))
     except UnicodeDecodeError as error:
         wrong = content[error.start : error.start + 1].hex()
         raise _bad(path, f"byte 0x{wrong} at offset {error.start}, though it is said to be {charset}") from None
